@@ -1,0 +1,79 @@
+//! What can be wrong with a plan or a result, and the one place where it becomes an exception.
+
+use std::fmt;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+create_exception!(
+    turbo_orm._core,
+    HydrationError,
+    PyException,
+    "A result and the plan made for it do not fit together."
+);
+
+/// A disagreement between plan, result and driver. Never carries a value of a row.
+#[derive(Debug)]
+pub enum Error {
+    /// A plan names a decoder that does not exist.
+    UnknownDecoder(String),
+    /// The `timestamptz` decoder was asked for without the time zone that its values are in.
+    MissingTimeZone(String),
+    /// A plan refers to a column that it does not have.
+    NoSuchColumn { index: usize, columns: usize },
+    /// A plan gives its rows another number of names than of items.
+    NamesAndItems { names: usize, items: usize },
+    /// A result has fewer columns than the plan.
+    TooFewColumns { expected: usize, found: usize },
+    /// A slice of rows that the result does not have.
+    NoSuchRows {
+        start: usize,
+        stop: usize,
+        rows: usize,
+    },
+    /// `bind_libpq()` was never called, or was called with a null address.
+    LibpqNotBound,
+    /// The driver's result was cleared, or libpq does not know it.
+    ResultCleared,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownDecoder(name) => write!(f, "there is no decoder {name:?}"),
+            Self::MissingTimeZone(column) => {
+                write!(
+                    f,
+                    "column {column:?} is decoded as timestamptz and needs tzinfo"
+                )
+            }
+            Self::NoSuchColumn { index, columns } => {
+                write!(f, "the plan refers to column {index} and has {columns}")
+            }
+            Self::NamesAndItems { names, items } => {
+                write!(f, "the plan has {names} names for {items} items")
+            }
+            Self::TooFewColumns { expected, found } => {
+                write!(
+                    f,
+                    "the plan expects {expected} columns and the result has {found}"
+                )
+            }
+            Self::NoSuchRows { start, stop, rows } => {
+                write!(
+                    f,
+                    "rows {start} to {stop} were asked for and the result has {rows}"
+                )
+            }
+            Self::LibpqNotBound => write!(f, "libpq is not bound: call bind_libpq() first"),
+            Self::ResultCleared => write!(f, "the driver's result is cleared"),
+        }
+    }
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        HydrationError::new_err(error.to_string())
+    }
+}

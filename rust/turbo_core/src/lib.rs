@@ -1,0 +1,32 @@
+//! Native hydration for turbo-orm: what a PostgreSQL driver received becomes Django model
+//! instances, dicts and tuples, without a row in between.
+//!
+//! Python describes a query's rows once, as a [`plan::Plan`]; one call then turns a whole result
+//! (or a slice of it) into a list. Nothing in here knows of SQL, settings, connections or the
+//! event loop.
+
+mod column;
+mod decode;
+mod error;
+mod instance;
+mod plan;
+mod pytypes;
+mod rows;
+mod source;
+
+use pyo3::prelude::*;
+
+// The GIL is relied on: a result is read while nobody else can clear it.
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use crate::column::Column;
+    #[pymodule_export]
+    use crate::error::HydrationError;
+    #[pymodule_export]
+    use crate::instance::Instance;
+    #[pymodule_export]
+    use crate::plan::Plan;
+    #[pymodule_export]
+    use crate::source::pgresult::bind_libpq;
+}

@@ -1,0 +1,189 @@
+//! A plan: what a query's rows become. Built and checked once, then only read.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyType};
+
+use crate::column::{Column, check_index};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::rows::{Item, Row};
+use crate::source::Source;
+use crate::source::pgresult::PgResult;
+use crate::source::tuples::Tuples;
+
+/// The shape of a query's rows, and the columns they are made of.
+///
+/// A plan is made by one of `instances()`, `tuples()`, `dicts()` and `flat()`. An item of a row is
+/// the index of a column, or a sequence of them for a composite key. `label` names the query's
+/// model in the notes of exceptions.
+#[pyclass(frozen, module = "turbo_orm._core")]
+pub struct Plan {
+    label: String,
+    columns: Vec<Py<Column>>,
+    shape: Shape,
+}
+
+enum Shape {
+    Instances(Py<Instance>),
+    Tuples(Vec<Item>),
+    NamedTuples(Vec<Item>, Py<PyType>),
+    Dicts(Vec<(Py<PyString>, Item)>),
+    Flat(Item),
+}
+
+#[pymethods]
+impl Plan {
+    /// Rows become model instances.
+    #[staticmethod]
+    fn instances(
+        label: String,
+        columns: Vec<Py<Column>>,
+        instance: Py<Instance>,
+    ) -> PyResult<Self> {
+        instance.get().check(columns.len())?;
+        Ok(Self {
+            label,
+            columns,
+            shape: Shape::Instances(instance),
+        })
+    }
+
+    /// Rows become tuples, or instances of a subclass of tuple.
+    #[staticmethod]
+    #[pyo3(signature = (label, columns, items, row_class=None))]
+    fn tuples(
+        label: String,
+        columns: Vec<Py<Column>>,
+        items: Vec<Item>,
+        row_class: Option<Py<PyType>>,
+    ) -> PyResult<Self> {
+        check_items(&items, columns.len())?;
+        let shape = match row_class {
+            None => Shape::Tuples(items),
+            Some(class) => Shape::NamedTuples(items, class),
+        };
+        Ok(Self {
+            label,
+            columns,
+            shape,
+        })
+    }
+
+    /// Rows become dicts, a name for each item.
+    #[staticmethod]
+    fn dicts(
+        label: String,
+        columns: Vec<Py<Column>>,
+        items: Vec<Item>,
+        names: Vec<Py<PyString>>,
+    ) -> PyResult<Self> {
+        check_items(&items, columns.len())?;
+        if names.len() != items.len() {
+            return Err(Error::NamesAndItems {
+                names: names.len(),
+                items: items.len(),
+            }
+            .into());
+        }
+        let entries = names.into_iter().zip(items).collect();
+        Ok(Self {
+            label,
+            columns,
+            shape: Shape::Dicts(entries),
+        })
+    }
+
+    /// Rows become the value of one item.
+    #[staticmethod]
+    fn flat(label: String, columns: Vec<Py<Column>>, item: Item) -> PyResult<Self> {
+        check_items(std::slice::from_ref(&item), columns.len())?;
+        Ok(Self {
+            label,
+            columns,
+            shape: Shape::Flat(item),
+        })
+    }
+
+    /// Hydrate rows `start` to `stop` of a `psycopg.pq.PGresult` in text format.
+    fn hydrate_result<'py>(
+        &self,
+        pgresult: Bound<'py, PyAny>,
+        start: usize,
+        stop: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = pgresult.py();
+        let source = PgResult::new(pgresult, self.columns.len())?;
+        let rows = source.len();
+        if start > stop || stop > rows {
+            return Err(Error::NoSuchRows { start, stop, rows }.into());
+        }
+        self.hydrate(py, &source, start, stop)
+    }
+
+    /// Hydrate a list of row tuples as a cursor returns them.
+    fn hydrate_rows<'py>(&self, rows: Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
+        let source = Tuples::new(&rows, self.columns.len())?;
+        self.hydrate(rows.py(), &source, 0, source.len())
+    }
+
+    /// The plan's columns, in the order of the result's.
+    #[getter]
+    fn columns(&self, py: Python<'_>) -> Vec<Py<Column>> {
+        self.columns
+            .iter()
+            .map(|column| column.clone_ref(py))
+            .collect()
+    }
+
+    fn __repr__(&self) -> String {
+        let shape = match &self.shape {
+            Shape::Instances(_) => "instances",
+            Shape::Tuples(_) => "tuples",
+            Shape::NamedTuples(..) => "named tuples",
+            Shape::Dicts(_) => "dicts",
+            Shape::Flat(_) => "flat",
+        };
+        format!(
+            "<Plan {} {shape} columns={}>",
+            self.label,
+            self.columns.len()
+        )
+    }
+}
+
+impl Plan {
+    fn hydrate<'py, S: Source<'py>>(
+        &self,
+        py: Python<'py>,
+        source: &S,
+        start: usize,
+        stop: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        // Objects are kept in a Vec until the list is made: no list with holes is ever visible.
+        let mut objects = Vec::with_capacity(stop - start);
+        for index in start..stop {
+            let row = Row {
+                py,
+                source,
+                columns: &self.columns,
+                label: &self.label,
+                index,
+            };
+            objects.push(match &self.shape {
+                Shape::Instances(instance) => instance.get().build(&row)?,
+                Shape::Tuples(items) => row.tuple(items)?.into_any(),
+                Shape::NamedTuples(items, class) => row.named_tuple(items, class)?,
+                Shape::Dicts(entries) => row.dict(entries)?,
+                Shape::Flat(item) => row.item(item)?,
+            });
+        }
+        PyList::new(py, objects)
+    }
+}
+
+fn check_items(items: &[Item], columns: usize) -> Result<(), Error> {
+    items
+        .iter()
+        .flat_map(Item::indexes)
+        .try_for_each(|index| check_index(*index, columns))
+}

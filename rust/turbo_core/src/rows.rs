@@ -1,0 +1,94 @@
+//! One row, and the shapes that are not model instances: tuples, named tuples, dicts, flat values.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use crate::column::Column;
+use crate::error::Error;
+use crate::pytypes;
+use crate::source::Source;
+
+/// A row of a source, seen through the plan's columns.
+pub struct Row<'a, 'py, S> {
+    pub py: Python<'py>,
+    pub source: &'a S,
+    pub columns: &'a [Py<Column>],
+    pub label: &'a str,
+    pub index: usize,
+}
+
+impl<'py, S: Source<'py>> Row<'_, 'py, S> {
+    /// The value of a column. An exception carries a note about where it arose.
+    #[inline]
+    pub fn value(&self, index: usize) -> PyResult<Bound<'py, PyAny>> {
+        let columns = self.columns.len();
+        let column = self
+            .columns
+            .get(index)
+            .ok_or(Error::NoSuchColumn { index, columns })?
+            .get();
+        self.source
+            .value(self.index, index, column)
+            .map_err(|error| column.annotate(self.py, error, self.label, index, self.index))
+    }
+
+    /// Whether the value of a column is NULL, after conversion.
+    pub fn is_null(&self, index: usize) -> PyResult<bool> {
+        match self.columns.get(index) {
+            Some(column) if !column.get().converts() => self.source.is_null(self.index, index),
+            _ => Ok(self.value(index)?.is_none()),
+        }
+    }
+
+    /// The value of an item: `values_list(flat=True)`.
+    pub fn item(&self, item: &Item) -> PyResult<Bound<'py, PyAny>> {
+        match item {
+            Item::Column(index) => self.value(*index),
+            Item::Group(indexes) => {
+                let values = indexes.iter().map(|index| self.value(*index));
+                let values = values.collect::<PyResult<Vec<_>>>()?;
+                Ok(PyTuple::new(self.py, values)?.into_any())
+            }
+        }
+    }
+
+    /// A tuple of items: `values_list()`.
+    pub fn tuple(&self, items: &[Item]) -> PyResult<Bound<'py, PyTuple>> {
+        let values = items
+            .iter()
+            .map(|item| self.item(item))
+            .collect::<PyResult<Vec<_>>>()?;
+        PyTuple::new(self.py, values)
+    }
+
+    /// The tuple as it is under another class: `values_list(named=True)`.
+    pub fn named_tuple(&self, items: &[Item], class: &Py<PyType>) -> PyResult<Bound<'py, PyAny>> {
+        pytypes::tuple_new(self.py)?.call1((class.bind(self.py), self.tuple(items)?))
+    }
+
+    /// A dict with its keys in the order of the names: `values()`.
+    pub fn dict(&self, entries: &[(Py<PyString>, Item)]) -> PyResult<Bound<'py, PyAny>> {
+        let dict = PyDict::new(self.py);
+        for (name, item) in entries {
+            dict.set_item(name.bind(self.py), self.item(item)?)?;
+        }
+        Ok(dict.into_any())
+    }
+}
+
+/// One value of a row: a column, or the columns of a composite key as a tuple.
+#[derive(FromPyObject)]
+pub enum Item {
+    Column(usize),
+    Group(Vec<usize>),
+}
+
+impl Item {
+    /// The columns that the item reads.
+    pub fn indexes(&self) -> &[usize] {
+        match self {
+            Self::Column(index) => std::slice::from_ref(index),
+            Self::Group(indexes) => indexes,
+        }
+    }
+}

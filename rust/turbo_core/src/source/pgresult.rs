@@ -1,0 +1,149 @@
+//! libpq's `PGresult`, read where psycopg keeps it.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::Source;
+use crate::column::Column;
+use crate::error::Error;
+
+type Count = unsafe extern "C" fn(*const c_void) -> c_int;
+type Number = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
+type Value = unsafe extern "C" fn(*const c_void, c_int, c_int) -> *const c_char;
+
+/// The functions of the libpq that psycopg has loaded: its results must be read with no other.
+struct LibPq {
+    ntuples: Count,
+    nfields: Count,
+    getvalue: Value,
+    getlength: Number,
+    getisnull: Number,
+}
+
+static LIBPQ: OnceLock<LibPq> = OnceLock::new();
+
+/// Say where the functions of the libpq are that psycopg has loaded, as addresses.
+///
+/// To be called once in a process; later calls change nothing.
+#[pyfunction]
+#[pyo3(signature = (*, ntuples, nfields, getvalue, getlength, getisnull))]
+pub fn bind_libpq(
+    ntuples: usize,
+    nfields: usize,
+    getvalue: usize,
+    getlength: usize,
+    getisnull: usize,
+) -> PyResult<()> {
+    if [ntuples, nfields, getvalue, getlength, getisnull].contains(&0) {
+        return Err(Error::LibpqNotBound.into());
+    }
+    // SAFETY: the caller (turbo_orm.libpq) got each address by the function's name from the shared
+    // library that psycopg itself is linked to, which stays loaded as long as the process; the
+    // signatures are those of libpq-fe.h, unchanged since PostgreSQL 7. The addresses are not null.
+    let libpq = unsafe {
+        LibPq {
+            ntuples: std::mem::transmute::<usize, Count>(ntuples),
+            nfields: std::mem::transmute::<usize, Count>(nfields),
+            getvalue: std::mem::transmute::<usize, Value>(getvalue),
+            getlength: std::mem::transmute::<usize, Number>(getlength),
+            getisnull: std::mem::transmute::<usize, Number>(getisnull),
+        }
+    };
+    // A second binding names the same library, so which one stays does not matter.
+    let _ = LIBPQ.set(libpq);
+    Ok(())
+}
+
+/// A result, held by the Python object that owns it.
+pub struct PgResult<'py> {
+    libpq: &'static LibPq,
+    result: *const c_void,
+    rows: usize,
+    owner: Bound<'py, PyAny>,
+}
+
+impl<'py> PgResult<'py> {
+    /// Open a `psycopg.pq.PGresult` that has at least so many columns.
+    pub fn new(owner: Bound<'py, PyAny>, columns: usize) -> PyResult<Self> {
+        let libpq = LIBPQ.get().ok_or(Error::LibpqNotBound)?;
+        let address: Option<usize> = owner
+            .getattr(intern!(owner.py(), "pgresult_ptr"))?
+            .extract()?;
+        let address = address
+            .filter(|address| *address != 0)
+            .ok_or(Error::ResultCleared)?;
+        let result = address as *const c_void;
+        // SAFETY: psycopg says that its result lives at this address, and it does as long as
+        // `owner` is held and not cleared. Only the holder of the cursor could clear it, by
+        // `PGresult.clear()` from within one of its own converters; psycopg itself never does.
+        let (rows, found) = unsafe { ((libpq.ntuples)(result), (libpq.nfields)(result)) };
+        let rows = usize::try_from(rows).map_err(|_| Error::ResultCleared)?;
+        let found = usize::try_from(found).map_err(|_| Error::ResultCleared)?;
+        if found < columns {
+            return Err(Error::TooFewColumns {
+                expected: columns,
+                found,
+            }
+            .into());
+        }
+        Ok(Self {
+            libpq,
+            result,
+            rows,
+            owner,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// The wire text of a value, `None` where it is NULL.
+    #[inline]
+    fn wire(&self, row: usize, index: usize) -> Result<Option<&[u8]>, Error> {
+        let (Ok(row), Ok(index)) = (c_int::try_from(row), c_int::try_from(index)) else {
+            return Err(Error::ResultCleared);
+        };
+        // SAFETY: `result` is alive as in `new()`. libpq checks row and column itself, and answers
+        // an index that does not exist with length 0 and "is null".
+        let (length, null) = unsafe {
+            let length = (self.libpq.getlength)(self.result, row, index);
+            (
+                length,
+                length == 0 && (self.libpq.getisnull)(self.result, row, index) != 0,
+            )
+        };
+        if null {
+            return Ok(None);
+        }
+        // SAFETY: as above; the value is not NULL.
+        let start = unsafe { (self.libpq.getvalue)(self.result, row, index) };
+        let length = usize::try_from(length).map_err(|_| Error::ResultCleared)?;
+        if start.is_null() {
+            return Err(Error::ResultCleared);
+        }
+        debug_assert!(row >= 0 && index >= 0);
+        // SAFETY: libpq keeps `length` bytes at `start`, unchanged until the result is cleared.
+        Ok(Some(unsafe {
+            std::slice::from_raw_parts(start.cast::<u8>(), length)
+        }))
+    }
+}
+
+impl<'py> Source<'py> for PgResult<'py> {
+    fn is_null(&self, row: usize, index: usize) -> PyResult<bool> {
+        Ok(self.wire(row, index)?.is_none())
+    }
+
+    #[inline]
+    fn value(&self, row: usize, index: usize, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.owner.py();
+        match self.wire(row, index)? {
+            Some(wire) => column.read(py, wire),
+            None => column.convert(py.None().into_bound(py)),
+        }
+    }
+}
