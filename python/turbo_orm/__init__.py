@@ -1,0 +1,31 @@
+"""The Django ORM on a true asyncio PostgreSQL connection, hydrated in Rust.
+
+``objects = AsyncManager()`` on a model is all that it takes. What goes on behind it is told in
+``docs/architecture.md``.
+"""
+
+from importlib.metadata import version
+
+try:
+    from turbo_orm._core import HydrationError
+except ImportError as exc:
+    raise ImportError(
+        "turbo-orm's native module turbo_orm._core is missing or was built for another Python. "
+        "Install a wheel with `pip install --force-reinstall turbo-orm`; in a checkout, build it "
+        "with `pip install -e .`, which needs Rust."
+    ) from exc
+
+from turbo_orm.manager import AsyncManager
+from turbo_orm.queryset import AsyncQuerySet
+from turbo_orm.raw import AsyncRawQuerySet
+from turbo_orm.transaction import async_atomic
+
+__all__ = [
+    "AsyncManager",
+    "AsyncQuerySet",
+    "AsyncRawQuerySet",
+    "HydrationError",
+    "async_atomic",
+]
+
+__version__ = version("turbo-orm")

@@ -1,0 +1,30 @@
+"""The Django app: system checks, and connections that are closed when a request ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.core import checks
+from django.core.signals import request_finished, request_started
+from django_async_backend.db import async_connections
+
+from turbo_orm.checks import check_engines, check_libpq
+
+
+class TurboOrmConfig(AppConfig):
+    name = "turbo_orm"
+    verbose_name = "turbo-orm"
+
+    def ready(self) -> None:
+        checks.register(check_engines)
+        checks.register(check_libpq)
+        request_started.connect(close_async_connections)
+        request_finished.connect(close_async_connections)
+
+
+async def close_async_connections(**kwargs: Any) -> None:
+    """Close the async connections of the task that served a request."""
+    for alias in async_connections:
+        if hasattr(async_connections._connections, alias):
+            await async_connections[alias].close()

@@ -1,0 +1,116 @@
+"""Runs sync code so that its database calls await.
+
+Django's ORM is written in plain functions. ``run()`` calls one of them inside a greenlet; where
+it reaches the database, ``await_()`` switches to the event loop, which awaits the driver, and
+switches back with the result. The function never knows. There is no thread, and no code of
+Django's is copied.
+
+The bridge knows nothing of databases: turbo_orm.connection is what calls ``await_()``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import wraps
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+
+class _Bridge(greenlet):
+    """A greenlet in which sync code may await. It shares its task's context variables."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        task = getcurrent()
+        super().__init__(function, task)
+        self.gr_context = task.gr_context
+        self.abandoned = False
+
+
+def active() -> bool:
+    """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
+    return isinstance(getcurrent(), _Bridge)
+
+
+async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a sync function on the bridge and return what it returns.
+
+    Exceptions pass through in both directions: what an await raises, cancellation included, is
+    raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
+    """
+    bridge = _Bridge(function)
+    result = bridge.switch(*args, **kwargs)
+    while not bridge.dead:
+        try:
+            value = await result
+        except GeneratorExit as exc:
+            # The coroutine is being closed: nothing can be awaited any more.
+            bridge.abandoned = True
+            result = bridge.throw(exc)
+        except BaseException as exc:
+            result = bridge.throw(exc)
+        else:
+            result = bridge.switch(value)
+    returned: R = result
+    return returned
+
+
+def await_[R](awaitable: Awaitable[R]) -> R:
+    """Await on the event loop, from sync code on the bridge, and return the result.
+
+    Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
+    """
+    bridge = getcurrent()
+    if not isinstance(bridge, _Bridge) or bridge.abandoned:
+        if isinstance(awaitable, Coroutine):
+            awaitable.close()
+        raise RuntimeError(
+            "The coroutine that runs this code was closed while it waited for the database."
+            if isinstance(bridge, _Bridge)
+            else "await_() can only be called by code that bridge.run() has called."
+        )
+    assert bridge.parent is not None
+    result: R = bridge.parent.switch(awaitable)
+    return result
+
+
+def step[R](coroutine: Coroutine[Any, Any, R]) -> R:
+    """Run a coroutine on the bridge itself, so that sync code it calls is on the bridge too."""
+    try:
+        suspended = coroutine.send(None)
+        while True:
+            try:
+                value = await_(_Suspended(suspended))
+            except BaseException as exc:
+                suspended = coroutine.throw(exc)
+            else:
+                suspended = coroutine.send(value)
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+
+
+class _Suspended:
+    """What a coroutine yielded to the event loop, to be yielded once more from there."""
+
+    def __init__(self, future: Any) -> None:
+        self.future = future
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self.future)
+
+
+def bridged_method(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return an async method that runs the sync method of the same name without the "a"."""
+    sync_name = method.__name__.removeprefix("a")
+
+    @wraps(method)
+    async def bridged(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await run(getattr(self, sync_name), *args, **kwargs)
+
+    return bridged
+
+
+def breathe() -> None:
+    """On the bridge, let the event loop turn to its other tasks once. Elsewhere do nothing."""
+    if active():
+        await_(asyncio.sleep(0))

@@ -1,0 +1,258 @@
+"""The database connection that Django's sync code sees on the bridge.
+
+``BridgedDatabaseWrapper`` is Django's own PostgreSQL wrapper whose driver connection is the async
+one of django-async-backend: whatever waits for the server goes through ``bridge.await_()``, and
+all that changes with a connection (transaction state, query log, the driver's connection) is
+kept on django-async-backend's wrapper alone, so that ``async_atomic`` outside and ``atomic``
+inside are one transaction.
+
+There is one such wrapper for each alias in a process; which connection it stands for depends on
+the task that asks, as it does in ``async_connections``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache, cached_property, update_wrapper
+from inspect import isawaitable
+from types import SimpleNamespace
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.db import connections
+from django.db.backends.postgresql.base import CursorMixin, DatabaseWrapper
+from django.db.utils import ConnectionHandler, load_backend
+from django_async_backend.db import async_connections
+
+from turbo_orm import bridge
+
+ENGINE = "django_async_backend.db.backends.postgresql"
+
+
+class _Shared:
+    """An attribute that is kept on django-async-backend's wrapper of the current task."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, wrapper: BridgedDatabaseWrapper, owner: type) -> Any:
+        return getattr(wrapper.async_connection, self.name)
+
+    def __set__(self, wrapper: BridgedDatabaseWrapper, value: Any) -> None:
+        setattr(wrapper.async_connection, self.name, value)
+
+
+def _guarded(name: str) -> Any:
+    """Return a method of Django's wrapper without its check for a running event loop."""
+    return getattr(DatabaseWrapper, name).__wrapped__
+
+
+class BridgedDatabaseWrapper(DatabaseWrapper):
+    """Django's wrapper over the async connection of the current task."""
+
+    atomic_blocks = _Shared()
+    autocommit = _Shared()
+    close_at = _Shared()
+    closed_in_transaction = _Shared()
+    commit_on_exit = _Shared()
+    connection = _Shared()
+    errors_occurred = _Shared()
+    execute_wrappers = _Shared()
+    force_debug_cursor = _Shared()
+    health_check_done = _Shared()
+    health_check_enabled = _Shared()
+    in_atomic_block = _Shared()
+    needs_rollback = _Shared()
+    queries_log = _Shared()
+    rollback_exc = _Shared()
+    run_commit_hooks_on_set_autocommit_on = _Shared()
+    run_on_commit = _Shared()
+    savepoint_ids = _Shared()
+    savepoint_state = _Shared()
+    timezone = _Shared()
+    timezone_name = _Shared()
+
+    chunked_cursor = _guarded("chunked_cursor")
+    clean_savepoints = _guarded("clean_savepoints")
+    close = _guarded("close")
+    commit = _guarded("commit")
+    cursor = _guarded("cursor")
+    rollback = _guarded("rollback")
+    savepoint = _guarded("savepoint")
+    savepoint_commit = _guarded("savepoint_commit")
+    savepoint_rollback = _guarded("savepoint_rollback")
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
+        # Django's __init__ resets the shared attributes: let it do so to something of no account.
+        self._initial: SimpleNamespace | None = SimpleNamespace()
+        super().__init__(settings_dict, alias)
+        self._initial = None
+
+    @property
+    def async_connection(self) -> Any:
+        """django-async-backend's wrapper of the current task."""
+        return self._initial or async_connections[self.alias]
+
+    @cached_property
+    def pg_version(self) -> int:
+        """The server's version, asked for once in a process."""
+        self.ensure_connection()
+        version: int = self.connection.info.server_version
+        return version
+
+    def ensure_connection(self) -> None:
+        """Connect, with the receivers of ``connection_created`` on the bridge."""
+        if self.connection is None:
+            bridge.step(self.async_connection.ensure_connection())
+
+    def connect(self) -> None:
+        """Connect. The connection is known to be closed."""
+        bridge.step(self.async_connection.connect())
+
+    def close_if_health_check_failed(self) -> None:
+        """Close an existing connection if its health check is due and fails."""
+        if self.health_check_enabled and not self.health_check_done:
+            bridge.await_(self.async_connection.close_if_health_check_failed())
+
+    def is_usable(self) -> bool:
+        """Return whether the connection answers."""
+        usable: bool = bridge.await_(self.async_connection.is_usable())
+        return usable
+
+    def create_cursor(self, name: str | None = None) -> BridgedCursor:
+        """Return a driver's cursor; a named one lives on the server."""
+        return BridgedCursor(self.async_connection.create_cursor(name))
+
+    def validate_thread_sharing(self) -> None:
+        """Refuse a connection of another thread or, where it is known, of another task."""
+        self.async_connection.validate_thread_sharing()
+        # django-async-backend knows a connection's task since 6.1.
+        if validate_task_sharing := getattr(self.async_connection, "validate_task_sharing", None):
+            validate_task_sharing()
+
+    def on_commit(self, func: Callable[[], Any], robust: bool = False) -> None:
+        """Call a function after the commit, on the bridge, whoever commits."""
+        super().on_commit(_CommitHook(func) if callable(func) else func, robust)
+
+    def _commit(self) -> None:
+        bridge.await_(self.async_connection._commit())
+
+    def _rollback(self) -> None:
+        bridge.await_(self.async_connection._rollback())
+
+    def _close(self) -> None:
+        bridge.await_(self.async_connection._close())
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        bridge.await_(self.async_connection._set_autocommit(autocommit))
+
+
+class BridgedCursor:
+    """The driver's async cursor, with plain methods. What needs no waiting passes through."""
+
+    callproc = CursorMixin.callproc
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def __enter__(self) -> BridgedCursor:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        while rows := self.fetchmany(self._cursor.arraysize):
+            yield from rows
+
+    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
+        bridge.await_(self._cursor.execute(query, params, **kwargs))
+        return self
+
+    def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
+        bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
+
+    def fetchone(self) -> Any:
+        return bridge.await_(self._cursor.fetchone())
+
+    def fetchmany(self, size: int = 0) -> list[Any]:
+        rows: list[Any] = bridge.await_(self._cursor.fetchmany(size))
+        return rows
+
+    def fetchall(self) -> list[Any]:
+        rows: list[Any] = bridge.await_(self._cursor.fetchall())
+        return rows
+
+    def scroll(self, value: int, mode: str = "relative") -> None:
+        bridge.await_(self._cursor.scroll(value, mode))
+
+    def close(self) -> None:
+        bridge.await_(self._cursor.close())
+
+
+class _CommitHook:
+    """A function to be called after a commit: by Django on the bridge, or by the event loop."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self) -> Awaitable[None] | None:
+        if bridge.active():
+            return self.call()
+        return bridge.run(self.call)
+
+    def call(self) -> None:
+        result = self.function()
+        if isawaitable(result):
+            bridge.await_(result)
+
+
+class BridgedConnectionHandler(ConnectionHandler):
+    """``django.db.connections``, which answers with the bridged connection on the bridge.
+
+    That is a matter of the greenlet that asks, so nothing is set that could outlive a switch to
+    the event loop or leak to another task.
+    """
+
+    def __getitem__(self, alias: str) -> Any:
+        if bridge.active():
+            return bridged_connection(alias)
+        return super().__getitem__(alias)
+
+
+@cache
+def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
+    """Return the process's bridged connection for an alias.
+
+    Raises ``ConnectionDoesNotExist`` for an unknown alias, and ``ImproperlyConfigured`` for one
+    whose engine has no async connection.
+    """
+    if alias not in connections.settings:
+        raise connections.exception_class(f"The connection '{alias}' doesn't exist.")
+    settings_dict = connections.settings[alias]
+    if not has_async_engine(settings_dict):
+        raise ImproperlyConfigured(
+            f"The database {alias!r} cannot be used from async code: its ENGINE is "
+            f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to {ENGINE!r}."
+        )
+    return BridgedDatabaseWrapper(settings_dict, alias)
+
+
+def has_async_engine(settings_dict: dict[str, Any]) -> bool:
+    """Return whether the engine of a ``DATABASES`` entry has an async connection."""
+    return hasattr(load_backend(settings_dict["ENGINE"]), "AsyncDatabaseWrapper")
+
+
+def _forget_bridged_connections(*, setting: str, **kwargs: Any) -> None:
+    if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
+        bridged_connection.cache_clear()
+
+
+setting_changed.connect(_forget_bridged_connections)
+# The handler has no state of its own: the connections that exist already stay.
+connections.__class__ = BridgedConnectionHandler

@@ -1,0 +1,167 @@
+"""Turns results into the objects that a queryset yields, by a plan of the native core.
+
+A plan says which column goes where and how it is read. It is made of what Django's compiler has
+selected and of the types that the result says it has.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import django
+from django.db.models import QuerySet
+from django.db.models.expressions import ColPairs
+from django.db.models.query import (
+    FlatValuesListIterable,
+    ModelIterable,
+    NamedValuesListIterable,
+    ValuesIterable,
+    ValuesListIterable,
+)
+from django.db.models.utils import create_namedtuple_class
+
+from turbo_orm import libpq
+from turbo_orm._core import Column, Plan
+from turbo_orm.columns import result_columns, row_columns
+from turbo_orm.instances import instance
+
+type Item = int | list[int]
+
+_NATIVE_ITERABLES = {
+    FlatValuesListIterable,
+    ModelIterable,
+    NamedValuesListIterable,
+    ValuesIterable,
+    ValuesListIterable,
+}
+
+
+def hydrates(queryset: QuerySet[Any, Any]) -> bool:
+    """Return whether the queryset yields what the native core can build.
+
+    It does unless another package has given it an iterable class of its own.
+    """
+    return queryset._iterable_class in _NATIVE_ITERABLES
+
+
+class Hydrator:
+    """Hydrates the results of one compiled query."""
+
+    def __init__(self, queryset: QuerySet[Any, Any], compiler: Any, columns: list[Column]) -> None:
+        self._plan = _plan(queryset, compiler, columns)
+        self._known_related_objects = _known_related_objects(queryset)
+
+    @classmethod
+    def for_result(
+        cls, queryset: QuerySet[Any, Any], compiler: Any, driver_cursor: Any, pgresult: Any
+    ) -> Hydrator:
+        """Return a hydrator for results like ``pgresult``, which the driver's cursor received."""
+        return cls(queryset, compiler, result_columns(compiler, driver_cursor, pgresult))
+
+    @classmethod
+    def for_rows(cls, queryset: QuerySet[Any, Any], compiler: Any) -> Hydrator:
+        """Return a hydrator for row tuples that a cursor has loaded."""
+        return cls(queryset, compiler, row_columns(compiler))
+
+    @staticmethod
+    def reads_pgresults() -> bool:
+        """Return whether psycopg's results can be read where they are. Row tuples always can."""
+        return libpq.bind()
+
+    def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
+        """Hydrate rows ``start`` to ``stop`` of a result."""
+        return self._finish(self._plan.hydrate_result(pgresult, start, stop))
+
+    def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
+        """Hydrate row tuples."""
+        return self._finish(self._plan.hydrate_rows(rows))
+
+    def _finish(self, objects: list[Any]) -> list[Any]:
+        for known in self._known_related_objects:
+            known.add_to(objects)
+        return objects
+
+
+def _plan(queryset: QuerySet[Any, Any], compiler: Any, columns: list[Column]) -> Plan:
+    label = queryset.model._meta.label
+    iterable = queryset._iterable_class
+    if iterable is ModelIterable:
+        return Plan.instances(
+            label,
+            columns,
+            instance(
+                compiler,
+                compiler.klass_info,
+                fetch_mode=getattr(queryset, "_fetch_mode", None),
+                annotations=compiler.annotation_col_map,
+            ),
+        )
+    items = list(_items(compiler))
+    if iterable is FlatValuesListIterable:
+        return Plan.flat(label, columns, items[0])
+    if iterable is ValuesListIterable:
+        return Plan.tuples(label, columns, items)
+    if iterable is NamedValuesListIterable:
+        names = queryset._fields or _names(queryset.query)
+        return Plan.tuples(label, columns, items, create_namedtuple_class(*names))
+    names = list(queryset.query.selected or _names(queryset.query))
+    return Plan.dicts(label, columns, items[: len(names)], names)
+
+
+def _names(query: Any) -> tuple[str, ...]:
+    return (*query.extra_select, *query.values_select, *query.annotation_select)
+
+
+def _items(compiler: Any) -> Iterator[Item]:
+    """Yield what each selected expression is in a row: a column, or several as a tuple."""
+    column = 0
+    for expression, _, _ in compiler.select[: compiler.col_count]:
+        if isinstance(expression, ColPairs):
+            yield list(range(column, column + len(expression)))
+            column += len(expression)
+        else:
+            yield column
+            column += 1
+
+
+class _KnownRelatedObjects:
+    """Objects that a related manager knows its rows to refer to, by the values of their keys."""
+
+    def __init__(self, field: Any, objects: dict[Any, Any], attnames: list[str]) -> None:
+        self.field = field
+        self.objects = objects
+        self.attnames = attnames
+        self.key_of = operator.attrgetter(*attnames)
+
+    def add_to(self, instances: list[Any]) -> None:
+        for instance in instances:
+            # What select_related() has loaded stays.
+            if self.field.is_cached(instance):
+                continue
+            # Since 6.1, a deferred key is not fetched for this.
+            if django.VERSION >= (6, 1) and any(
+                attname not in instance.__dict__ for attname in self.attnames
+            ):
+                continue
+            related = self.objects.get(self.key_of(instance))
+            if related is not None:
+                setattr(instance, self.field.name, related)
+
+
+def _known_related_objects(queryset: QuerySet[Any, Any]) -> list[_KnownRelatedObjects]:
+    if queryset._iterable_class is not ModelIterable:
+        return []
+    get_field = queryset.model._meta.get_field
+    return [
+        _KnownRelatedObjects(
+            field,
+            objects,
+            [
+                field.attname if name == "self" else get_field(name).attname
+                for name in field.from_fields
+            ],
+        )
+        for field, objects in queryset._known_related_objects.items()
+    ]

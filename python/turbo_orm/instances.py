@@ -1,0 +1,153 @@
+"""Describes how a model instance is made of a row, for the native core.
+
+The core fills an instance directly where nobody could tell: where nothing of the model's own
+would run or see a difference. Everywhere else ``from_db()`` is called, as Django does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import django
+from django.db.models import Model
+from django.db.models.base import ModelState
+from django.db.models.fields.files import FileDescriptor, ImageFileDescriptor
+from django.db.models.fields.mixins import FieldCacheMixin
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.signals import post_init, pre_init
+
+from turbo_orm._core import Instance
+
+HAS_FETCH_MODES = django.VERSION >= (6, 1)
+
+if HAS_FETCH_MODES:
+    from django.db.models.query import _get_from_db
+
+# Descriptors that store a new instance's value in its __dict__ and do nothing else.
+_STORING_DESCRIPTORS = {ForeignKeyDeferredAttribute, FileDescriptor, ImageFileDescriptor}
+
+
+def instance(
+    compiler: Any,
+    klass_info: dict[str, Any],
+    *,
+    fetch_mode: Any,
+    annotations: dict[str, int] | None = None,
+) -> Instance:
+    """Describe the instances of a compiled query, with those of its ``select_related()``.
+
+    ``klass_info`` and, for the query's own model, ``annotations`` are the compiler's. The
+    compiler's query has been executed.
+    """
+    model = klass_info["model"]
+    fields = _fields(klass_info, compiler.select)
+    direct = fills_directly(model, [name for name, _ in fields])
+    is_related = "from_parent" in klass_info
+    pk = dict(fields)[model._meta.pk_fields[0].attname] if is_related else None
+    return Instance(
+        model,
+        fields,
+        state_class=ModelState,
+        state=_state(compiler.using, fetch_mode),
+        through_dict=direct and _needs_dict(model, fields),
+        from_db=None if direct else _from_db(model, fetch_mode),
+        db=compiler.using,
+        values_as_list=not direct and _converts(compiler),
+        pk=pk,
+        related=[
+            (
+                instance(compiler, related, fetch_mode=fetch_mode),
+                _setter(related["local_setter"]),
+                _setter(related["remote_setter"]),
+            )
+            for related in klass_info.get("related_klass_infos", [])
+        ],
+        annotations=list((annotations or {}).items()),
+        peers=[] if HAS_FETCH_MODES and fetch_mode.track_peers else None,
+    )
+
+
+def fills_directly(model: type[Model], attnames: Sequence[str]) -> bool:
+    """Return whether instances may be filled without ``from_db()`` and ``__init__()``."""
+    return not reasons_for_from_db(model, attnames)
+
+
+def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str]:
+    """Say what of a model would miss that its ``from_db()`` was not called. Empty if nothing."""
+    reasons = []
+    if model.from_db.__func__ is not Model.from_db.__func__:  # type: ignore[attr-defined]
+        reasons.append("overrides from_db()")
+    if model.__init__ is not Model.__init__ or _init_behind_model(model):
+        reasons.append("overrides __init__()")
+    if model.__new__ is not object.__new__:
+        reasons.append("overrides __new__()")
+    if model.__setattr__ is not object.__setattr__:
+        reasons.append("overrides __setattr__()")
+    if pre_init.has_listeners(model) or post_init.has_listeners(model):
+        reasons.append("has receivers of pre_init or post_init")
+    reasons += [
+        f"has a descriptor of its own for {attname!r}"
+        for attname in (*attnames, "_state")
+        if not _stores_plainly(_descriptor_class(model, attname))
+    ]
+    return reasons
+
+
+def _init_behind_model(model: type[Model]) -> bool:
+    """Return whether ``Model.__init__()``'s call to ``super()`` reaches a mixin's."""
+    return super(Model, model).__init__ is not object.__init__  # type: ignore[misc]
+
+
+@cache
+def _descriptor_class(model: type[Model], attname: str) -> type:
+    """Return the class of what a model class has under a name. ``getattr_static()`` takes 4 µs."""
+    return type(inspect.getattr_static(model, attname, None))
+
+
+def _stores_plainly(kind: type) -> bool:
+    return kind in _STORING_DESCRIPTORS or not hasattr(kind, "__set__")
+
+
+def _needs_dict(model: type[Model], fields: Sequence[tuple[str, int]]) -> bool:
+    """Return whether a field's descriptor would have to be called to store its value."""
+    return any(_descriptor_class(model, name) in _STORING_DESCRIPTORS for name, _ in fields)
+
+
+def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> list[tuple[str, int]]:
+    """Pair each selected field's attribute name with its column, in the model's field order."""
+    columns = {
+        # Every expression selected with instances is one column: an index is that of its column.
+        select[index][0].target.attname: index
+        for index in klass_info["select_fields"]
+    }
+    return [
+        (field.attname, columns[field.attname])
+        for field in klass_info["model"]._meta.concrete_fields
+        if field.attname in columns
+    ]
+
+
+def _converts(compiler: Any) -> bool:
+    """Return whether a converter runs on the rows: Django passes lists on then, else tuples."""
+    return bool(compiler.get_converters([expression for expression, _, _ in compiler.select]))
+
+
+def _state(db: str, fetch_mode: Any) -> list[tuple[str, Any]]:
+    state: list[tuple[str, Any]] = [("adding", False), ("db", db)]
+    if HAS_FETCH_MODES:
+        state.append(("fetch_mode", fetch_mode))
+    return state
+
+
+def _from_db(model: type[Model], fetch_mode: Any) -> Any:
+    return _get_from_db(model, fetch_mode) if HAS_FETCH_MODES else model.from_db
+
+
+def _setter(setter: Any) -> Any:
+    """Return the name under which a setter caches, or the setter itself if it does more."""
+    if getattr(setter, "__func__", None) is FieldCacheMixin.set_cached_value:
+        return setter.__self__.cache_name
+    return setter

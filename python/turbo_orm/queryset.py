@@ -1,0 +1,226 @@
+"""The queryset: Django's own, with terminals that await."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import batched
+from typing import Any, TypeVar
+
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connections
+from django.db.models import Model, QuerySet
+from django.db.models.query import prefetch_related_objects
+
+from turbo_orm import bridge, execution
+from turbo_orm.compiler import compiler_for
+from turbo_orm.hydration import hydrates
+from turbo_orm.raw import AsyncRawQuerySet
+
+_ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
+_Row = TypeVar("_Row", covariant=True)
+
+_SYNC_HINT = (
+    "A queryset was evaluated by sync code while the event loop runs. "
+    "Use `await queryset.alist()` or `async for` instead."
+)
+
+
+class AsyncQuerySet(QuerySet[_ModelT, _Row]):
+    """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
+
+    Everything that is not async works as in Django, on Django's sync connection. Arguments,
+    results and exceptions of the ``a*`` methods are those of Django's methods of that name;
+    in addition, each raises ``ImproperlyConfigured`` for a database without async connection.
+    """
+
+    # Reading
+
+    async def alist(self) -> list[_Row]:
+        """Return all results as a list. They are kept, as those of ``async for`` are."""
+        await bridge.run(self._fetch_all)
+        return list(self._result_cache)
+
+    def __aiter__(self) -> AsyncIterator[_Row]:
+        async def results() -> AsyncIterator[_Row]:
+            await bridge.run(self._fetch_all)
+            for result in self._result_cache:
+                yield result
+
+        return results()
+
+    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
+        """Yield the results without keeping them, ``chunk_size`` fetched at a time.
+
+        The rows stay in a cursor on the server, unless ``DISABLE_SERVER_SIDE_CURSORS`` is set.
+        Prefetches are done chunk by chunk. Close the iterator (``contextlib.aclosing``) if you
+        leave it early inside a transaction: the cursor stays open as long as it does.
+        """
+        if chunk_size <= 0:
+            raise ValueError("Chunk size must be strictly positive.")
+        chunks = await bridge.run(self._open_chunks, chunk_size)
+        try:
+            while chunk := await bridge.run(next, chunks, None):
+                for result in chunk:
+                    yield result
+        finally:
+            await bridge.run(chunks.close)
+
+    async def aget(self, *args: Any, **kwargs: Any) -> _Row:
+        """Return the one object that matches. Raises ``DoesNotExist``, ``MultipleObjectsReturned``."""
+        return await bridge.run(self.get, *args, **kwargs)
+
+    async def afirst(self) -> _Row | None:
+        """Return the first object, by primary key if nothing orders the queryset, or ``None``."""
+        return await bridge.run(self.first)
+
+    async def alast(self) -> _Row | None:
+        """Return the last object, by primary key if nothing orders the queryset, or ``None``."""
+        return await bridge.run(self.last)
+
+    async def aearliest(self, *fields: Any) -> _Row:
+        """Return the earliest object by the fields, or by ``Meta.get_latest_by``."""
+        return await bridge.run(self.earliest, *fields)
+
+    async def alatest(self, *fields: Any) -> _Row:
+        """Return the latest object by the fields, or by ``Meta.get_latest_by``."""
+        return await bridge.run(self.latest, *fields)
+
+    async def ain_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, _Row]:
+        """Return the objects with these keys, by key. Without keys, return all."""
+        return await bridge.run(self.in_bulk, id_list, field_name=field_name)
+
+    async def acount(self) -> int:
+        """Return the number of rows, by a query unless the results are there already."""
+        return await bridge.run(self.count)
+
+    async def aexists(self) -> bool:
+        """Return whether there is any row, by a query unless the results are there already."""
+        return await bridge.run(self.exists)
+
+    async def acontains(self, obj: Model) -> bool:
+        """Return whether an object is in the queryset."""
+        return await bridge.run(self.contains, obj)
+
+    async def aaggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return aggregates over the queryset, by name."""
+        return await bridge.run(self.aggregate, *args, **kwargs)
+
+    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
+        """Return the server's plan for the query."""
+        return await bridge.run(self.explain, format=format, **options)
+
+    def raw(
+        self,
+        raw_query: str,
+        params: Any = (),
+        translations: dict[str, str] | None = None,
+        using: str | None = None,
+    ) -> AsyncRawQuerySet[Any]:
+        """Return the instances that a statement of yours selects, for ``async for`` and ``for``."""
+        return AsyncRawQuerySet.of(super().raw(raw_query, params, translations, using))
+
+    # Writing
+
+    async def acreate(self, **kwargs: Any) -> _Row:
+        """Make an instance, ``save()`` it, and return it."""
+        return await bridge.run(self.create, **kwargs)
+
+    async def aget_or_create(
+        self, defaults: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> tuple[_Row, bool]:
+        """Return the object that matches, or a new one, and whether it is new."""
+        return await bridge.run(self.get_or_create, defaults, **kwargs)
+
+    async def aupdate_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[_Row, bool]:
+        """Return the object that matches, updated, or a new one, and whether it is new."""
+        return await bridge.run(self.update_or_create, defaults, create_defaults, **kwargs)
+
+    async def abulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[_Row]:
+        """Insert instances by as few statements as possible, and return them with their keys.
+
+        ``save()`` is not called and no signal is sent, as in Django.
+        """
+        return await bridge.run(
+            self.bulk_create,
+            objs,
+            batch_size=batch_size,
+            ignore_conflicts=ignore_conflicts,
+            update_conflicts=update_conflicts,
+            update_fields=update_fields,
+            unique_fields=unique_fields,
+        )
+
+    async def abulk_update(
+        self, objs: Iterable[Any], fields: Sequence[str], batch_size: int | None = None
+    ) -> int:
+        """Write these fields of instances, and return the number of rows that matched."""
+        return await bridge.run(self.bulk_update, objs, fields, batch_size=batch_size)
+
+    async def aupdate(self, **kwargs: Any) -> int:
+        """Update all rows by one statement, and return their number."""
+        return await bridge.run(self.update, **kwargs)
+
+    async def adelete(self) -> tuple[int, dict[str, int]]:
+        """Delete all rows, with cascades and signals, and return their number, by model too."""
+        return await bridge.run(self.delete)
+
+    for _method in (
+        acreate,
+        aget_or_create,
+        aupdate_or_create,
+        abulk_create,
+        abulk_update,
+        aupdate,
+        adelete,
+    ):
+        _method.alters_data = True  # type: ignore[attr-defined]
+    adelete.queryset_only = True  # type: ignore[attr-defined]
+    del _method
+
+    # How Django's methods get at rows, be it on the bridge or on a sync connection
+
+    def _fetch_all(self) -> None:
+        try:
+            if self._result_cache is None and hydrates(self):
+                self._result_cache = execution.fetch_all(self, compiler_for(self))
+            super()._fetch_all()
+        except SynchronousOnlyOperation as exc:
+            raise SynchronousOnlyOperation(_SYNC_HINT) from exc
+
+    def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:
+        for chunk in self._chunks(use_chunked_fetch, chunk_size):
+            yield from chunk
+
+    def _open_chunks(self, chunk_size: int) -> Generator[list[_Row]]:
+        settings = connections[self.db].settings_dict
+        return self._chunks(not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
+
+    def _chunks(self, use_chunked_fetch: bool, chunk_size: int | None) -> Generator[list[_Row]]:
+        """Yield the results in lists, prefetched if a size is given for the lists."""
+        with closing(self._results(use_chunked_fetch, chunk_size or 2000)) as chunks:
+            for chunk in chunks:
+                if self._prefetch_related_lookups and chunk_size is not None:
+                    prefetch_related_objects(chunk, *self._prefetch_related_lookups)
+                yield chunk
+
+    def _results(self, use_chunked_fetch: bool, size: int) -> Generator[list[_Row]]:
+        if hydrates(self):
+            return execution.stream(self, compiler_for(self), use_chunked_fetch, size)
+        iterable = self._iterable_class(self, chunked_fetch=use_chunked_fetch, chunk_size=size)
+        return (list(results) for results in batched(iterable, size))
