@@ -1,0 +1,152 @@
+"""A real PostgreSQL, a configured Django, and a loop on which nothing may leave the loop's thread.
+
+``TURBO_ORM_TEST_DSN`` names a server; otherwise the embedded one is started. The tests make two
+databases of their own there and drop them at the end.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import asgiref.sync
+import django
+import psycopg
+import pytest
+from atlas.postgres import database, server_dsn
+from django.conf import settings
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    dsn = server_dsn("TURBO_ORM_TEST_DSN")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name in DATABASES.values():
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    config.stash[_DSN] = dsn
+    settings.configure(
+        DATABASES={
+            alias: database(make_conninfo(dsn, dbname=name)) for alias, name in DATABASES.items()
+        },
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        INSTALLED_APPS=["django.contrib.contenttypes", "turbo_orm", "atlas", "tests.library"],
+        # Without migrations of its own, so that the tables of the test app can refer to it.
+        MIGRATION_MODULES={"contenttypes": None},
+        SECRET_KEY="for tests only",
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    dsn = config.stash.get(_DSN, None)
+    if dsn is None:
+        return
+    from django.db import connections
+
+    connections.close_all()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name in DATABASES.values():
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+_DSN = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables() -> None:
+    """Make the tables of all apps in both databases."""
+    from django.core.management import call_command
+
+    for alias in DATABASES:
+        call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def library(tables: None) -> None:
+    """Fill the tables that the tests only read."""
+    from tests.library.data import fill
+
+    fill()
+
+
+@pytest.fixture
+def scratch(tables: None) -> Iterator[None]:
+    """Have the tables that tests write to empty, before and after."""
+    _truncate()
+    yield
+    _truncate()
+
+
+def _truncate() -> None:
+    from django.db import connections
+
+    for alias in DATABASES:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("TRUNCATE library_account, library_entry, library_event CASCADE")
+
+
+type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Return a function that runs a coroutine function on an event loop, and guards it.
+
+    While it runs, a thread pool, ``sync_to_async()`` and a sync cursor are errors. Its
+    connections are closed at the end, and have to be in a state to be.
+    """
+
+    def run(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        async def main() -> Any:
+            try:
+                return await function()
+            finally:
+                await _close_connections()
+
+        with only_the_event_loop(), asyncio.Runner() as runner:
+            return runner.run(main())
+
+    return run
+
+
+async def _close_connections() -> None:
+    from django_async_backend.db import async_connections
+
+    for alias in DATABASES:
+        connection = async_connections[alias]
+        assert not connection.in_atomic_block
+        await connection.close()
+
+
+@contextlib.contextmanager
+def only_the_event_loop() -> Iterator[None]:
+    """Make it an error to start a thread, to hop to one, or to use a sync connection."""
+
+    def forbid(what: str, owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        def forbidden(*args: Any, **kwargs: Any) -> Any:
+            # asyncio resolves host names in its executor: that is not ours to change.
+            if socket.getaddrinfo in args:
+                return original(*args, **kwargs)
+            raise AssertionError(f"{what} in async code")
+
+        patch.setattr(owner, name, forbidden)
+
+    with pytest.MonkeyPatch.context() as patch:
+        forbid("a thread pool was used", ThreadPoolExecutor, "submit")
+        forbid("sync_to_async() was called", asgiref.sync.SyncToAsync, "__call__")
+        forbid("async_to_sync() was called", asgiref.sync.AsyncToSync, "__call__")
+        forbid("a sync connection was opened", psycopg.Connection, "connect")
+        forbid("a sync cursor was used", psycopg.Cursor, "execute")
+        forbid("a sync cursor was used", psycopg.ServerCursor, "execute")
+        yield

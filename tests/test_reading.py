@@ -1,0 +1,438 @@
+"""Every way of reading, against Django's answer: values, types, state, statements, exceptions."""
+
+import asyncio
+import inspect
+import pickle
+from contextlib import aclosing
+
+import django
+import pytest
+from django.core.exceptions import FieldError, SynchronousOnlyOperation
+from django.db import connections
+from django.db import models as django_models
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.functions import Concat, Length, Lower, RowNumber, TruncMonth, Upper
+from django.db.models.query import ModelIterable
+from django.test.utils import CaptureQueriesContext
+from django_async_backend.db import async_connections
+
+from tests.answers import django_answer, django_hydrates, fingerprint, turbo_answer
+from tests.library.models import (
+    Author,
+    Book,
+    Converted,
+    Event,
+    Note,
+    Order,
+    Place,
+    PrintedBook,
+    Profile,
+    Restaurant,
+    Sample,
+    Tag,
+    WithDescriptor,
+    WithFromDb,
+    WithInit,
+    WithMixin,
+)
+from turbo_orm import AsyncQuerySet, async_atomic
+
+pytestmark = pytest.mark.usefixtures("library")
+
+BOOKS = Book.objects.order_by("pk")
+
+QUERYSETS = {
+    "all": lambda: BOOKS.all(),
+    "none": lambda: BOOKS.none(),
+    "empty in": lambda: BOOKS.filter(pk__in=[]),
+    "filter": lambda: BOOKS.filter(pages__gt=100, author__name__startswith="A"),
+    "exclude": lambda: BOOKS.exclude(Q(pages__lt=100) | Q(translator=None)),
+    "slice": lambda: BOOKS[3:7],
+    "reverse": lambda: BOOKS.reverse(),
+    "distinct": lambda: Book.objects.order_by("author_id").distinct("author_id"),
+    "ordered by Meta": lambda: Author.objects.all(),
+    "samples": lambda: Sample.objects.order_by("pk"),
+    "only": lambda: BOOKS.only("title", "pages"),
+    "defer": lambda: BOOKS.defer("title", "author"),
+    "select_related": lambda: BOOKS.select_related("author"),
+    "select_related null": lambda: BOOKS.select_related("author", "translator"),
+    "select_related nested": lambda: BOOKS.select_related("author__profile", "translator"),
+    "select_related reverse": lambda: Author.objects.select_related("profile"),
+    "select_related only": lambda: BOOKS.select_related("author").only("title", "author__name"),
+    "select_related forward": lambda: Profile.objects.select_related("author").order_by("pk"),
+    "filtered relation": lambda: (
+        Author.objects.annotate(
+            p=FilteredRelation("profile", condition=Q(profile__motto__contains="Ada"))
+        ).select_related("p")
+    ),
+    "annotate": lambda: BOOKS.annotate(
+        n=Count("tags"), length=Length("title"), both=F("pages") + 1, fixed=Value("x")
+    ),
+    "annotate over instances": lambda: Author.objects.annotate(
+        thick=Count("books", filter=Q(books__pages__gt=200)), most=Max("books__pages")
+    ),
+    "alias": lambda: BOOKS.alias(n=Count("tags")).filter(n__gt=1),
+    "case": lambda: BOOKS.annotate(
+        size=Case(When(pages__gt=200, then=Value("big")), default=Value("small"))
+    ),
+    "window": lambda: BOOKS.annotate(
+        rank=Window(RowNumber(), partition_by=F("author"), order_by=F("pages").desc())
+    ),
+    "subquery": lambda: Author.objects.annotate(
+        latest=Subquery(
+            Book.objects.filter(author=OuterRef("pk")).order_by("-pages").values("title")[:1]
+        )
+    ),
+    "exists": lambda: Author.objects.filter(
+        Exists(Book.objects.filter(author=OuterRef("pk"), pages__gt=450))
+    ),
+    "in a subquery": lambda: BOOKS.filter(author__in=Author.objects.filter(born=None)),
+    "union": lambda: BOOKS.filter(pages__lt=50).union(BOOKS.filter(pages__gt=450)).order_by("pk"),
+    "intersection": lambda: BOOKS.filter(pages__lt=250).intersection(BOOKS.filter(pages__gt=50)),
+    "difference": lambda: Book.objects.difference(BOOKS.filter(pages__gt=50)).order_by("id"),
+    "and, or": lambda: (BOOKS.filter(pages__lt=50) | BOOKS.filter(pages__gt=450)) & BOOKS.all(),
+    "extra": lambda: BOOKS.extra(select={"double": "pages * 2"}, where=["pages > 10"]),
+    "dates": lambda: Author.objects.dates("born", "year"),
+    "datetimes": lambda: Book.objects.datetimes("published", "month"),
+    "values": lambda: BOOKS.values(),
+    "values of samples": lambda: Sample.objects.order_by("pk").values(),
+    "values named": lambda: BOOKS.values("title", "author__name", low=Lower("title")),
+    "values annotated": lambda: BOOKS.values("author").annotate(n=Count("pk"), p=Avg("pages")),
+    "values in order": lambda: BOOKS.annotate(a=F("pages")).values("a", "title"),
+    "values extra": lambda: BOOKS.extra(select={"d": "pages * 2"}).values("title", "d"),
+    "values grouped": lambda: (
+        Book.objects.values("author__name").annotate(total=Sum("pages")).order_by("-total")
+    ),
+    "values_list": lambda: BOOKS.values_list(),
+    "values_list of samples": lambda: Sample.objects.order_by("pk").values_list(),
+    "values_list named": lambda: BOOKS.values_list("pk", "title", named=True),
+    "values_list named all": lambda: BOOKS.annotate(n=Count("tags")).values_list(named=True),
+    "values_list flat": lambda: BOOKS.values_list("title", flat=True),
+    "values_list expression": lambda: BOOKS.values_list("pk", Upper("title")),
+    "values_list key": lambda: Sample.objects.order_by("pk").values_list("data__a", "data__a__0"),
+    "values_list month": lambda: BOOKS.values_list(TruncMonth("published"), flat=True),
+    "combined values": lambda: (
+        BOOKS.values_list("title").union(Author.objects.values_list("name")).order_by("title")
+    ),
+    "prefetch": lambda: Author.objects.prefetch_related("books"),
+    "prefetch nested": lambda: Author.objects.prefetch_related("books__tags", "profile"),
+    "prefetch forward": lambda: BOOKS.prefetch_related("author", "translator"),
+    "prefetch to_attr": lambda: Author.objects.prefetch_related(
+        Prefetch("books", queryset=Book.objects.filter(pages__gt=200), to_attr="thick")
+    ),
+    "prefetch sliced": lambda: Author.objects.prefetch_related(
+        Prefetch("books", queryset=Book.objects.order_by("-pages")[:2], to_attr="thickest")
+    ),
+    "prefetch generic": lambda: BOOKS.prefetch_related("notes"),
+    "prefetch generic target": lambda: Note.objects.prefetch_related("target").order_by("pk"),
+    "prefetch many to many": lambda: Tag.objects.prefetch_related("books__author"),
+    "related manager": lambda: Author.objects.get(name="Ada").books.order_by("pk"),
+    "many to many": lambda: Book.objects.get(title="Book 3").tags.all(),
+    "generic relation": lambda: Book.objects.get(title="Book 5").notes.all(),
+    "proxy": lambda: PrintedBook.printed.order_by("pk"),
+    "as_manager": lambda: PrintedBook.by_pages.thick().order_by("pk"),
+    "from_queryset": lambda: PrintedBook.printed.thick().order_by("pk"),
+    "child table": lambda: Restaurant.objects.order_by("pk"),
+    "parent table": lambda: Place.objects.select_related("restaurant").order_by("pk"),
+    "abstract base": lambda: Event.objects.all(),
+    "field converts": lambda: Converted.objects.order_by("pk"),
+    "field converts values": lambda: Converted.objects.order_by("pk").values("shout"),
+    "from_db": lambda: WithFromDb.objects.order_by("pk"),
+    "from_db deferred": lambda: WithFromDb.objects.only("pk").order_by("pk"),
+    "from_db of a list": lambda: WithFromDb.objects.annotate(n=Length("name")).order_by("pk"),
+    "__init__": lambda: WithInit.objects.order_by("pk"),
+    "mixin": lambda: WithMixin.objects.order_by("pk"),
+    "descriptor": lambda: WithDescriptor.objects.order_by("pk"),
+    "composite key": lambda: Order.objects.order_by("number"),
+    "composite key values": lambda: Order.objects.order_by("number").values_list("pk", "total"),
+    "composite key dict": lambda: Order.objects.order_by("number").values("total", "pk", "shop"),
+    "composite key flat": lambda: Order.objects.order_by("number").values_list("pk", flat=True),
+    "for update": lambda: BOOKS.select_for_update()[:0],
+    "concat": lambda: Author.objects.annotate(x=Concat("name", Value(" "), "name")),
+    "using": lambda: Book.objects.using("default").order_by("pk")[:2],
+}
+
+
+
+@pytest.fixture(params=QUERYSETS)
+def make(request):
+    """A function that makes a queryset: each contender gets one of its own, with an empty cache."""
+    return QUERYSETS[request.param]
+
+
+def test_alist(make, run):
+    queryset, ours = make(), make()
+    assert run(lambda: turbo_answer(ours.alist)) == django_answer(lambda: list(queryset))
+    assert ours._result_cache is not None
+
+
+def test_async_for(make, run):
+    queryset, ours = make(), make()
+
+    async def loop():
+        return [result async for result in ours]
+
+    assert run(lambda: turbo_answer(loop)) == django_answer(lambda: list(queryset))
+
+
+def test_aiterator(make, run):
+    queryset, ours = make(), make()
+
+    async def loop():
+        async with aclosing(ours.aiterator(chunk_size=4)) as results:
+            return [result async for result in results]
+
+    expected = django_answer(lambda: list(queryset.iterator(chunk_size=4)))
+    answer = run(lambda: turbo_answer(loop))
+    assert answer.get("returned") == expected.get("returned")
+    assert answer.get("raised") == expected.get("raised")
+    assert ours._result_cache is None
+
+
+def test_the_native_core_serves_sync_code_too(make):
+    queryset, ours = make(), make()
+    expected = django_answer(lambda: list(queryset))
+    with CaptureQueriesContext(connections["default"]) as captured:
+        assert fingerprint(list(ours)) == expected["returned"]
+    assert [query["sql"] for query in captured.captured_queries] == expected["statements"]
+
+
+BOOK_OF_2003 = Q(published__year=2003)
+
+# What is asked of a queryset, by the name of Django's sync method: arguments, and the queryset.
+QUESTIONS = [
+    ("get", BOOKS, [], {"title": "Book 3"}),
+    ("get", BOOKS, [BOOK_OF_2003], {}),
+    ("get", BOOKS, [], {"title": "no such book"}),
+    ("get", BOOKS, [], {"pages__gte": 0}),
+    ("get", BOOKS, [], {"no_such_field": 1}),
+    ("get", BOOKS.values("title"), [], {"title": "Book 3"}),
+    ("get", BOOKS.union(BOOKS), [], {"title": "x"}),
+    ("first", BOOKS, [], {}),
+    ("first", Book.objects.all(), [], {}),
+    ("first", BOOKS.none(), [], {}),
+    ("first", Book.objects.values("author").annotate(n=Count("pk")), [], {}),
+    ("last", BOOKS, [], {}),
+    ("last", Book.objects.all(), [], {}),
+    ("last", BOOKS[:3], [], {}),
+    ("earliest", Book.objects.exclude(published=None), [], {}),
+    ("earliest", BOOKS, ["pages", "pk"], {}),
+    ("earliest", Author.objects.all(), [], {}),
+    ("latest", Book.objects.exclude(published=None), [], {}),
+    ("latest", BOOKS.none(), ["pages"], {}),
+    ("count", BOOKS, [], {}),
+    ("count", BOOKS[5:9], [], {}),
+    ("count", BOOKS.none(), [], {}),
+    ("count", Author.objects.annotate(n=Count("books")).filter(n__gt=1), [], {}),
+    ("count", BOOKS.values("author").distinct(), [], {}),
+    ("exists", BOOKS, [], {}),
+    ("exists", BOOKS.filter(pages=-1), [], {}),
+    ("exists", BOOKS.none(), [], {}),
+    ("aggregate", BOOKS, [Sum("pages"), Avg("pages")], {"n": Count("tags", distinct=True)}),
+    ("aggregate", BOOKS.none(), [], {"n": Count("pk"), "most": Max("pages")}),
+    ("aggregate", BOOKS[:5], [], {"most": Max("pages")}),
+    ("aggregate", BOOKS, ["pages"], {}),
+    ("in_bulk", Author.objects.all(), [], {}),
+    ("in_bulk", Author.objects.all(), [[1, 2, 99]], {}),
+    ("in_bulk", Author.objects.all(), [[]], {}),
+    ("in_bulk", Tag.objects.all(), [["tag-1", "tag-2"]], {"field_name": "label"}),
+    ("in_bulk", Author.objects.all(), [["x"]], {"field_name": "name"}),
+    ("explain", BOOKS, [], {}),
+    ("explain", BOOKS, [], {"format": "json"}),
+    ("explain", BOOKS, [], {"format": "no such format"}),
+]
+
+
+@pytest.mark.parametrize(("method", "queryset", "args", "kwargs"), QUESTIONS)
+def test_question(method, queryset, args, kwargs, run):
+    expected = django_answer(lambda: getattr(queryset.all(), method)(*args, **kwargs))
+    asked = getattr(queryset.all(), f"a{method}")
+    assert run(lambda: turbo_answer(lambda: asked(*args, **kwargs))) == expected
+
+
+def test_acontains(run):
+    inside, outside = Book.objects.get(title="Book 1"), Book.objects.get(title="Book 2")
+    for book in (inside, outside, Book()):
+        queryset = BOOKS.filter(title="Book 1")
+        expected = django_answer(lambda: queryset.contains(book))  # noqa: B023
+        assert run(lambda: turbo_answer(lambda: queryset.acontains(book))) == expected  # noqa: B023
+
+
+def test_every_async_method_of_django_is_ours():
+    """A method that a later Django adds is a thread hop until it is bridged here."""
+    for name, method in inspect.getmembers(QuerySet, inspect.isfunction):
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+            assert getattr(AsyncQuerySet, name).__module__ == "turbo_orm.queryset", name
+
+
+def test_results_are_asked_for_once(run):
+    queryset = BOOKS.all()
+
+    async def ask():
+        first = await queryset.alist()
+        assert await queryset.acount() == len(first)
+        assert await queryset.aexists()
+        assert [book async for book in queryset] == first
+        assert await queryset.alist() is not queryset._result_cache
+        return first
+
+    assert len(run(lambda: turbo_answer(ask))["statements"]) == 1
+
+
+RAW = [
+    ("SELECT * FROM library_book ORDER BY id", (), None),
+    ("SELECT id, title FROM library_book WHERE pages > %s ORDER BY id", [100], None),
+    ("SELECT id, title AS heading, pages * 2 AS d FROM library_book", (), {"heading": "title"}),
+    ("SELECT title FROM library_book", (), None),
+    ("SELECT * FROM no_such_table", (), None),
+]
+
+
+@pytest.mark.parametrize(("statement", "params", "translations"), RAW)
+def test_raw(statement, params, translations, run):
+    expected = django_answer(lambda: list(Book.objects.raw(statement, params, translations)))
+    ours = Book.objects.raw(statement, params, translations)
+
+    async def loop():
+        return [book async for book in ours]
+
+    assert run(lambda: turbo_answer(loop)) == expected
+
+
+def test_raw_prefetches_and_uses_another_database(run):
+    def raw():
+        return Author.objects.raw("SELECT * FROM library_author ORDER BY id")
+
+    expected = django_answer(lambda: list(raw().prefetch_related("books")))
+    ours = raw().prefetch_related("books")
+    assert run(lambda: turbo_answer(ours.alist)) == expected
+    elsewhere = raw().using("other")
+    assert run(elsewhere.alist) == []
+    assert elsewhere.db == "other"
+
+
+def test_in_a_slice_of_rows_at_a_time(run, monkeypatch):
+    """The event loop gets a turn between slices, and the rows stay in order."""
+    monkeypatch.setattr("turbo_orm.execution.SLICE", 7)
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def ask():
+        counting = asyncio.create_task(count_turns())
+        await BOOKS.acount()
+        before = turns
+        books = await BOOKS.alist()
+        counting.cancel()
+        assert turns - before >= 4
+        return books
+
+    assert run(ask) == list(BOOKS)
+
+
+def test_sync_evaluation_in_the_event_loop_says_what_to_do_instead(run):
+    async def evaluate():
+        list(BOOKS.all())
+
+    with pytest.raises(SynchronousOnlyOperation, match=r"alist\(\).*async for"):
+        run(evaluate)
+
+
+def test_a_field_that_does_not_exist_raises_at_filter():
+    with pytest.raises(FieldError):
+        Book.objects.filter(no_such_field=1)
+
+
+def test_aiterator_wants_a_chunk_size(run):
+    async def iterate():
+        return [book async for book in BOOKS.aiterator(chunk_size=0)]
+
+    with pytest.raises(ValueError, match="strictly positive"):
+        run(iterate)
+
+
+def test_a_left_aiterator_closes_its_cursor(run):
+    async def leave():
+        async with async_atomic(), aclosing(BOOKS.aiterator(chunk_size=2)) as books:
+            async for _ in books:
+                break
+            await books.aclose()
+            return await open_cursors()
+
+    async def open_cursors():
+        cursor = await async_connections["default"].cursor()
+        await cursor.execute("SELECT count(*) FROM pg_cursors")
+        return (await cursor.fetchone())[0]
+
+    assert run(leave) == 0
+
+
+def test_without_server_side_cursors(run, monkeypatch):
+    monkeypatch.setitem(
+        connections["default"].settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True
+    )
+
+    async def iterate():
+        return [book async for book in BOOKS.aiterator(chunk_size=4)]
+
+    assert run(iterate) == list(BOOKS)
+
+
+def test_an_iterable_class_of_ones_own(run):
+    class Titles(ModelIterable):
+        def __iter__(self):
+            return (book.title for book in super().__iter__())
+
+    queryset = BOOKS.all()
+    queryset._iterable_class = Titles
+    assert run(queryset.all().alist) == list(BOOKS.values_list("title", flat=True))
+
+    async def iterate():
+        return [title async for title in queryset.aiterator(chunk_size=4)]
+
+    assert run(iterate) == list(BOOKS.values_list("title", flat=True))
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with 6.1")
+@pytest.mark.parametrize("mode", ["FETCH_ONE", "FETCH_PEERS", "RAISE"])
+def test_fetch_modes(mode, run):
+    mode = getattr(django_models, mode, None) or getattr(django_models, f"FETCH_{mode}")
+    queryset = BOOKS.fetch_mode(mode).select_related("author")
+    expected = django_answer(lambda: list(queryset.all()))
+    assert run(lambda: turbo_answer(queryset.all().alist)) == expected
+    if mode.track_peers:
+        first, *rest = run(queryset.all().alist)
+        assert [peer() for peer in first._state.peers] == [first, *rest]
+
+
+def test_pickling(run):
+    queryset = BOOKS.select_related("author").prefetch_related("tags")
+    with django_hydrates():
+        expected = fingerprint(pickle.loads(pickle.dumps(list(queryset.all()))))
+    assert fingerprint(pickle.loads(pickle.dumps(run(queryset.alist)))) == expected
+    assert fingerprint(list(pickle.loads(pickle.dumps(queryset)))) == expected
+    unevaluated = BOOKS.filter(pages__gt=100)
+    copy = BOOKS.all()
+    copy.query = pickle.loads(pickle.dumps(unevaluated.query))
+    assert run(copy.alist) == list(unevaluated)
