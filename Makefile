@@ -1,0 +1,116 @@
+# Every target makes what it needs in .venv: nothing has to be installed or activated by hand.
+# ARGS goes to the command a target ends in:  make test ARGS="-k aget -x"
+
+IS_RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12; do \
+	$$python $(IS_RECENT) && { echo $$python; break; }; done)
+endif
+PYTHON_VERSION := $(if $(PYTHON),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+
+# Where rustup puts cargo, for a shell that has not read its profile.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# Cargo's cache holds the build for one interpreter at a time, so each has its own.
+export CARGO_TARGET_DIR := $(CURDIR)/target/py$(PYTHON_VERSION)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+RUST := Cargo.toml rust/turbo_core/Cargo.toml $(shell find rust -name '*.rs')
+
+# What is in .venv is recorded by empty files. Another Python has another VENV stamp, and starts anew.
+MADE := .venv/.made
+VENV := $(MADE)/python-$(PYTHON_VERSION)
+EXTENSION := $(MADE)/extension
+group = $(MADE)/group-$(1)
+
+say = @echo "==> $(1)"
+need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
+	|| { echo "No Python 3.12 or newer was found. Name one: make PYTHON=/path/to/python3"; exit 1; }
+need_cargo = @command -v cargo >/dev/null \
+	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
+
+.PHONY: help demo test lint types bench docs wheel matrix clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and time turbo-orm beside Django
+	$(call say,running the demo)
+	@$(BIN)/python examples/atlas/manage.py tour $(ARGS)
+
+test: $(EXTENSION) $(call group,test) ## run the tests
+	$(call say,running the tests)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: types ## check format, rules, types, the direction of imports, and the workflows
+	$(call say,ruff)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	$(call say,import-linter)
+	@$(BIN)/lint-imports
+	$(call say,rustfmt)
+	@cargo fmt --check
+	$(call say,clippy)
+	@PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --all-targets -- -D warnings
+	$(call say,workflows)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if command -v actionlint >/dev/null; then actionlint; else echo "(actionlint is not installed: CI runs it)"; fi
+
+types: $(EXTENSION) $(call group,lint) ## check types: mypy strict, and _core.pyi against the built module
+	$(call say,mypy)
+	@$(BIN)/mypy
+	$(call say,stubtest)
+	@$(BIN)/stubtest turbo_orm._core --mypy-config-file pyproject.toml
+
+bench: $(EXTENSION) $(call group,bench) ## run the benchmarks
+	$(call say,running the benchmarks)
+	@$(BIN)/python -m pytest benches $(ARGS)
+
+docs: $(VENV) $(call group,docs) ## build the documentation into site/
+	$(call say,building the documentation)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "site/index.html"
+
+wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
+	$(need_cargo)
+	$(call say,building the wheel)
+	@rm -rf dist .venvs/wheel
+	@$(BIN)/maturin build --release --quiet --interpreter $(BIN)/python --out dist
+	$(call say,installing it into an empty environment)
+	@$(PYTHON) -m venv --without-pip .venvs/wheel
+	@PATH=$(CURDIR)/.venvs/wheel/bin $(BIN)/python -m pip --python .venvs/wheel/bin/python \
+		install --quiet --constraint constraints.txt --only-binary :all: dist/*.whl psycopg-binary
+	@cd .venvs && PATH=$(CURDIR)/.venvs/wheel/bin python -c \
+		'import turbo_orm, turbo_orm._core as c; print(turbo_orm.__version__, c.__file__)'
+	@ls dist/*.whl
+
+matrix: $(VENV) ## run the tests for every Python and Django; CELLS="3.12-5.2 newest" selects
+	$(need_cargo)
+	$(call say,running the matrix)
+	@$(BIN)/python .ci/matrix $(CELLS)
+
+clean: ## remove everything that was built
+	rm -rf .venv .venvs target dist site .benchmarks .cache .*_cache
+	rm -f python/turbo_orm/*.so python/turbo_orm/*.pyd
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV): constraints.txt
+	$(need_python)
+	$(call say,making .venv with Python $(PYTHON_VERSION))
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP_INSTALL) --upgrade pip
+	@$(PIP_INSTALL) maturin
+	@mkdir -p $(MADE) && touch $@
+
+$(EXTENSION): $(VENV) $(RUST) pyproject.toml constraints.txt
+	$(need_cargo)
+	$(call say,compiling the extension (about a minute the first time))
+	@VIRTUAL_ENV=$(CURDIR)/.venv PIP_CONSTRAINT=constraints.txt PIP_QUIET=1 $(BIN)/maturin develop --release
+	@touch $@
+
+$(MADE)/group-%: $(VENV) pyproject.toml constraints.txt
+	$(call say,installing what $* needs)
+	@$(PIP_INSTALL) --group $*
+	@touch $@
