@@ -25,6 +25,11 @@ class TurboOrmConfig(AppConfig):
 
 async def close_async_connections(**kwargs: Any) -> None:
     """Close the async connections of the task that served a request."""
-    for alias in async_connections:
-        if hasattr(async_connections._connections, alias):
-            await async_connections[alias].close()
+    for connection in _opened_connections():
+        await connection.close()
+
+
+def _opened_connections() -> list[Any]:
+    # Looking a connection up would make it, and for all() to make none is new in 6.0.
+    handler: Any = async_connections
+    return [handler[alias] for alias in handler if hasattr(handler._connections, alias)]

@@ -133,11 +133,11 @@ def _decoder(loader: Any, session: Session) -> str:
     return decoder
 
 
-def _is_django_tz_loader(loader: type) -> bool:
-    return (
+def _is_django_tz_loader(loader: Any) -> bool:
+    return bool(
         issubclass(loader, BaseTzLoader)
         and loader.load is BaseTzLoader.load
-        and loader.__init__ is BaseTzLoader.__init__  # type: ignore[misc]
+        and loader.__init__ is BaseTzLoader.__init__
     )
 
 

@@ -12,7 +12,7 @@ the task that asks, as it does in ``async_connections``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import cache, cached_property, update_wrapper
 from inspect import isawaitable
 from types import SimpleNamespace
@@ -21,11 +21,13 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import connections
-from django.db.backends.postgresql.base import CursorMixin, DatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
 from django_async_backend.db import async_connections
 
-from turbo_orm import bridge
+from turbo_orm import bridge, streaming
+from turbo_orm.cursor import BridgedCursor
+from turbo_orm.streaming import StreamingCursor
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -124,6 +126,20 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         """Return a driver's cursor; a named one lives on the server."""
         return BridgedCursor(self.async_connection.create_cursor(name))
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether a result can be had in chunks: not by bindings on the server."""
+        return streaming.is_possible() and not self.features.uses_server_side_binding
+
+    def streaming_cursor(self, chunk_size: int) -> Any:
+        """Return a cursor, wrapped as Django does, whose result arrives in chunks of rows."""
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            cursor = self.async_connection.create_cursor()
+            wrapped = self._prepare_cursor(StreamingCursor(cursor, chunk_size))  # type: ignore[attr-defined]
+            return wrapped
+
     def validate_thread_sharing(self) -> None:
         """Refuse a connection of another thread or, where it is known, of another task."""
         self.async_connection.validate_thread_sharing()
@@ -148,52 +164,6 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         bridge.await_(self.async_connection._set_autocommit(autocommit))
 
 
-class BridgedCursor:
-    """The driver's async cursor, with plain methods. What needs no waiting passes through."""
-
-    callproc = CursorMixin.callproc
-
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-    def __enter__(self) -> BridgedCursor:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Any]:
-        while rows := self.fetchmany(self._cursor.arraysize):
-            yield from rows
-
-    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
-        bridge.await_(self._cursor.execute(query, params, **kwargs))
-        return self
-
-    def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
-        bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
-
-    def fetchone(self) -> Any:
-        return bridge.await_(self._cursor.fetchone())
-
-    def fetchmany(self, size: int = 0) -> list[Any]:
-        rows: list[Any] = bridge.await_(self._cursor.fetchmany(size))
-        return rows
-
-    def fetchall(self) -> list[Any]:
-        rows: list[Any] = bridge.await_(self._cursor.fetchall())
-        return rows
-
-    def scroll(self, value: int, mode: str = "relative") -> None:
-        bridge.await_(self._cursor.scroll(value, mode))
-
-    def close(self) -> None:
-        bridge.await_(self._cursor.close())
-
-
 class _CommitHook:
     """A function to be called after a commit: by Django on the bridge, or by the event loop."""
 
@@ -202,9 +172,10 @@ class _CommitHook:
         self.function = function
 
     def __call__(self) -> Awaitable[None] | None:
-        if bridge.active():
-            return self.call()
-        return bridge.run(self.call)
+        if not bridge.active():
+            return bridge.run(self.call)
+        self.call()
+        return None
 
     def call(self) -> None:
         result = self.function()

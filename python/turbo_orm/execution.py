@@ -6,16 +6,20 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
-from turbo_orm import bridge
+from turbo_orm import bridge, collector
 from turbo_orm.hydration import Hydrator
+
+type Chunks = Generator[list[Any]]
 
 # Rows hydrated before the event loop gets a turn. 1,000 rows of twelve columns take about 3 ms.
 SLICE = 1000
@@ -23,29 +27,30 @@ SLICE = 1000
 
 def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
     """Execute a compiled query and return its rows as the objects that the queryset yields."""
+    chunks = _arriving_chunks if _is_worth_streaming(compiler) else _chunks
     objects: list[Any] = []
-    for chunk in _chunks(queryset, compiler, compiler.execute_sql(CURSOR), SLICE):
-        objects += chunk
+    with collector.paused():
+        for chunk in chunks(queryset, compiler):
+            objects += chunk
     return objects
 
 
 def stream(
     queryset: QuerySet[Any, Any], compiler: Any, chunked_fetch: bool, chunk_size: int
-) -> Generator[list[Any]]:
+) -> Chunks:
     """Execute a compiled query and yield its objects in lists of ``chunk_size``.
 
     With ``chunked_fetch`` the rows are fetched from a cursor on the server, a list at a time.
     """
-    cursor = compiler.execute_sql(CURSOR, chunked_fetch=chunked_fetch, chunk_size=chunk_size)
-    if cursor is not None and getattr(_driver_cursor(cursor), "name", None):
-        return _server_side_chunks(queryset, compiler, cursor, chunk_size)
-    return _chunks(queryset, compiler, cursor, chunk_size)
+    if chunked_fetch and Hydrator.reads_pgresults():
+        return _server_side_chunks(queryset, compiler, chunk_size)
+    return _chunks(queryset, compiler, chunk_size)
 
 
-def _chunks(
-    queryset: QuerySet[Any, Any], compiler: Any, cursor: Any, size: int
-) -> Generator[list[Any]]:
-    """Hydrate what a cursor has received already. There is no cursor if nothing can match."""
+def _chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int = SLICE) -> Chunks:
+    """Receive the whole result, then hydrate it slice by slice."""
+    cursor = compiler.execute_sql(CURSOR)
+    # Django's compiler executes nothing where nothing can match.
     if cursor is None:
         return
     with compiler.connection.wrap_database_errors, closing(cursor):
@@ -57,19 +62,59 @@ def _chunks(
                 yield hydrator.rows(list(rows))
             return
         hydrator = Hydrator.for_result(queryset, compiler, driver_cursor, pgresult)
-        for start in range(0, pgresult.ntuples, size):
-            if start:
-                bridge.breathe()
-            yield hydrator.result(pgresult, start, min(start + size, pgresult.ntuples))
+        yield from _slices(hydrator, pgresult, size)
 
 
-def _server_side_chunks(
-    queryset: QuerySet[Any, Any], compiler: Any, cursor: Any, size: int
-) -> Generator[list[Any]]:
+def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
+    for start in range(0, pgresult.ntuples, size):
+        if start:
+            bridge.breathe()
+        yield hydrator.result(pgresult, start, min(start + size, pgresult.ntuples))
+
+
+def _is_worth_streaming(compiler: Any) -> bool:
+    """Return whether a query may have more rows than fit one slice, and can be streamed."""
+    query = compiler.query
+    limited = query.high_mark is not None and query.high_mark - query.low_mark <= SLICE
+    return (
+        not limited
+        and hasattr(compiler.connection, "streaming_cursor")
+        and compiler.connection.can_stream
+        and Hydrator.reads_pgresults()
+    )
+
+
+def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
+    """Hydrate each slice while the next one arrives."""
+    try:
+        statement, params = compiler.as_sql()
+    except EmptyResultSet:
+        return
+    cursor = compiler.connection.streaming_cursor(SLICE)
+    with compiler.connection.wrap_database_errors, closing(cursor):
+        cursor.execute(statement, params)
+        driver_cursor = _driver_cursor(cursor)
+        pgresults = driver_cursor.pgresults()
+        if (first := next(pgresults, None)) is None:
+            return
+        hydrator = Hydrator.for_result(queryset, compiler, driver_cursor, first)
+        arriving: Iterator[Any] = chain([first], pgresults)
+        if not hydrator.is_native:
+            # A model's own code may query, which the connection cannot answer before the end.
+            arriving = iter(list(arriving))
+        for pgresult in arriving:
+            bridge.breathe()
+            yield hydrator.result(pgresult, 0, pgresult.ntuples)
+
+
+def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) -> Chunks:
     """Fetch from a cursor on the server by a cursor of our own, whose results stay unread.
 
     psycopg's ``ServerCursor.fetchmany()`` makes tuples of all that it fetches.
     """
+    cursor = compiler.execute_sql(CURSOR, chunked_fetch=True, chunk_size=size)
+    if cursor is None:
+        return
     hydrator = None
     with compiler.connection.wrap_database_errors, closing(cursor):
         driver_cursor = _driver_cursor(cursor)

@@ -22,7 +22,7 @@ from django.db.models.query import (
 )
 from django.db.models.utils import create_namedtuple_class
 
-from turbo_orm import libpq
+from turbo_orm import collector, libpq
 from turbo_orm._core import Column, Plan
 from turbo_orm.columns import result_columns, row_columns
 from turbo_orm.instances import instance
@@ -53,6 +53,11 @@ class Hydrator:
         self._plan = _plan(queryset, compiler, columns)
         self._known_related_objects = _known_related_objects(queryset)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether no code but the native core's runs: no converter, ``from_db()``, setter."""
+        return self._plan.is_native and not self._known_related_objects
+
     @classmethod
     def for_result(
         cls, queryset: QuerySet[Any, Any], compiler: Any, driver_cursor: Any, pgresult: Any
@@ -72,11 +77,13 @@ class Hydrator:
 
     def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a result."""
-        return self._finish(self._plan.hydrate_result(pgresult, start, stop))
+        with collector.paused():
+            return self._finish(self._plan.hydrate_result(pgresult, start, stop))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples."""
-        return self._finish(self._plan.hydrate_rows(rows))
+        with collector.paused():
+            return self._finish(self._plan.hydrate_rows(rows))
 
     def _finish(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:
@@ -84,7 +91,7 @@ class Hydrator:
         return objects
 
 
-def _plan(queryset: QuerySet[Any, Any], compiler: Any, columns: list[Column]) -> Plan:
+def _plan(queryset: Any, compiler: Any, columns: list[Column]) -> Plan:
     label = queryset.model._meta.label
     iterable = queryset._iterable_class
     if iterable is ModelIterable:
@@ -136,21 +143,21 @@ class _KnownRelatedObjects:
         self.key_of = operator.attrgetter(*attnames)
 
     def add_to(self, instances: list[Any]) -> None:
-        for instance in instances:
+        for obj in instances:
             # What select_related() has loaded stays.
-            if self.field.is_cached(instance):
+            if self.field.is_cached(obj):
                 continue
             # Since 6.1, a deferred key is not fetched for this.
             if django.VERSION >= (6, 1) and any(
-                attname not in instance.__dict__ for attname in self.attnames
+                attname not in obj.__dict__ for attname in self.attnames
             ):
                 continue
-            related = self.objects.get(self.key_of(instance))
+            related = self.objects.get(self.key_of(obj))
             if related is not None:
-                setattr(instance, self.field.name, related)
+                setattr(obj, self.field.name, related)
 
 
-def _known_related_objects(queryset: QuerySet[Any, Any]) -> list[_KnownRelatedObjects]:
+def _known_related_objects(queryset: Any) -> list[_KnownRelatedObjects]:
     if queryset._iterable_class is not ModelIterable:
         return []
     get_field = queryset.model._meta.get_field

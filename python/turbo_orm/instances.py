@@ -24,7 +24,10 @@ from turbo_orm._core import Instance
 HAS_FETCH_MODES = django.VERSION >= (6, 1)
 
 if HAS_FETCH_MODES:
-    from django.db.models.query import _get_from_db
+    from django.db.models.query import _get_from_db  # type: ignore[attr-defined]
+
+# Django's setter for the remote side of a foreign key, which caches nothing.
+_NOTHING = (lambda x, y: None).__code__
 
 # Descriptors that store a new instance's value in its __dict__ and do nothing else.
 _STORING_DESCRIPTORS = {ForeignKeyDeferredAttribute, FileDescriptor, ImageFileDescriptor}
@@ -98,7 +101,7 @@ def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str
 
 def _init_behind_model(model: type[Model]) -> bool:
     """Return whether ``Model.__init__()``'s call to ``super()`` reaches a mixin's."""
-    return super(Model, model).__init__ is not object.__init__  # type: ignore[misc]
+    return super(Model, model).__init__ is not object.__init__
 
 
 @cache
@@ -147,7 +150,10 @@ def _from_db(model: type[Model], fetch_mode: Any) -> Any:
 
 
 def _setter(setter: Any) -> Any:
-    """Return the name under which a setter caches, or the setter itself if it does more."""
+    """Return the name under which a setter caches, ``None`` if it does nothing, or itself."""
     if getattr(setter, "__func__", None) is FieldCacheMixin.set_cached_value:
         return setter.__self__.cache_name
+    code = getattr(setter, "__code__", None)
+    if code and (code.co_code, code.co_consts) == (_NOTHING.co_code, _NOTHING.co_consts):
+        return None
     return setter

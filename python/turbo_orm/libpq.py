@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg import pq
 
-from turbo_orm import _core
+from turbo_orm._core import bind_libpq
 
 _FUNCTIONS = ("ntuples", "nfields", "getvalue", "getlength", "getisnull")
 
@@ -29,7 +29,7 @@ def bind() -> bool:
             name: ctypes.cast(function, ctypes.c_void_p).value or 0
             for name, function in functions.items()
         }
-        _core.bind_libpq(**addresses)
+        bind_libpq(**addresses)
         return True
     return False
 

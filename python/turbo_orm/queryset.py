@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import closing
 from itertools import batched
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections
@@ -26,6 +34,12 @@ _SYNC_HINT = (
 )
 
 
+def _alters_data[F: Callable[..., Any]](method: F) -> F:
+    """Have templates not call a method."""
+    method.alters_data = True  # type: ignore[attr-defined]
+    return method
+
+
 class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
@@ -34,17 +48,21 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     in addition, each raises ``ImproperlyConfigured`` for a database without async connection.
     """
 
+    if TYPE_CHECKING:
+        # Django's, which the stubs leave out.
+        _prefetch_related_lookups: tuple[Any, ...]
+
     # Reading
 
     async def alist(self) -> list[_Row]:
         """Return all results as a list. They are kept, as those of ``async for`` are."""
         await bridge.run(self._fetch_all)
-        return list(self._result_cache)
+        return list(self._result_cache or ())
 
     def __aiter__(self) -> AsyncIterator[_Row]:
         async def results() -> AsyncIterator[_Row]:
             await bridge.run(self._fetch_all)
-            for result in self._result_cache:
+            for result in self._result_cache or ():
                 yield result
 
         return results()
@@ -67,7 +85,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
             await bridge.run(chunks.close)
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
-        """Return the one object that matches. Raises ``DoesNotExist``, ``MultipleObjectsReturned``."""
+        """Return the one object that matches, or raise as ``get()`` does."""
         return await bridge.run(self.get, *args, **kwargs)
 
     async def afirst(self) -> _Row | None:
@@ -88,7 +106,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
-    ) -> dict[Any, _Row]:
+    ) -> dict[Any, _ModelT]:
         """Return the objects with these keys, by key. Without keys, return all."""
         return await bridge.run(self.in_bulk, id_list, field_name=field_name)
 
@@ -114,35 +132,39 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     def raw(
         self,
-        raw_query: str,
+        raw_query: Any,
         params: Any = (),
         translations: dict[str, str] | None = None,
         using: str | None = None,
     ) -> AsyncRawQuerySet[Any]:
-        """Return the instances that a statement of yours selects, for ``async for`` and ``for``."""
+        """Return the instances that a statement of yours selects, for ``async for`` or ``for``."""
         return AsyncRawQuerySet.of(super().raw(raw_query, params, translations, using))
 
     # Writing
 
-    async def acreate(self, **kwargs: Any) -> _Row:
+    @_alters_data
+    async def acreate(self, **kwargs: Any) -> _ModelT:
         """Make an instance, ``save()`` it, and return it."""
         return await bridge.run(self.create, **kwargs)
 
+    @_alters_data
     async def aget_or_create(
         self, defaults: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> tuple[_Row, bool]:
+    ) -> tuple[_ModelT, bool]:
         """Return the object that matches, or a new one, and whether it is new."""
         return await bridge.run(self.get_or_create, defaults, **kwargs)
 
+    @_alters_data
     async def aupdate_or_create(
         self,
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         **kwargs: Any,
-    ) -> tuple[_Row, bool]:
+    ) -> tuple[_ModelT, bool]:
         """Return the object that matches, updated, or a new one, and whether it is new."""
         return await bridge.run(self.update_or_create, defaults, create_defaults, **kwargs)
 
+    @_alters_data
     async def abulk_create(
         self,
         objs: Iterable[Any],
@@ -151,7 +173,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         update_conflicts: bool = False,
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
-    ) -> list[_Row]:
+    ) -> list[_ModelT]:
         """Insert instances by as few statements as possible, and return them with their keys.
 
         ``save()`` is not called and no signal is sent, as in Django.
@@ -166,32 +188,24 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
             unique_fields=unique_fields,
         )
 
+    @_alters_data
     async def abulk_update(
-        self, objs: Iterable[Any], fields: Sequence[str], batch_size: int | None = None
+        self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Write these fields of instances, and return the number of rows that matched."""
         return await bridge.run(self.bulk_update, objs, fields, batch_size=batch_size)
 
+    @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
         """Update all rows by one statement, and return their number."""
         return await bridge.run(self.update, **kwargs)
 
+    @_alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """Delete all rows, with cascades and signals, and return their number, by model too."""
         return await bridge.run(self.delete)
 
-    for _method in (
-        acreate,
-        aget_or_create,
-        aupdate_or_create,
-        abulk_create,
-        abulk_update,
-        aupdate,
-        adelete,
-    ):
-        _method.alters_data = True  # type: ignore[attr-defined]
     adelete.queryset_only = True  # type: ignore[attr-defined]
-    del _method
 
     # How Django's methods get at rows, be it on the bridge or on a sync connection
 
@@ -216,11 +230,13 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         with closing(self._results(use_chunked_fetch, chunk_size or 2000)) as chunks:
             for chunk in chunks:
                 if self._prefetch_related_lookups and chunk_size is not None:
-                    prefetch_related_objects(chunk, *self._prefetch_related_lookups)
+                    instances: list[Any] = chunk
+                    prefetch_related_objects(instances, *self._prefetch_related_lookups)
                 yield chunk
 
     def _results(self, use_chunked_fetch: bool, size: int) -> Generator[list[_Row]]:
         if hydrates(self):
             return execution.stream(self, compiler_for(self), use_chunked_fetch, size)
-        iterable = self._iterable_class(self, chunked_fetch=use_chunked_fetch, chunk_size=size)
+        make: Any = self._iterable_class
+        iterable: Iterable[_Row] = make(self, chunked_fetch=use_chunked_fetch, chunk_size=size)
         return (list(results) for results in batched(iterable, size))

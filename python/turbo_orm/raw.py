@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db.models import Model
 from django.db.models.query import RawQuerySet
 
 from turbo_orm import bridge
 
-_ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
 
-
-class AsyncRawQuerySet(RawQuerySet, Generic[_ModelT]):  # type: ignore[type-arg]
+class AsyncRawQuerySet[ModelT: Model](RawQuerySet):  # type: ignore[type-arg]
     """Instances that a statement of yours selects, on an async connection for ``async for``."""
+
+    if TYPE_CHECKING:
+        # Django's, which the stubs leave out.
+        _result_cache: list[ModelT] | None
+
+        def _fetch_all(self) -> None: ...
 
     @classmethod
     def of(cls, raw: Any) -> Self:
@@ -23,15 +27,15 @@ class AsyncRawQuerySet(RawQuerySet, Generic[_ModelT]):  # type: ignore[type-arg]
         instance: Self = raw
         return instance
 
-    async def alist(self) -> list[_ModelT]:
+    async def alist(self) -> list[ModelT]:
         """Return all results as a list. They are kept, as those of ``async for`` are."""
         await bridge.run(self._fetch_all)
-        return list(self._result_cache)
+        return list(self._result_cache or ())
 
-    def __aiter__(self) -> AsyncIterator[_ModelT]:
-        async def results() -> AsyncIterator[_ModelT]:
+    def __aiter__(self) -> AsyncIterator[ModelT]:
+        async def results() -> AsyncIterator[ModelT]:
             await bridge.run(self._fetch_all)
-            for result in self._result_cache:
+            for result in self._result_cache or ():
                 yield result
 
         return results()

@@ -131,6 +131,17 @@ impl Instance {
 }
 
 impl Instance {
+    /// Whether no Python code runs when an instance is made, here and below.
+    pub fn is_native(&self) -> bool {
+        let cached = |setter: &Setter| !matches!(setter, Setter::Call(_));
+        self.from_db.is_none()
+            && self.related.iter().all(|related| {
+                related.instance.get().is_native()
+                    && cached(&related.local)
+                    && cached(&related.remote)
+            })
+    }
+
     /// Refuse references to columns that the plan does not have, here and below.
     pub fn check(&self, columns: usize) -> PyResult<()> {
         for (_, index) in self.fields.iter().chain(&self.annotations) {

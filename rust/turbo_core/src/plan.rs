@@ -135,6 +135,16 @@ impl Plan {
             .collect()
     }
 
+    /// Whether no Python code but the driver's loaders runs when rows are hydrated.
+    #[getter]
+    fn is_native(&self) -> bool {
+        let shape = match &self.shape {
+            Shape::Instances(instance) => instance.get().is_native(),
+            _ => true,
+        };
+        shape && self.columns.iter().all(|column| !column.get().converts())
+    }
+
     fn __repr__(&self) -> String {
         let shape = match &self.shape {
             Shape::Instances(_) => "instances",

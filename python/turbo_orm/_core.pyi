@@ -1,0 +1,135 @@
+"""Native hydration: results of the driver become model instances, dicts and tuples.
+
+The boundary's contract: Python describes a query's rows once, as a ``Plan``; one call then turns
+a whole result, or a slice of it, into a list. Everything is checked when a plan is made; what is
+left to go wrong is a value that the driver's own loader refuses, and then its exception is
+raised, with a note that names model, field, column and row.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import tzinfo as TzInfo
+from typing import Any, final
+
+class HydrationError(Exception):
+    """A result and the plan made for it do not fit together."""
+
+@final
+class Column:
+    """How the values of one column of a result become Python values.
+
+    ``decoder`` names the native reader: "bool", "bytea", "date", "float", "int", "interval",
+    "json", "numeric", "text", "time", "timestamp", "timestamptz" (needs ``tzinfo``; the session's
+    time zone is UTC), "timestamptz-naive" or "uuid"; or it is "loader", and ``load`` reads all.
+    ``load`` is called with the bytes of every value that the reader does not recognise.
+    ``converters`` are Django's, each a pair of function and expression: the function is called
+    with (value, expression, ``connection``), for NULL too, and the next gets what it returns.
+
+    Raises ``HydrationError`` for a decoder that does not exist.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        decoder: str,
+        load: Callable[[Any], Any],
+        *,
+        converters: Sequence[tuple[Callable[[Any, Any, Any], Any], Any]] = [],
+        connection: Any = None,
+        tzinfo: TzInfo | None = None,
+    ) -> Column: ...
+    @property
+    def name(self) -> str:
+        """The field's attribute name, or the column's alias."""
+    @property
+    def decoder(self) -> str:
+        """The name of the native reader, or "loader"."""
+
+@final
+class Instance:
+    """How one model instance is made of a row, with those that ``select_related()`` adds to it.
+
+    ``fields`` pairs attribute names with columns, in the order in which they are stored. Without
+    ``from_db``, a bare instance of ``model`` gets a bare ``state_class`` with the attributes of
+    ``state``, then the fields; ``through_dict`` says to store them in its ``__dict__``, past any
+    descriptor. With ``from_db``, that is called with (``db``, names, values), the values a list
+    if ``values_as_list``.
+
+    ``pk`` is the column that is NULL where there is no instance. ``related`` holds triples of
+    (instance, local, remote): under which name of its ``fields_cache`` each caches the other, a
+    function called with (instance, value), or ``None``. ``annotations`` pairs names with columns.
+    ``peers`` is the list that gets a weak reference to each instance.
+    """
+
+    def __new__(
+        cls,
+        model: type,
+        fields: Sequence[tuple[str, int]],
+        *,
+        state_class: type,
+        state: Sequence[tuple[str, Any]],
+        through_dict: bool = False,
+        from_db: Callable[[Any, list[str], Any], Any] | None = None,
+        db: str | None = None,
+        values_as_list: bool = False,
+        pk: int | None = None,
+        related: Sequence[tuple[Instance, Any, Any]] = [],
+        annotations: Sequence[tuple[str, int]] = [],
+        peers: list[Any] | None = None,
+    ) -> Instance: ...
+    @property
+    def direct(self) -> bool:
+        """Whether instances are filled directly, without ``from_db()``."""
+
+@final
+class Plan:
+    """What a query's rows become. Frozen; made by one of its four static methods.
+
+    ``label`` names the model in the notes of exceptions. An item of a row is the index of a
+    column, or a list of them, for a composite key. Each method raises ``HydrationError`` if
+    something refers to a column that ``columns`` does not have.
+    """
+
+    @staticmethod
+    def instances(label: str, columns: Sequence[Column], instance: Instance) -> Plan:
+        """Make a plan whose rows become model instances."""
+    @staticmethod
+    def tuples(
+        label: str,
+        columns: Sequence[Column],
+        items: Sequence[int | list[int]],
+        row_class: type | None = None,
+    ) -> Plan:
+        """Make a plan whose rows become tuples, or instances of ``row_class``, a kind of tuple."""
+    @staticmethod
+    def dicts(
+        label: str,
+        columns: Sequence[Column],
+        items: Sequence[int | list[int]],
+        names: Sequence[str],
+    ) -> Plan:
+        """Make a plan whose rows become dicts, with a name for each item."""
+    @staticmethod
+    def flat(label: str, columns: Sequence[Column], item: int | list[int]) -> Plan:
+        """Make a plan whose rows become the value of one item."""
+    @property
+    def columns(self) -> list[Column]:
+        """The columns, in the order of the result's."""
+    @property
+    def is_native(self) -> bool:
+        """Whether no Python code but the driver's loaders runs when rows are hydrated."""
+    def hydrate_result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
+        """Hydrate rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult`` in text format.
+
+        Raises ``HydrationError`` if it has fewer rows or columns, is cleared, or if libpq is not
+        bound; and whatever the driver's loaders, the converters or ``from_db()`` raise.
+        """
+    def hydrate_rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
+        """Hydrate row tuples that a cursor has loaded; only JSON is still read, from text."""
+
+def bind_libpq(
+    *, ntuples: int, nfields: int, getvalue: int, getlength: int, getisnull: int
+) -> None:
+    """Say at which addresses the functions of psycopg's libpq are. The first call counts.
+
+    Raises ``HydrationError`` for a null address.
+    """

@@ -1,0 +1,91 @@
+"""A cursor whose result arrives in chunks, so that one is hydrated while the next is on its way.
+
+libpq hands over a result in chunks since version 17. Until the last one is there the connection
+is busy, so nothing else can be asked of it: turbo_orm.execution hydrates between chunks only where
+hydration runs no code but the native core's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import capabilities
+from psycopg.pq import TransactionStatus
+from psycopg.waiting import Ready, Wait
+
+from turbo_orm import bridge
+from turbo_orm.cursor import BridgedCursor
+
+
+def is_possible() -> bool:
+    """Return whether the libpq that psycopg uses can do it."""
+    return capabilities.has_stream_chunked()
+
+
+class StreamingCursor(BridgedCursor):
+    """A driver's cursor that executes one statement and yields its result in chunks of rows."""
+
+    def __init__(self, cursor: Any, chunk_size: int) -> None:
+        super().__init__(cursor)
+        self._chunk_size = chunk_size
+        self._received: AsyncGenerator[Any] | None = None
+        self._first: Any = None
+
+    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> StreamingCursor:
+        """Send the statement and wait for the first rows. Errors in later ones come later."""
+        self._received = _receive(self._cursor, query, params, self._chunk_size)
+        self._first = bridge.await_(anext(self._received, None))
+        return self
+
+    def pgresults(self) -> Iterator[Any]:
+        """Yield the result as ``PGresult`` objects; none if there are no rows."""
+        assert self._received is not None
+        pgresult = self._first
+        while pgresult is not None:
+            yield pgresult
+            pgresult = bridge.await_(anext(self._received, None))
+
+    def close(self) -> None:
+        """Close the cursor. What has not arrived yet is cancelled on the server."""
+        if self._received is not None:
+            bridge.await_(self._received.aclose())
+        super().close()
+
+
+async def _receive(cursor: Any, query: Any, params: Any, chunk_size: int) -> AsyncGenerator[Any]:
+    """Send a statement and yield its result in chunks. The connection is ours until the end."""
+    connection = cursor.connection
+    async with connection.lock:
+        try:
+            await connection.wait(cursor._stream_send_gen(query, params, size=chunk_size))
+            first = True
+            while pgresult := await connection.wait(_eagerly(cursor._stream_fetchone_gen(first))):
+                yield pgresult
+                first = False
+        finally:
+            if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await _abandon(connection, cursor)
+
+
+def _eagerly[R](steps: Generator[int, int, R]) -> Generator[int, int, R]:
+    """Read what has arrived already before waiting for more: a wait is a trip through the loop."""
+    try:
+        wanted = next(steps)
+        while True:
+            if wanted == Wait.R:
+                wanted = steps.send(Ready.R)
+            wanted = steps.send((yield wanted))
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+
+
+async def _abandon(connection: Any, cursor: Any) -> None:
+    """Cancel what runs and read what is left of it, so that the connection can be used again."""
+    await connection.cancel_safe()
+    while connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):
+            await connection.wait(cursor._stream_fetchone_gen(False))
