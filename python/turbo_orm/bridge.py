@@ -25,6 +25,15 @@ class _Bridge(greenlet):
         self.gr_context = task.gr_context
         self.abandoned = False
 
+    def wait(self, future: Any) -> None:
+        """Have the event loop wait. What that raises is raised here."""
+        if self.abandoned:
+            raise RuntimeError(
+                "The coroutine that runs this code was closed while it waited for the database."
+            )
+        assert self.parent is not None
+        self.parent.switch(_Suspended(future))
+
 
 def active() -> bool:
     """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
@@ -41,7 +50,7 @@ async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
     result = bridge.switch(*args, **kwargs)
     while not bridge.dead:
         try:
-            value = await result
+            await result
         except GeneratorExit as exc:
             # The coroutine is being closed: nothing can be awaited any more.
             bridge.abandoned = True
@@ -49,54 +58,47 @@ async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
         except BaseException as exc:
             result = bridge.throw(exc)
         else:
-            result = bridge.switch(value)
+            result = bridge.switch()
     returned: R = result
     return returned
 
 
 def await_[R](awaitable: Awaitable[R]) -> R:
-    """Await on the event loop, from sync code on the bridge, and return the result.
+    """Await from sync code on the bridge, and return the result.
+
+    What is awaited runs on the bridge too, as far as it can go without waiting. It is the event
+    loop that waits.
 
     Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
     """
     bridge = getcurrent()
-    if not isinstance(bridge, _Bridge) or bridge.abandoned:
+    if not isinstance(bridge, _Bridge):
         if isinstance(awaitable, Coroutine):
             awaitable.close()
-        raise RuntimeError(
-            "The coroutine that runs this code was closed while it waited for the database."
-            if isinstance(bridge, _Bridge)
-            else "await_() can only be called by code that bridge.run() has called."
-        )
-    assert bridge.parent is not None
-    result: R = bridge.parent.switch(awaitable)
-    return result
-
-
-def step[R](coroutine: Coroutine[Any, Any, R]) -> R:
-    """Run a coroutine on the bridge itself, so that sync code it calls is on the bridge too."""
+        raise RuntimeError("await_() can only be called by code that bridge.run() has called.")
+    steps = awaitable.__await__()
     try:
-        suspended = coroutine.send(None)
+        waits_for = next(steps)
         while True:
             try:
-                value = await_(_Suspended(suspended))
+                bridge.wait(waits_for)
             except BaseException as exc:
-                suspended = coroutine.throw(exc)
+                waits_for = steps.throw(exc)
             else:
-                suspended = coroutine.send(value)
+                waits_for = next(steps)
     except StopIteration as stop:
         result: R = stop.value
         return result
 
 
 class _Suspended:
-    """What a coroutine yielded to the event loop, to be yielded once more from there."""
+    """What an awaitable yielded to the event loop, to be yielded once more from there."""
 
     def __init__(self, future: Any) -> None:
         self.future = future
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return (yield self.future)
+    def __await__(self) -> Generator[Any, None, None]:
+        yield self.future
 
 
 def bridged_method(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:

@@ -87,17 +87,13 @@ def result_columns(compiler: Any, driver_cursor: Any, pgresult: Any) -> list[Col
     session = Session(driver_cursor.connection)
     columns = []
     for index, (name, expression, converters) in enumerate(_selected(compiler)):
-        format_ = Format(pgresult.fformat(index))
+        format_ = pgresult.fformat(index)
         loader = transformer.get_loader(pgresult.ftype(index), format_)
+        decoder = _decoder(loader, session) if format_ == Format.TEXT else "loader"
+        tzinfo = loader.timezone if decoder == "timestamptz" else None
         columns.append(
             _column(
-                name,
-                _decoder(loader, session) if format_ is Format.TEXT else "loader",
-                loader.load,
-                converters,
-                expression,
-                compiler.connection,
-                tzinfo=getattr(loader, "timezone", None),
+                name, decoder, loader.load, converters, expression, compiler.connection, tzinfo
             )
         )
     return columns
@@ -119,6 +115,8 @@ def _decoder(loader: Any, session: Session) -> str:
     """Return the decoder that reads what the loader would, or "loader"."""
     decoder = _DECODERS.get(type(loader), "loader")
     match decoder:
+        case "int" | "float" | "bool" | "numeric" | "time" | "uuid" | "bytea":
+            return decoder
         case "text" if not session.encodes_utf8:
             return "loader"
         case "date" | "timestamp" if not session.dates_are_iso:
@@ -148,7 +146,6 @@ def _column(
     converters: Sequence[Converter],
     expression: Any,
     connection: Any,
-    *,
     tzinfo: Any = None,
 ) -> Column:
     if decoder == "text" and len(converters) == 1 and _is_plain_json(converters[0]):

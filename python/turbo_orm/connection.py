@@ -106,11 +106,11 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     def ensure_connection(self) -> None:
         """Connect, with the receivers of ``connection_created`` on the bridge."""
         if self.connection is None:
-            bridge.step(self.async_connection.ensure_connection())
+            bridge.await_(self.async_connection.ensure_connection())
 
     def connect(self) -> None:
         """Connect. The connection is known to be closed."""
-        bridge.step(self.async_connection.connect())
+        bridge.await_(self.async_connection.connect())
 
     def close_if_health_check_failed(self) -> None:
         """Close an existing connection if its health check is due and fails."""
