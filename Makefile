@@ -49,7 +49,7 @@ lint: types ## check format, rules, types, the direction of imports, and the wor
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	$(call say,import-linter)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	$(call say,rustfmt)
 	@cargo fmt --check
 	$(call say,clippy)

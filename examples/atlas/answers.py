@@ -66,7 +66,7 @@ def of_tuples(rows: Sequence[tuple[Any, ...]]) -> Iterable[str]:
 
 def of_dicts(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     for row in rows[:LINES]:
-        yield ", ".join(f"{name}={row[name]}" for name in ("geonameid", "name", "timezone"))
+        yield ", ".join(f"{name}={row[name]}" for name in ("name", "country_id", "population"))
 
 
 def of_timezones(answer: Streamed) -> Iterable[str]:

@@ -1,7 +1,8 @@
-"""Python's garbage collector, held off while a result is hydrated.
+"""Python's garbage collector, held off while a queryset gets its results.
 
-All that hydration makes is reachable, so a collection in the middle of it finds nothing. It took a
-third of the time of 34,000 instances, and more than half with a related instance each.
+All that is made then is reachable, so a collection in the middle finds nothing. It took a third of
+the time of 34,000 instances, and more than half with a related instance each. A stream gains
+nothing: its objects are gone before the collector comes.
 """
 
 import gc

@@ -83,7 +83,7 @@ class Session:
 
 def result_columns(compiler: Any, driver_cursor: Any, pgresult: Any) -> list[Column]:
     """Return the columns of a ``PGresult``, as many as the compiler selects."""
-    transformer = Transformer(driver_cursor)
+    transformer: Any = Transformer(driver_cursor)
     session = Session(driver_cursor.connection)
     columns = []
     for index, (name, expression, converters) in enumerate(_selected(compiler)):

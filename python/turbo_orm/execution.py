@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
-from turbo_orm import bridge, collector
+from turbo_orm import bridge
 from turbo_orm.hydration import Hydrator
 
 type Chunks = Generator[list[Any]]
@@ -29,9 +29,8 @@ def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
     """Execute a compiled query and return its rows as the objects that the queryset yields."""
     chunks = _arriving_chunks if _is_worth_streaming(compiler) else _chunks
     objects: list[Any] = []
-    with collector.paused():
-        for chunk in chunks(queryset, compiler):
-            objects += chunk
+    for chunk in chunks(queryset, compiler):
+        objects += chunk
     return objects
 
 
