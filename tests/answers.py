@@ -6,6 +6,8 @@ Django's is what its sync ORM gives on a sync connection with hydration by its o
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -17,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 @contextmanager
 def django_hydrates():
     """Have Django's own iterables make the objects, as if the native core were not there."""
-    with mock.patch("turbo_orm.queryset.hydrates", lambda queryset: False):
+    with mock.patch("turbo_orm.queryset.hydrates", return_value=False):
         yield
 
 
@@ -53,11 +55,13 @@ def _outcome(function: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _statements(queries: list[dict[str, str]]) -> list[str]:
+    # Django logs None for what it has refused to execute.
+    statements = [query["sql"] or "nothing" for query in queries]
     # Names of savepoints and of cursors on the server hold a thread's or a task's number.
     return [
-        query["sql"].split('"')[0] if "SAVEPOINT" in query["sql"] else query["sql"]
-        for query in queries
-        if "_django_curs_" not in query["sql"]
+        statement.split('"')[0] if "SAVEPOINT" in statement else statement
+        for statement in statements
+        if "_django_curs_" not in statement
     ]
 
 
@@ -87,7 +91,9 @@ def fingerprint(value: Any, seen: frozenset[int] = frozenset()) -> Any:
         return (float, "nan")
     if isinstance(value, float):
         return (float, value, math.copysign(1, value))
-    if hasattr(value, "utcoffset"):
+    if isinstance(value, Decimal):
+        return (Decimal, value.as_tuple())
+    if isinstance(value, datetime | time):
         return (type(value), value, value.tzinfo, value.fold)
     return (type(value), value)
 

@@ -16,10 +16,14 @@ import asgiref.sync
 import django
 import psycopg
 import pytest
-from atlas.postgres import database, server_dsn
 from django.conf import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from atlas.postgres import database, server_dsn
+
+# So that its assertions say what differs.
+pytest.register_assert_rewrite("tests.scenario")
 
 DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
 
@@ -78,20 +82,37 @@ def library(tables: None) -> None:
     fill()
 
 
-@pytest.fixture
-def scratch(tables: None) -> Iterator[None]:
-    """Have the tables that tests write to empty, before and after."""
-    _truncate()
-    yield
-    _truncate()
-
-
-def _truncate() -> None:
+@pytest.fixture(scope="session")
+def driver(tables: None) -> Iterator[psycopg.Connection]:
+    """Connect as psycopg does without Django, under its own adapters, in UTC."""
     from django.db import connections
 
+    from turbo_orm import libpq
+
+    libpq.bind()
+    parameters = connections["default"].get_connection_params()
+    names = {"dbname", "user", "password", "host", "port"} & set(parameters)
+    with psycopg.connect(**{name: parameters[name] for name in names}, autocommit=True) as driver:
+        driver.execute("SET TIME ZONE 'UTC'")
+        yield driver
+
+
+@pytest.fixture
+def scratch(tables: None) -> None:
+    """Have the tables that tests write to empty, and their keys begin at 1."""
     for alias in DATABASES:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("TRUNCATE library_account, library_entry, library_event CASCADE")
+        empty(alias)
+
+
+def empty(alias: str) -> None:
+    """Empty the tables that tests write to, and have their keys begin at 1 again."""
+    from django.db import connections
+
+    from tests.library.data import WRITTEN
+
+    tables = ", ".join(model._meta.db_table for model in WRITTEN)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
 
 type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -110,7 +131,7 @@ def run() -> Run:
             try:
                 return await function()
             finally:
-                await _close_connections()
+                await close_connections()
 
         with only_the_event_loop(), asyncio.Runner() as runner:
             return runner.run(main())
@@ -118,7 +139,7 @@ def run() -> Run:
     return run
 
 
-async def _close_connections() -> None:
+async def close_connections() -> None:
     from django_async_backend.db import async_connections
 
     for alias in DATABASES:
@@ -131,7 +152,7 @@ async def _close_connections() -> None:
 def only_the_event_loop() -> Iterator[None]:
     """Make it an error to start a thread, to hop to one, or to use a sync connection."""
 
-    def forbid(what: str, owner: type, name: str) -> None:
+    def forbid(what: str, owner: Any, name: str) -> None:
         original = getattr(owner, name)
 
         def forbidden(*args: Any, **kwargs: Any) -> Any:
@@ -146,7 +167,16 @@ def only_the_event_loop() -> Iterator[None]:
         forbid("a thread pool was used", ThreadPoolExecutor, "submit")
         forbid("sync_to_async() was called", asgiref.sync.SyncToAsync, "__call__")
         forbid("async_to_sync() was called", asgiref.sync.AsyncToSync, "__call__")
+        forbid("a sync connection was opened", psycopg, "connect")
         forbid("a sync connection was opened", psycopg.Connection, "connect")
         forbid("a sync cursor was used", psycopg.Cursor, "execute")
         forbid("a sync cursor was used", psycopg.ServerCursor, "execute")
         yield
+
+
+@pytest.fixture
+def play(tables: None, run: Run) -> Any:
+    """Return a function that plays a scenario by Django and by turbo-orm, and compares."""
+    from tests.scenario import Play
+
+    return Play(run, lambda: empty("default"))

@@ -4,7 +4,7 @@
 ``docs/architecture.md``.
 """
 
-from importlib.metadata import version
+from importlib import metadata
 
 try:
     from turbo_orm._core import HydrationError
@@ -28,4 +28,4 @@ __all__ = [
     "async_atomic",
 ]
 
-__version__ = version("turbo-orm")
+__version__ = metadata.version("turbo-orm")

@@ -1,8 +1,8 @@
-"""Python's garbage collector, held off while a queryset gets its results.
+"""Python's garbage collector, held off while a slice of a result is hydrated.
 
-All that is made then is reachable, so a collection in the middle finds nothing. It took a third of
-the time of 34,000 instances, and more than half with a related instance each. A stream gains
-nothing: its objects are gone before the collector comes.
+All that is made then is reachable, so a collection in the middle finds nothing. It took a tenth of
+the time of 34,000 instances, and a third with a related instance each. It is never off while
+anything is waited for.
 """
 
 import gc
@@ -17,7 +17,7 @@ _was_enabled = False
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Keep the collector off. Pauses of several tasks and threads may overlap."""
+    """Keep the collector off. Pauses of several threads may overlap."""
     global _pauses, _was_enabled
     with _lock:
         if not _pauses:

@@ -12,6 +12,7 @@ the task that asks, as it does in ``async_connections``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache, cached_property, update_wrapper
 from inspect import isawaitable
@@ -42,6 +43,8 @@ class _Shared:
         return getattr(wrapper.async_connection, self.name)
 
     def __set__(self, wrapper: BridgedDatabaseWrapper, value: Any) -> None:
+        # A task that has inherited another's connection must not break its transaction.
+        wrapper.validate_thread_sharing()
         setattr(wrapper.async_connection, self.name, value)
 
 
@@ -87,7 +90,9 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         # Django's __init__ resets the shared attributes: let it do so to something of no account.
-        self._initial: SimpleNamespace | None = SimpleNamespace()
+        self._initial: SimpleNamespace | None = SimpleNamespace(
+            validate_thread_sharing=lambda: None
+        )
         super().__init__(settings_dict, alias)
         self._initial = None
 
@@ -104,13 +109,41 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         return version
 
     def ensure_connection(self) -> None:
-        """Connect, with the receivers of ``connection_created`` on the bridge."""
+        """Connect if there is no connection. Its receivers of ``connection_created`` may query."""
         if self.connection is None:
-            bridge.await_(self.async_connection.ensure_connection())
+            self.validate_thread_sharing()
+            with self.wrap_database_errors:
+                self.connect()
 
     def connect(self) -> None:
-        """Connect. The connection is known to be closed."""
-        bridge.await_(self.async_connection.connect())
+        """Connect as Django does; what fails or is cancelled halfway leaves nothing behind."""
+        try:
+            _guarded("connect")(self)
+        except BaseException:
+            if self.connection is not None:
+                self.close()
+            raise
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return the driver's connection parameters, those of the async connection."""
+        params: dict[str, Any] = self.async_connection.get_connection_params()
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a new connection of the driver, or one of the pool."""
+        return bridge.await_(self.async_connection.get_new_connection(conn_params))
+
+    def init_connection_state(self) -> None:
+        """Check the server's version, and set time zone and role."""
+        bridge.await_(self.async_connection.init_connection_state())
+
+    def discard_closed_connection(self) -> None:
+        """Let go of a connection that is closed, unless a transaction is lost with it.
+
+        psycopg closes a connection whose running statement it could not cancel.
+        """
+        if self.connection is not None and self.connection.closed and not self.in_atomic_block:
+            self.close()
 
     def close_if_health_check_failed(self) -> None:
         """Close an existing connection if its health check is due and fails."""
@@ -124,7 +157,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> BridgedCursor:
         """Return a driver's cursor; a named one lives on the server."""
-        return BridgedCursor(self.async_connection.create_cursor(name))
+        return BridgedCursor(self.async_connection.create_cursor(name), self._await)
 
     @property
     def can_stream(self) -> bool:
@@ -137,8 +170,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         self.ensure_connection()
         with self.wrap_database_errors:
             cursor = self.async_connection.create_cursor()
-            wrapped = self._prepare_cursor(StreamingCursor(cursor, chunk_size))  # type: ignore[attr-defined]
-            return wrapped
+            streaming_cursor = StreamingCursor(cursor, self._await, chunk_size)
+            return self._prepare_cursor(streaming_cursor)  # type: ignore[attr-defined]
 
     def validate_thread_sharing(self) -> None:
         """Refuse a connection of another thread or, where it is known, of another task."""
@@ -151,17 +184,24 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         """Call a function after the commit, on the bridge, whoever commits."""
         super().on_commit(_CommitHook(func) if callable(func) else func, robust)
 
+    def _await[R](self, awaitable: Awaitable[R]) -> R:
+        try:
+            return bridge.await_(awaitable)
+        except asyncio.CancelledError:
+            self.discard_closed_connection()
+            raise
+
     def _commit(self) -> None:
-        bridge.await_(self.async_connection._commit())
+        self._await(self.async_connection._commit())
 
     def _rollback(self) -> None:
-        bridge.await_(self.async_connection._rollback())
+        self._await(self.async_connection._rollback())
 
     def _close(self) -> None:
         bridge.await_(self.async_connection._close())
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        bridge.await_(self.async_connection._set_autocommit(autocommit))
+        self._await(self.async_connection._set_autocommit(autocommit))
 
 
 class _CommitHook:

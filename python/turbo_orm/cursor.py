@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from django.db.backends.postgresql.base import CursorMixin
-
-from turbo_orm import bridge
 
 
 class BridgedCursor:
@@ -15,8 +14,9 @@ class BridgedCursor:
 
     callproc = CursorMixin.callproc
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, await_: Callable[[Awaitable[Any]], Any]) -> None:
         self._cursor = cursor
+        self._await = await_
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
@@ -32,25 +32,30 @@ class BridgedCursor:
             yield from rows
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
-        bridge.await_(self._cursor.execute(query, params, **kwargs))
+        try:
+            self._await(self._cursor.execute(query, params, **kwargs))
+        except asyncio.CancelledError:
+            # Django closes a cursor if an Exception is raised, which this is not.
+            self.close()
+            raise
         return self
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
-        bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
+        self._await(self._cursor.executemany(query, params_seq, **kwargs))
 
     def fetchone(self) -> Any:
-        return bridge.await_(self._cursor.fetchone())
+        return self._await(self._cursor.fetchone())
 
     def fetchmany(self, size: int = 0) -> list[Any]:
-        rows: list[Any] = bridge.await_(self._cursor.fetchmany(size))
+        rows: list[Any] = self._await(self._cursor.fetchmany(size))
         return rows
 
     def fetchall(self) -> list[Any]:
-        rows: list[Any] = bridge.await_(self._cursor.fetchall())
+        rows: list[Any] = self._await(self._cursor.fetchall())
         return rows
 
     def scroll(self, value: int, mode: str = "relative") -> None:
-        bridge.await_(self._cursor.scroll(value, mode))
+        self._await(self._cursor.scroll(value, mode))
 
     def close(self) -> None:
-        bridge.await_(self._cursor.close())
+        self._await(self._cursor.close())

@@ -22,7 +22,7 @@ from django.db.models.query import (
 )
 from django.db.models.utils import create_namedtuple_class
 
-from turbo_orm import libpq
+from turbo_orm import collector, libpq
 from turbo_orm._core import Column, Plan
 from turbo_orm.columns import result_columns, row_columns
 from turbo_orm.instances import instance
@@ -77,11 +77,13 @@ class Hydrator:
 
     def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a result."""
-        return self._finish(self._plan.hydrate_result(pgresult, start, stop))
+        with collector.paused():
+            return self._finish(self._plan.hydrate_result(pgresult, start, stop))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples."""
-        return self._finish(self._plan.hydrate_rows(rows))
+        with collector.paused():
+            return self._finish(self._plan.hydrate_rows(rows))
 
     def _finish(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:

@@ -32,10 +32,6 @@ class AsyncManager(Manager[_ModelT]):
         # Django writes a class of its own for each relation, derived from this one.
         related.use_bridge(cls)
 
-    def contribute_to_class(self, cls: type[Model], name: str) -> None:
-        super().contribute_to_class(cls, name)
-        models.use_bridge(cls)
-
     async def alist(self) -> list[_ModelT]:
         """Return all objects as a list."""
         return await self.get_queryset().alist()
@@ -51,3 +47,5 @@ def _as_manager(cls: type[AsyncQuerySet[Any, Any]]) -> AsyncManager[Any]:
 # The queryset cannot import its manager. Django's managers skip what is marked queryset_only.
 _as_manager.queryset_only = True  # type: ignore[attr-defined]
 AsyncQuerySet.as_manager = classmethod(_as_manager)  # type: ignore[method-assign,assignment]
+
+models.use_bridge(AsyncManager)

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from django.db.models import Model
+from collections.abc import Callable, Coroutine
+from functools import cache, wraps
+from typing import Any
+
+from django.db.models import Manager, Model
 
 from turbo_orm.bridge import bridged_method
 
-_METHODS = ("adelete", "arefresh_from_db", "asave")
 
+def use_bridge(manager_class: type[Manager[Any]]) -> None:
+    """Have the async methods of instances use the bridge, for models with such a manager.
 
-def use_bridge(model: type[Model]) -> None:
-    """Have Django's async methods of a model's instances use the bridge.
-
-    Methods that the model defines itself stay as they are.
+    It is Django's ``Model`` that gets the methods, so that a class which defines its own wins, and
+    reaches them by ``super()``. Instances of other models are served as before.
     """
-    for name in _METHODS:
-        method = getattr(Model, name)
-        if getattr(model, name) is method:
-            setattr(model, name, bridged_method(method))
+
+    @cache
+    def is_managed(model: type[Model]) -> bool:
+        return any(isinstance(manager, manager_class) for manager in model._meta.managers)
+
+    for name in ("adelete", "arefresh_from_db", "asave"):
+        setattr(Model, name, _dispatching(getattr(Model, name), is_managed))
+
+
+def _dispatching(
+    method: Callable[..., Coroutine[Any, Any, Any]], is_managed: Callable[[type[Model]], bool]
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    bridged = bridged_method(method)
+
+    @wraps(method)
+    async def dispatching(self: Model, *args: Any, **kwargs: Any) -> Any:
+        if is_managed(type(self)):
+            return await bridged(self, *args, **kwargs)
+        return await method(self, *args, **kwargs)
+
+    return dispatching

@@ -20,7 +20,7 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.query import prefetch_related_objects
 
-from turbo_orm import bridge, collector, execution
+from turbo_orm import bridge, execution
 from turbo_orm.compiler import compiler_for
 from turbo_orm.hydration import hydrates
 from turbo_orm.raw import AsyncRawQuerySet
@@ -211,10 +211,9 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     def _fetch_all(self) -> None:
         try:
-            with collector.paused():
-                if self._result_cache is None and hydrates(self):
-                    self._result_cache = execution.fetch_all(self, compiler_for(self))
-                super()._fetch_all()
+            if self._result_cache is None and hydrates(self):
+                self._result_cache = execution.fetch_all(self, compiler_for(self))
+            super()._fetch_all()
         except SynchronousOnlyOperation as exc:
             raise SynchronousOnlyOperation(_SYNC_HINT) from exc
 

@@ -7,7 +7,7 @@ hydration runs no code but the native core's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,6 @@ from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready, Wait
 
-from turbo_orm import bridge
 from turbo_orm.cursor import BridgedCursor
 
 
@@ -28,8 +27,10 @@ def is_possible() -> bool:
 class StreamingCursor(BridgedCursor):
     """A driver's cursor that executes one statement and yields its result in chunks of rows."""
 
-    def __init__(self, cursor: Any, chunk_size: int) -> None:
-        super().__init__(cursor)
+    def __init__(
+        self, cursor: Any, await_: Callable[[Awaitable[Any]], Any], chunk_size: int
+    ) -> None:
+        super().__init__(cursor, await_)
         self._chunk_size = chunk_size
         self._received: AsyncGenerator[Any] | None = None
         self._first: Any = None
@@ -37,7 +38,7 @@ class StreamingCursor(BridgedCursor):
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> StreamingCursor:
         """Send the statement and wait for the first rows. Errors in later ones come later."""
         self._received = _receive(self._cursor, query, params, self._chunk_size)
-        self._first = bridge.await_(anext(self._received, None))
+        self._first = self._await(anext(self._received, None))
         return self
 
     def pgresults(self) -> Iterator[Any]:
@@ -46,12 +47,12 @@ class StreamingCursor(BridgedCursor):
         pgresult = self._first
         while pgresult is not None:
             yield pgresult
-            pgresult = bridge.await_(anext(self._received, None))
+            pgresult = self._await(anext(self._received, None))
 
     def close(self) -> None:
-        """Close the cursor. What has not arrived yet is cancelled on the server."""
+        """Close the cursor, once all that was asked for has arrived."""
         if self._received is not None:
-            bridge.await_(self._received.aclose())
+            self._await(self._received.aclose())
         super().close()
 
 
@@ -66,8 +67,11 @@ async def _receive(cursor: Any, query: Any, params: Any, chunk_size: int) -> Asy
                 yield pgresult
                 first = False
         finally:
-            if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                await _abandon(connection, cursor)
+            # Cancelling the statement would abort a transaction, which Django, who has received
+            # the whole result by now, would go on with.
+            while connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error):
+                    await connection.wait(cursor._stream_fetchone_gen(False))
 
 
 def _eagerly[R](steps: Generator[int, int, R]) -> Generator[int, int, R]:
@@ -81,11 +85,3 @@ def _eagerly[R](steps: Generator[int, int, R]) -> Generator[int, int, R]:
     except StopIteration as stop:
         result: R = stop.value
         return result
-
-
-async def _abandon(connection: Any, cursor: Any) -> None:
-    """Cancel what runs and read what is left of it, so that the connection can be used again."""
-    await connection.cancel_safe()
-    while connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-        with suppress(psycopg.Error):
-            await connection.wait(cursor._stream_fetchone_gen(False))

@@ -19,10 +19,20 @@ from turbo_orm.connection import bridged_connection
 class AsyncAtomic(_AsyncAtomic):
     """A block whose statements are committed together, or not at all."""
 
+    @property
+    def _alias(self) -> str:
+        return self.using or DEFAULT_DB_ALIAS
+
     async def __aenter__(self) -> None:
         # Receivers of connection_created are sync code that may query: have them on the bridge.
-        await bridge.run(bridged_connection(self.using or DEFAULT_DB_ALIAS).ensure_connection)
+        await bridge.run(bridged_connection(self._alias).ensure_connection)
         await super().__aenter__()
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        try:
+            await super().__aexit__(*exc_info)
+        finally:
+            await bridge.run(bridged_connection(self._alias).discard_closed_connection)
 
 
 @overload

@@ -8,6 +8,25 @@ from decimal import Decimal
 
 from tests.library import models as m
 
+# The models whose tables the tests write to; those of all others are only read.
+WRITTEN = [
+    m.Account,
+    m.Article,
+    m.Captain,
+    m.Comment,
+    m.Contract,
+    m.Diary,
+    m.Entry,
+    m.Event,
+    m.Mentoring,
+    m.Player,
+    m.Player.skills.through,
+    m.Seat,
+    m.Skill,
+    m.Team,
+    m.Ticket,
+]
+
 
 def fill() -> None:
     """Fill the tables, by Django's sync ORM."""

@@ -233,3 +233,119 @@ class Entry(models.Model):
     amount = models.IntegerField()
 
     objects = AsyncManager()
+
+
+# Written to by the tests, in addition to Account, Entry and Event.
+
+
+class Skill(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+
+    objects = AsyncManager()
+
+
+class Comment(models.Model):
+    text = models.TextField()
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.PositiveIntegerField()
+    target = GenericForeignKey()
+
+    objects = AsyncManager()
+
+
+class Team(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    city = models.CharField(max_length=50, default="")
+
+    objects = AsyncManager()
+
+
+class Player(models.Model):
+    """Relations of every kind, to be written through."""
+
+    name = models.CharField(max_length=50)
+    rank = models.IntegerField(default=0)
+    team = models.ForeignKey(Team, models.SET_NULL, null=True, related_name="players")
+    skills = models.ManyToManyField(Skill, related_name="players")
+    mentors = models.ManyToManyField("self", symmetrical=False, through="Mentoring")
+    comments = GenericRelation(Comment)
+
+    objects = AsyncManager()
+
+
+class Mentoring(models.Model):
+    from_player = models.ForeignKey(Player, models.CASCADE, related_name="mentored_by")
+    to_player = models.ForeignKey(Player, models.CASCADE, related_name="mentoring")
+    hours = models.IntegerField(default=1)
+
+
+class Captain(Player):
+    """A child with a table of its own."""
+
+    armband = models.CharField(max_length=50, default="")
+
+    objects = AsyncManager()
+
+
+class Contract(models.Model):
+    player = models.ForeignKey(Player, models.PROTECT, related_name="contracts")
+
+    objects = AsyncManager()
+
+
+class Ticket(models.Model):
+    """What the database works out itself is read back after an insert."""
+
+    price = models.IntegerField()
+    number = models.IntegerField(db_default=7)
+    doubled = models.GeneratedField(
+        expression=models.F("price") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+
+    objects = AsyncManager()
+
+
+class Seat(models.Model):
+    """A composite primary key."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.IntegerField()
+    number = models.IntegerField()
+    taken = models.BooleanField(default=False)
+
+    objects = AsyncManager()
+
+
+class Article(models.Model):
+    """Overrides ``save()`` and ``delete()``, in which it queries."""
+
+    title = models.CharField(max_length=50)
+    position = models.IntegerField(default=0)
+
+    objects = AsyncManager()
+
+    def save(self, *args, **kwargs):
+        if self._state.adding:
+            self.position = Article.objects.count() + 1
+        super().save(*args, **kwargs)
+
+    def delete(self, *args, **kwargs):
+        Article.objects.filter(position__gt=self.position).update(
+            position=models.F("position") - 1
+        )
+        return super().delete(*args, **kwargs)
+
+
+class Diary(models.Model):
+    """Has async methods of its own."""
+
+    text = models.TextField(default="")
+
+    objects = AsyncManager()
+
+    async def asave(self, *args, **kwargs):
+        self.text += " (saved)"
+        await super().asave(*args, **kwargs)
+
+    async def adelete(self, *args, **kwargs):
+        return "kept"

@@ -124,7 +124,10 @@ impl Decoder {
     /// Read a value that the driver has loaded: JSON comes as text under Django's adapters.
     pub fn decode_loaded<'py>(&self, value: &Bound<'py, PyAny>) -> Decoded<'py> {
         match (self, value.cast::<PyString>()) {
-            (Self::Json, Ok(text)) => Ok(json::decode(value.py(), text.to_str()?.as_bytes())),
+            (Self::Json, Ok(text)) => {
+                // Text with lone surrogates has no UTF-8.
+                Ok(text.to_str().ok().and_then(|text| json::decode(value.py(), text.as_bytes())))
+            }
             _ => Ok(None),
         }
     }

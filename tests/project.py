@@ -1,0 +1,72 @@
+"""A Django project with settings of its own, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
+
+_SET_UP = """
+import asyncio, json, sys
+import django
+from django.conf import settings
+
+def answer(value):
+    print(json.dumps(value))
+
+settings.configure(**json.loads(sys.argv[1]))
+django.setup()
+"""
+
+
+def databases(**changes: Any) -> dict[str, Any]:
+    """Return the databases of the tests, the default one with changes."""
+    found = {alias: dict(database) for alias, database in settings.DATABASES.items()}
+    # A process of its own sees what Django has filled in, too; it is filled in again there.
+    wanted = {"ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS"}
+    found = {
+        alias: {key: value for key, value in database.items() if key in wanted}
+        for alias, database in found.items()
+    }
+    found["default"] |= changes
+    return found
+
+
+def run_in_project(code: str, **changes: Any) -> Any:
+    """Run code in a project, whose settings can be changed, and return what it answers."""
+    configuration = {
+        "DATABASES": databases(),
+        "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+        "INSTALLED_APPS": APPS,
+        "SECRET_KEY": "for tests only",
+        "USE_TZ": True,
+        **changes,
+    }
+    return json.loads(
+        run_python(_SET_UP + dedent(code), json.dumps(configuration)).splitlines()[-1]
+    )
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """Run code in another process, which has to succeed, and return what it prints."""
+    path = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # What goes wrong while objects are deleted, or the process ends, is only ever printed.
+    assert done.stderr == ""
+    return done.stdout

@@ -1,0 +1,638 @@
+"""The bridge: sync code that awaits, and what it sees as ``django.db.connections``."""
+
+import asyncio
+import gc
+import threading
+import weakref
+from contextlib import suppress
+from contextvars import ContextVar
+
+import pytest
+from django.db import connection as default_connection
+from django.db import connections
+from django.db.utils import ConnectionDoesNotExist
+from django_async_backend.db import async_connections
+
+from tests.clients import separate_task
+from turbo_orm import bridge
+from turbo_orm.bridge import await_, breathe, run
+from turbo_orm.connection import BridgedDatabaseWrapper
+
+VARIABLE = ContextVar("VARIABLE", default="unset")
+
+
+class OfNoAccount(Exception):
+    """Raised by the tests alone."""
+
+
+async def soon(value):
+    await asyncio.sleep(0)
+    return value
+
+
+async def fail_soon(exception):
+    await asyncio.sleep(0)
+    raise exception
+
+
+def played(function):
+    """Make a test of an async function."""
+
+    def test():
+        asyncio.run(function())
+
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    return test
+
+
+# run() and await_()
+
+
+@played
+async def test_run_returns_what_the_function_returns():
+    assert await run(lambda: 42) == 42
+    assert await run(lambda: None) is None
+    awaitable = asyncio.get_running_loop().create_future()
+    assert await run(lambda: awaitable) is awaitable
+
+
+@played
+async def test_run_passes_arguments_on():
+    def function(*args, **kwargs):
+        return args, kwargs
+
+    assert await run(function, 1, 2, three=3) == ((1, 2), {"three": 3})
+
+
+@played
+async def test_run_raises_what_the_function_raises():
+    exception = OfNoAccount("text")
+
+    def function():
+        raise exception
+
+    with pytest.raises(OfNoAccount) as caught:
+        await run(function)
+    assert caught.value is exception
+    assert "function" in [entry.name for entry in caught.traceback]
+
+
+@played
+async def test_await_returns_what_is_awaited():
+    def function():
+        return [await_(soon(number)) for number in range(3)]
+
+    assert await run(function) == [0, 1, 2]
+
+
+@played
+async def test_await_takes_any_awaitable():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, "result")
+    assert await run(await_, future) == "result"
+    task = asyncio.create_task(soon("of a task"))
+    assert await run(await_, task) == "of a task"
+
+
+@played
+async def test_await_raises_where_it_stands():
+    def function():
+        try:
+            await_(fail_soon(OfNoAccount("text")))
+        except OfNoAccount as exc:
+            return await_(soon(str(exc)))
+        return "not reached"
+
+    assert await run(function) == "text"
+
+
+@played
+async def test_exceptions_that_are_not_caught_pass_through():
+    def function():
+        await_(fail_soon(OfNoAccount))
+
+    with pytest.raises(OfNoAccount):
+        await run(function)
+
+
+@played
+async def test_a_stop_iteration_passes_through_as_a_runtime_error():
+    """As it does in a coroutine."""
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await run(next, iter(()))
+
+
+@played
+async def test_other_tasks_run_meanwhile():
+    turns = []
+
+    def function(name):
+        for _ in range(3):
+            turns.append(name)
+            await_(asyncio.sleep(0))
+
+    await asyncio.gather(run(function, "a"), run(function, "b"))
+    assert turns == ["a", "b"] * 3
+
+
+@played
+async def test_it_is_all_one_thread():
+    def function():
+        await_(soon(1))
+        return threading.get_ident()
+
+    assert await run(function) == threading.get_ident()
+
+
+@played
+async def test_runs_nest():
+    """A coroutine that the bridge awaits may use a bridge of its own."""
+
+    async def outer(depth):
+        def function():
+            below = await_(outer(depth - 1)) if depth else []
+            return [depth, await_(soon(depth)), *below]
+
+        return await run(function)
+
+    assert await outer(3) == [3, 3, 2, 2, 1, 1, 0, 0]
+
+
+@played
+async def test_an_inner_run_raises_into_the_outer_function():
+    def inner():
+        await_(fail_soon(OfNoAccount("inner")))
+
+    def outer():
+        try:
+            await_(run(inner))
+        except OfNoAccount as exc:
+            return str(exc)
+        return "not reached"
+
+    assert await run(outer) == "inner"
+
+
+@played
+async def test_active_is_true_on_the_bridge_alone():
+    def function():
+        before = bridge.active()
+        await_(asyncio.sleep(0))
+        return before, bridge.active(), await_(asyncio.create_task(in_a_task()))
+
+    async def in_a_task():
+        return bridge.active()
+
+    assert not bridge.active()
+    assert await run(function) == (True, True, False)
+    assert not bridge.active()
+
+
+@played
+async def test_a_coroutine_that_is_awaited_is_on_the_bridge_too():
+    """So that sync code which it calls can await."""
+
+    async def coroutine():
+        before = bridge.active()
+        first = await soon("awaited")
+        return before, first, await_(soon("bridged")), bridge.active()
+
+    assert await run(lambda: await_(coroutine())) == (True, "awaited", "bridged", True)
+
+
+@played
+async def test_what_does_not_wait_does_not_wait():
+    turns = []
+
+    async def at_once():
+        return "at once"
+
+    def function():
+        asyncio.get_running_loop().call_soon(turns.append, "turn")
+        answers = [await_(at_once()) for _ in range(3)]
+        turns.append("answered")
+        return answers
+
+    assert await run(function) == ["at once"] * 3
+    assert turns == ["answered"]
+
+
+@played
+async def test_a_coroutine_catches_what_it_waits_for():
+    async def coroutine():
+        with pytest.raises(OfNoAccount):
+            await fail_soon(OfNoAccount)
+        raise LookupError("its own")
+
+    with pytest.raises(LookupError, match="its own"):
+        await run(lambda: await_(coroutine()))
+
+
+@played
+async def test_a_coroutine_uses_what_belongs_to_its_task():
+    async def coroutine():
+        task = asyncio.current_task()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(60)
+        async with asyncio.Lock(), asyncio.TaskGroup() as group:
+            group.create_task(soon(1))
+        return task
+
+    assert await run(lambda: await_(coroutine())) is asyncio.current_task()
+
+
+def test_await_outside_of_the_bridge_is_an_error():
+    with pytest.raises(RuntimeError, match=r"only be called by code that bridge\.run\(\)"):
+        await_(soon(1))
+
+
+@played
+async def test_await_in_a_coroutine_is_an_error_and_closes_what_is_not_awaited():
+    coroutine = soon(1)
+    with pytest.raises(RuntimeError, match="only be called by code"):
+        await_(coroutine)
+    # Otherwise a warning says that it was never awaited.
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        await coroutine
+
+
+@played
+async def test_await_in_another_thread_is_an_error():
+    def function():
+        return await_(asyncio.to_thread(elsewhere))
+
+    def elsewhere():
+        with pytest.raises(RuntimeError, match="only be called by code"):
+            await_(soon(1))
+        return "done"
+
+    assert await run(function) == "done"
+
+
+# The context
+
+
+@played
+async def test_context_variables_are_shared_with_the_task():
+    def function():
+        seen = [VARIABLE.get()]
+        VARIABLE.set("by the function")
+        await_(asyncio.sleep(0))
+        seen.append(VARIABLE.get())
+        await_(set_variable("by a coroutine"))
+        seen.append(VARIABLE.get())
+        return seen
+
+    async def set_variable(value):
+        VARIABLE.set(value)
+
+    VARIABLE.set("by the task")
+    assert await run(function) == ["by the task", "by the function", "by a coroutine"]
+    assert VARIABLE.get() == "by a coroutine"
+
+
+@played
+async def test_context_variables_are_not_shared_with_other_tasks():
+    async def work(name):
+        VARIABLE.set(name)
+
+        def function():
+            seen = []
+            for _ in range(3):
+                await_(asyncio.sleep(0))
+                seen.append(VARIABLE.get())
+            VARIABLE.set(f"{name} changed")
+            return seen
+
+        return await run(function), VARIABLE.get()
+
+    answers = await asyncio.gather(*[asyncio.create_task(work(name)) for name in "ab"])
+    assert answers == [(["a"] * 3, "a changed"), (["b"] * 3, "b changed")]
+    assert VARIABLE.get() == "unset"
+
+
+@played
+async def test_an_exception_leaves_the_context_variables_set():
+    def function():
+        VARIABLE.set("by the function")
+        raise OfNoAccount
+
+    with pytest.raises(OfNoAccount):
+        await run(function)
+    assert VARIABLE.get() == "by the function"
+
+
+# Cancelled and closed
+
+
+@played
+async def test_cancellation_is_raised_where_the_function_waits():
+    places = []
+
+    def function():
+        try:
+            await_(asyncio.sleep(60))
+        except asyncio.CancelledError:
+            places.append("except")
+            raise
+        finally:
+            # What cleans up may wait.
+            places.append(await_(soon("finally")))
+
+    task = asyncio.create_task(run(function))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert places == ["except", "finally"]
+
+
+@played
+async def test_cancellation_is_raised_in_the_coroutine_that_waits():
+    places = []
+
+    async def coroutine():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            places.append("coroutine")
+
+    def function():
+        try:
+            await_(coroutine())
+        finally:
+            places.append("function")
+
+    task = asyncio.create_task(run(function))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert places == ["coroutine", "function"]
+
+
+@played
+async def test_a_function_may_outlive_a_cancellation():
+    def function():
+        with suppress(asyncio.CancelledError):
+            await_(asyncio.sleep(60))
+        return await_(soon("survived"))
+
+    task = asyncio.create_task(run(function))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "survived"
+
+
+@played
+async def test_a_timeout_reaches_the_function():
+    def function():
+        await_(asyncio.sleep(60))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await run(function)
+
+
+@played
+async def test_a_timeout_within_the_function():
+    async def in_time():
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+
+    def function():
+        with pytest.raises(TimeoutError):
+            await_(in_time())
+        return "in time"
+
+    assert await run(function) == "in time"
+
+
+@played
+async def test_closing_the_coroutine_ends_the_function():
+    ended = []
+
+    def function():
+        try:
+            await_(asyncio.sleep(60))
+        except GeneratorExit:
+            ended.append("GeneratorExit")
+            raise
+        finally:
+            ended.append("finally")
+
+    coroutine = run(function)
+    coroutine.send(None)
+    coroutine.close()
+    assert ended == ["GeneratorExit", "finally"]
+
+
+@played
+async def test_a_function_cannot_wait_after_its_coroutine_was_closed():
+    waiting = soon("never")
+
+    def function():
+        try:
+            await_(asyncio.sleep(60))
+        finally:
+            with pytest.raises(RuntimeError, match="was closed while it waited"):
+                await_(waiting)
+
+    coroutine = run(function)
+    coroutine.send(None)
+    coroutine.close()
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        await waiting
+
+
+@played
+async def test_a_forgotten_coroutine_ends_the_function():
+    ended = []
+
+    def function():
+        try:
+            await_(asyncio.sleep(60))
+        finally:
+            ended.append("finally")
+
+    coroutine = run(function)
+    coroutine.send(None)
+    del coroutine
+    gc.collect()
+    assert ended == ["finally"]
+
+
+@played
+async def test_a_coroutine_that_is_never_started_calls_nothing():
+    coroutine = run(pytest.fail, "was called")
+    coroutine.close()
+
+
+@played
+async def test_nothing_of_a_run_is_kept():
+    class Value:
+        pass
+
+    value = Value()
+
+    def function(value):
+        await_(asyncio.sleep(0))
+        raise OfNoAccount
+
+    with pytest.raises(OfNoAccount):
+        await run(function, value)
+    kept = weakref.ref(value)
+    del value
+    gc.collect()
+    assert kept() is None
+
+
+# breathe()
+
+
+@played
+async def test_breathe_gives_other_tasks_a_turn():
+    turns = []
+
+    async def count():
+        while True:
+            turns.append("other")
+            await asyncio.sleep(0)
+
+    def function():
+        for _ in range(3):
+            turns.append("function")
+            breathe()
+
+    counting = asyncio.create_task(count())
+    await run(function)
+    counting.cancel()
+    assert turns[:6] == ["function", "other"] * 3
+
+
+def test_breathe_does_nothing_elsewhere():
+    assert breathe() is None
+
+
+# What the function sees as django.db.connections
+
+
+def seen(alias="default"):
+    return connections[alias]
+
+
+def close_async_connections():
+    return asyncio.gather(*[async_connections[alias].close() for alias in async_connections])
+
+
+def test_connections_are_djangos_in_sync_code():
+    assert not isinstance(connections["default"], BridgedDatabaseWrapper)
+    assert connections["default"] is connections["default"]
+
+
+@played
+async def test_connections_are_bridged_on_the_bridge_alone():
+    outside = connections["default"]
+    bridged = await run(seen)
+    assert isinstance(bridged, BridgedDatabaseWrapper)
+    assert bridged.alias == "default"
+    assert (await run(seen, "other")).alias == "other"
+    assert connections["default"] is outside
+    assert not isinstance(outside, BridgedDatabaseWrapper)
+
+
+@played
+async def test_the_proxy_of_the_default_connection_follows():
+    assert await run(lambda: default_connection.async_connection) is async_connections["default"]
+    assert not hasattr(default_connection, "async_connection")
+
+
+@played
+async def test_connections_are_djangos_again_after_an_exception():
+    def function():
+        assert isinstance(seen(), BridgedDatabaseWrapper)
+        await_(fail_soon(OfNoAccount))
+
+    with pytest.raises(OfNoAccount):
+        await run(function)
+    assert not isinstance(connections["default"], BridgedDatabaseWrapper)
+
+
+@played
+async def test_connections_do_not_leak_to_what_runs_meanwhile():
+    waiting = asyncio.Event()
+    found = []
+
+    async def look():
+        """As another task, and as a callback of the loop, in the same context even."""
+        found.append(type(connections["default"]))
+        asyncio.get_running_loop().call_soon(lambda: found.append(type(connections["default"])))
+        await asyncio.sleep(0)
+        waiting.set()
+
+    def function():
+        before = type(seen())
+        task = asyncio.create_task(look())
+        await_(waiting.wait())
+        await_(task)
+        return before, type(seen())
+
+    assert await run(function) == (BridgedDatabaseWrapper, BridgedDatabaseWrapper)
+    assert len(found) == 2
+    assert not any(issubclass(kind, BridgedDatabaseWrapper) for kind in found)
+
+
+@played
+async def test_connections_are_djangos_in_a_thread():
+    def function():
+        return await_(asyncio.to_thread(lambda: type(connections["default"])))
+
+    assert not issubclass(await run(function), BridgedDatabaseWrapper)
+
+
+@played
+async def test_each_task_has_a_connection_of_its_own_behind_the_bridge():
+    def function():
+        connections["default"].ensure_connection()
+        await_(asyncio.sleep(0))
+        driver = connections["default"].connection
+        await_(asyncio.sleep(0))
+        assert connections["default"].connection is driver
+        return driver
+
+    drivers = await asyncio.gather(*[separate_task(run(function)) for _ in range(3)])
+    assert len(set(map(id, drivers))) == 3
+
+
+@played
+async def test_what_one_side_changes_the_other_sees():
+    def function():
+        connections["default"].needs_rollback = True
+        connections["default"].execute_wrappers.append("wrapper")
+        return connections["default"].connection
+
+    mine = async_connections["default"]
+    await mine.ensure_connection()
+    assert await run(function) is mine.connection
+    assert mine.needs_rollback
+    assert mine.execute_wrappers == ["wrapper"]
+    mine.needs_rollback = False
+    mine.execute_wrappers.clear()
+    await close_async_connections()
+
+
+@played
+async def test_an_alias_that_does_not_exist():
+    with pytest.raises(ConnectionDoesNotExist, match="'nope' doesn't exist"):
+        await run(seen, "nope")
+
+
+def test_all_connections_can_still_be_listed_and_closed():
+    assert {connection.alias for connection in connections.all()} == {"default", "other"}
+    connections.close_all()
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)

@@ -1,0 +1,468 @@
+"""Cancelled, closed, or side by side with another task: no connection is left in a bad state."""
+
+import asyncio
+from contextlib import aclosing, suppress
+from itertools import count
+
+import django
+import pytest
+from django.db import IntegrityError, InternalError, connection, transaction
+from django.db.models import CharField, Func, Value
+from django_async_backend.db import async_connections
+from psycopg.pq import TransactionStatus
+
+from tests.clients import Rival, separate_task
+from tests.library.models import Account
+from turbo_orm import async_atomic, bridge
+
+ADA = {"owner": "Ada", "balance": 1}
+BO = {"owner": "Bo", "balance": 2}
+CY = {"owner": "Cy", "balance": 3}
+
+
+def sleep(seconds):
+    """Return an expression that is an empty text, after a while."""
+    return Func(
+        Value(seconds), template="pg_sleep(%(expressions)s)::text", output_field=CharField()
+    )
+
+
+SLEEP = sleep(60)
+
+
+class OfNoAccount(Exception):
+    """Raised by the tests alone."""
+
+
+def ada():
+    Account.objects.create(**ADA)
+
+
+def owners():
+    return list(Account.objects.order_by("pk").values_list("owner", flat=True))
+
+
+def transaction_status():
+    driver = async_connections["default"].connection
+    return None if driver is None or driver.closed else driver.info.transaction_status
+
+
+async def times_out(awaitable):
+    """Await what sleeps in the database, for a shorter time than that."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await awaitable
+
+
+def sleepers():
+    return Account.objects.annotate(x=SLEEP)
+
+
+async def iterate():
+    async with aclosing(sleepers().aiterator(chunk_size=1)) as accounts:
+        async for _ in accounts:
+            pass
+
+
+async def loop_over_raw():
+    async for _ in Account.objects.raw("SELECT id, pg_sleep(60) FROM library_account"):
+        pass
+
+
+SLEEPERS = {
+    "alist": lambda: sleepers().alist(),
+    "async for": lambda: sleepers().aget(),
+    "aget": lambda: sleepers().aget(),
+    "aiterator": iterate,
+    "raw": loop_over_raw,
+    "aupdate": lambda: sleepers().filter(x="").aupdate(balance=5),
+    "adelete": lambda: sleepers().filter(x="").adelete(),
+    "acreate": lambda: Account.objects.acreate(owner=SLEEP),
+    "abulk_create": lambda: Account.objects.abulk_create([Account(owner=SLEEP)]),
+    "aget_or_create": lambda: Account.objects.aget_or_create(
+        owner="Eve", defaults={"owner": SLEEP}
+    ),
+    "sync code in a transaction": lambda: bridge.run(write_and_sleep),
+}
+
+
+def write_and_sleep():
+    with transaction.atomic():
+        Account.objects.create(**BO)
+        with transaction.atomic():
+            Account.objects.create(**CY)
+            list(sleepers())
+
+
+@pytest.mark.parametrize("case", SLEEPERS)
+def test_cancelled_in_mid_statement(case, scratch, run):
+    ada()
+
+    async def steps():
+        await Account.objects.acount()
+        driver = async_connections["default"].connection
+        await times_out(SLEEPERS[case]())
+        assert not watch.sees_running("pg_sleep")
+        assert transaction_status() is TransactionStatus.IDLE
+        assert not async_connections["default"].in_atomic_block
+        assert await Account.objects.aget() == Account(pk=1)
+        assert async_connections["default"].connection is driver
+
+    with Rival() as watch:
+        run(steps)
+    assert list(Account.objects.values_list("owner", "balance")) == [("Ada", 1)]
+
+
+@pytest.mark.parametrize("case", SLEEPERS)
+def test_cancelled_in_a_transaction(case, scratch, run):
+    ada()
+
+    async def write():
+        async with asyncio.timeout(0.05), async_atomic():
+            await Account.objects.acreate(owner="Di")
+            await SLEEPERS[case]()
+
+    async def steps():
+        with pytest.raises(TimeoutError):
+            await write()
+        assert transaction_status() is TransactionStatus.IDLE
+        assert not async_connections["default"].in_atomic_block
+        async with async_atomic():
+            await Account.objects.acreate(owner="Eve")
+
+    run(steps)
+    assert owners() == ["Ada", "Eve"]
+
+
+@pytest.mark.parametrize("case", SLEEPERS)
+def test_cancelled_in_a_savepoint(case, scratch, run):
+    """What is outside of the savepoint is kept."""
+    ada()
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(owner="Di")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05), async_atomic():
+                    await Account.objects.acreate(owner="never")
+                    await SLEEPERS[case]()
+            await Account.objects.acreate(owner="Eve")
+
+    run(steps)
+    assert owners() == ["Ada", "Di", "Eve"]
+
+
+def test_cancelled_in_mid_transaction_without_a_savepoint(scratch, run):
+    """The block is broken, and nothing of it is committed, even where nobody passes it on."""
+    ada()
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(**BO)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await sleepers().alist()
+            with pytest.raises(InternalError):
+                await Account.objects.acreate(**CY)
+
+    run(steps)
+    assert owners() == ["Ada"]
+
+
+def test_cancelled_while_it_waits_for_a_lock(scratch, run):
+    ada()
+
+    async def lock():
+        async with asyncio.timeout(0.1), async_atomic():
+            await Account.objects.select_for_update().aget(owner="Ada")
+
+    async def steps():
+        with pytest.raises(TimeoutError):
+            await lock()
+        assert not rival.is_waited_for()
+        assert await Account.objects.acount() == 1
+
+    with Rival("UPDATE library_account SET balance = 100") as rival:
+        run(steps)
+
+
+def test_a_cancelled_task_leaves_its_transaction(scratch, run):
+    async def write(written):
+        async with async_atomic():
+            await Account.objects.acreate(**ADA)
+            written.set()
+            await asyncio.Event().wait()
+
+    async def steps():
+        written = asyncio.Event()
+        task = separate_task(write(written))
+        await written.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await Account.objects.acount() == 0
+
+    run(steps)
+
+
+class CancelledAt:
+    """Awaits a coroutine, and has its task cancelled where it is suspended for the n-th time."""
+
+    def __init__(self, coroutine, number):
+        self.coroutine = coroutine
+        self.number = number
+        self.suspensions = 0
+
+    def __await__(self):
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        try:
+            suspended = self.coroutine.send(None)
+            while True:
+                self.suspensions += 1
+                if self.suspensions == self.number:
+                    loop.call_soon(task.cancel)
+                try:
+                    value = yield suspended
+                except BaseException as exc:
+                    suspended = self.coroutine.throw(exc)
+                else:
+                    suspended = self.coroutine.send(value)
+        except StopIteration as stop:
+            return stop.value
+
+
+async def write():
+    await Account.objects.acreate(**ADA)
+    with suppress(IntegrityError):
+        await Account.objects.acreate(**ADA)
+    await Account.objects.filter(owner="Ada").aupdate(balance=5)
+    await Account.objects.aget(owner="Ada")
+
+
+async def transact():
+    async with async_atomic():
+        await Account.objects.acreate(**ADA)
+        with suppress(IntegrityError):
+            async with async_atomic():
+                await Account.objects.acreate(**ADA)
+        await Account.objects.aupdate_or_create(owner="Bo", defaults=BO)
+        await Account.objects.abulk_create([Account(**CY), Account(owner="Di")], batch_size=1)
+        await Account.objects.filter(owner="Di").adelete()
+        async with aclosing(Account.objects.order_by("pk").aiterator(chunk_size=1)) as accounts:
+            async for account in accounts:
+                account.balance += 1
+                await account.asave()
+
+
+async def cancel_everywhere(make, check):
+    """Play steps again and again, each time cancelled at the next await."""
+    for number in count(1):
+        cancelled = CancelledAt(make(), number)
+        with suppress(asyncio.CancelledError):
+            await cancelled
+        asyncio.current_task().uncancel()
+        connection = async_connections["default"]
+        assert transaction_status() in {None, TransactionStatus.IDLE}, number
+        assert not connection.in_atomic_block, number
+        assert connection.savepoint_ids == connection.atomic_blocks == [], number
+        check({account.owner async for account in Account.objects.all()}, number)
+        await Account.objects.all().adelete()
+        if cancelled.suspensions < number:
+            return number
+
+
+# A cursor whose closing is cancelled goes with its transaction, and says that it was not closed.
+@pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.PytestUnraisableExceptionWarning")
+def test_a_transaction_cancelled_at_any_place(scratch, run):
+    def check(left, number):
+        assert left in (set(), {"Ada", "Bo", "Cy"}), number
+
+    assert run(lambda: cancel_everywhere(transact, check)) > 20
+
+
+def test_single_statements_cancelled_at_any_place(scratch, run):
+    def check(left, number):
+        assert left in (set(), {"Ada"}), number
+
+    assert run(lambda: cancel_everywhere(write, check)) > 3
+
+
+def test_connecting_cancelled_at_any_place(scratch, run):
+    async def connect():
+        await async_connections["default"].close()
+        await Account.objects.acreate(**ADA)
+
+    def check(left, number):
+        assert left in (set(), {"Ada"}), number
+
+    assert run(lambda: cancel_everywhere(connect, check)) > 2
+
+
+# An iterator that is left
+
+
+def open_cursors():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize("in_a_transaction", [True, False])
+def test_an_iterator_that_is_left_and_forgotten(in_a_transaction, scratch, run):
+    """The event loop closes it then, and its cursor with it, in a task of its own."""
+    Account.objects.bulk_create(Account(owner=f"{number}") for number in range(6))
+    complaints = []
+
+    async def leave():
+        async for _ in Account.objects.order_by("pk").aiterator(chunk_size=2):
+            break
+        first = await Account.objects.acount()
+        await asyncio.sleep(0.05)
+        return first, await bridge.run(open_cursors)
+
+    async def steps():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        return await (async_atomic(leave) if in_a_transaction else leave)()
+
+    assert run(steps) == (6, 0)
+    assert complaints == []
+
+
+# A coroutine that is closed where it waits
+
+
+def nap():
+    return Account.objects.annotate(x=sleep(0.2))
+
+
+def write_and_nap():
+    with transaction.atomic():
+        Account.objects.create(**BO)
+        list(nap())
+
+
+WAITING = {
+    "alist": lambda: nap().alist(),
+    "acount": lambda: Account.objects.acount(),
+    "sync code in a transaction": lambda: bridge.run(write_and_nap),
+}
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_a_coroutine_that_is_closed_where_it_waits(case, scratch, run):
+    """Nobody can await its rollback: the connection has to be closed, and a new one works."""
+    ada()
+
+    async def steps():
+        await Account.objects.acount()
+        coroutine = WAITING[case]()
+        coroutine.send(None)
+        with suppress(RuntimeError):
+            coroutine.close()
+        await async_connections["default"].close()
+        assert await Account.objects.acount() == 1
+
+    run(steps)
+    assert owners() == ["Ada"]
+
+
+def test_a_coroutine_that_was_never_started_is_closed(run):
+    async def steps():
+        Account.objects.acount().close()
+
+    run(steps)
+
+
+# Tasks
+
+
+def test_two_tasks_have_a_transaction_each(scratch, run):
+    async def write(owner, barrier, fails):
+        async with async_atomic():
+            await Account.objects.acreate(owner=owner)
+            await barrier.wait()
+            seen = [account.owner async for account in Account.objects.all()]
+            driver = async_connections["default"].connection
+            await barrier.wait()
+            if fails:
+                raise OfNoAccount
+        return seen, driver.info.backend_pid
+
+    async def steps():
+        barrier = asyncio.Barrier(3)
+        tasks = [
+            separate_task(write(owner, barrier, owner == "Cy")) for owner in ("Ada", "Bo", "Cy")
+        ]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    (ada_saw, ada_pid), (bo_saw, bo_pid), of_cy = run(steps)
+    assert (ada_saw, bo_saw) == (["Ada"], ["Bo"])
+    assert ada_pid != bo_pid
+    assert isinstance(of_cy, OfNoAccount)
+    assert sorted(owners()) == ["Ada", "Bo"]
+
+
+def test_many_tasks_of_which_some_fail_and_some_are_cancelled(scratch, run):
+    async def write(number):
+        async with async_atomic():
+            await Account.objects.acreate(owner=f"{number}")
+            with suppress(OfNoAccount):
+                async with async_atomic():
+                    await Account.objects.acreate(owner=f"{number} never")
+                    raise OfNoAccount
+            if number % 3 == 1:
+                raise OfNoAccount
+            if number % 3 == 2:
+                await sleepers().alist()
+
+    async def steps():
+        tasks = [separate_task(write(number)) for number in range(12)]
+        await asyncio.wait(tasks, timeout=0.5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return [task.cancelled() for task in tasks]
+
+    assert run(steps) == [number % 3 == 2 for number in range(12)]
+    assert sorted(map(int, owners())) == [0, 3, 6, 9]
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="its connections do not know their tasks")
+def test_a_child_task_does_not_touch_its_parents_transaction(scratch, run):
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(**ADA)
+            child = asyncio.create_task(Account.objects.acreate(**BO))
+            with pytest.raises(RuntimeError, match="owned by another task"):
+                await child
+            await Account.objects.acreate(**CY)
+
+    run(steps)
+    assert owners() == ["Ada", "Cy"]
+
+
+CHILDREN = {
+    "acreate": lambda: Account.objects.acreate(owner="child"),
+    "aupdate_or_create": lambda: Account.objects.aupdate_or_create(owner="child"),
+    "abulk_create": lambda: Account.objects.abulk_create([Account(owner="child")]),
+    "adelete": lambda: Account.objects.filter(owner="Di").adelete(),
+}
+
+
+@pytest.mark.parametrize("case", CHILDREN)
+def test_a_child_task_leaves_its_parent_out_of_a_transaction(case, scratch, run):
+    """Whether it gets an error or does its work, what the parent writes is committed."""
+
+    async def steps():
+        await Account.objects.acreate(**ADA)
+        child = asyncio.create_task(CHILDREN[case]())
+        await Account.objects.acreate(**BO)
+        with suppress(RuntimeError):
+            await child
+        await Account.objects.acreate(**CY)
+        assert not async_connections["default"].in_atomic_block
+        assert transaction_status() is TransactionStatus.IDLE
+
+    run(steps)
+    assert {"Ada", "Bo", "Cy"} <= set(owners())

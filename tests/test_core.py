@@ -1,0 +1,457 @@
+"""The native core by itself: shapes, what does not fit, exceptions, and what is left behind."""
+
+import gc
+import sys
+import weakref
+from contextlib import suppress
+from itertools import chain
+
+import pytest
+from django.db.models.base import ModelState
+
+from tests.answers import fingerprint
+from turbo_orm import HydrationError, _core
+from turbo_orm._core import Column, Instance, Plan
+
+# Shapes
+
+
+@pytest.fixture
+def rows(driver):
+    """A cursor with three columns: a number, a text, and one that is NULL now and then."""
+    return driver.execute(
+        "SELECT n, 'text ' || n, nullif(n % 3, 0)::text FROM generate_series(1, 10) AS n"
+    )
+
+
+def columns(**changes):
+    return [
+        changes.get("number", Column("number", "int", int)),
+        changes.get("text", Column("text", "text", bytes.decode)),
+        changes.get("maybe", Column("maybe", "text", bytes.decode)),
+    ]
+
+
+class Thing:
+    def __init__(self):
+        raise AssertionError("Instances are filled directly.")
+
+
+class Row(tuple):
+    __slots__ = ()
+
+
+def instance(**options):
+    fields = [("number", 0), ("text", 1)]
+    return Instance(Thing, fields, state_class=ModelState, state=[("db", "default")], **options)
+
+
+PLANS = {
+    "flat": lambda columns: Plan.flat("library.Book", columns, 1),
+    "flat group": lambda columns: Plan.flat("library.Book", columns, [2, 0]),
+    "tuples": lambda columns: Plan.tuples("library.Book", columns, [2, [0, 1], 0]),
+    "named tuples": lambda columns: Plan.tuples("library.Book", columns, [0, 1], Row),
+    "dicts": lambda columns: Plan.dicts("library.Book", columns, [2, 0, [1]], ["z", "a", "m"]),
+    "instances": lambda columns: Plan.instances(
+        "library.Book", columns, instance(annotations=[("extra", 2)])
+    ),
+    "instances by dict": lambda columns: Plan.instances(
+        "library.Book", columns, instance(through_dict=True)
+    ),
+    "instances by from_db": lambda columns: Plan.instances(
+        "library.Book",
+        columns,
+        instance(from_db=lambda *args: args, db="other", values_as_list=True),
+    ),
+}
+
+
+def shown(objects):
+    return [vars(o) | {"_state": vars(o._state)} if isinstance(o, Thing) else o for o in objects]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_results_and_tuples_become_the_same(name, rows):
+    plan = PLANS[name](columns())
+    of_result = plan.hydrate_result(rows.pgresult, 0, 10)
+    of_rows = plan.hydrate_rows(rows.fetchall())
+    assert len(of_result) == 10
+    if name != "instances by from_db":
+        assert {type(o) for o in of_result} == {type(o) for o in of_rows}
+    assert fingerprint(shown(of_result)) == fingerprint(shown(of_rows))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_slices_make_up_the_whole(name, rows):
+    plan = PLANS[name](columns())
+    whole = plan.hydrate_result(rows.pgresult, 0, 10)
+    slices = [plan.hydrate_result(rows.pgresult, start, start + 2) for start in range(0, 10, 2)]
+    assert shown(chain(*slices)) == shown(whole)
+    assert plan.hydrate_result(rows.pgresult, 10, 10) == []
+    assert plan.hydrate_rows([]) == []
+
+
+def test_shapes(rows):
+    result = rows.pgresult
+    assert PLANS["flat"](columns()).hydrate_result(result, 0, 2) == ["text 1", "text 2"]
+    assert PLANS["flat group"](columns()).hydrate_result(result, 2, 3) == [(None, 3)]
+    assert PLANS["tuples"](columns()).hydrate_result(result, 0, 1) == [("1", (1, "text 1"), 1)]
+    (row,) = PLANS["named tuples"](columns()).hydrate_result(result, 0, 1)
+    assert (type(row), row) == (Row, (1, "text 1"))
+    (row,) = PLANS["dicts"](columns()).hydrate_result(result, 0, 1)
+    assert list(row.items()) == [("z", "1"), ("a", 1), ("m", ("text 1",))]
+    (thing,) = PLANS["instances"](columns()).hydrate_result(result, 2, 3)
+    assert list(vars(thing)) == ["_state", "number", "text", "extra"]
+    (called,) = PLANS["instances by from_db"](columns()).hydrate_result(result, 0, 1)
+    assert called == ("other", ["number", "text"], [1, "text 1"])
+
+
+def test_converters_run_in_order_and_see_null(rows):
+    seen = []
+
+    def first(value, expression, connection):
+        seen.append((value, expression, connection))
+        return [value]
+
+    def second(value, expression, connection):
+        return (*value, expression)
+
+    converting = Column(
+        "maybe",
+        "text",
+        bytes.decode,
+        converters=[(first, "e1"), (second, "e2")],
+        connection="connection",
+    )
+    plan = Plan.flat("library.Book", columns(maybe=converting), 2)
+    assert plan.hydrate_result(rows.pgresult, 1, 3) == [("2", "e2"), (None, "e2")]
+    assert seen == [("2", "e1", "connection"), (None, "e1", "connection")]
+
+
+def test_a_loader_reads_all_but_null(rows):
+    loading = Column("maybe", "loader", lambda wire: (type(wire), wire))
+    plan = Plan.flat("library.Book", columns(maybe=loading), 2)
+    assert plan.hydrate_result(rows.pgresult, 1, 3) == [(bytes, b"2"), None]
+
+
+# What does not fit
+
+
+def test_an_unknown_decoder():
+    with pytest.raises(HydrationError, match='there is no decoder "roman"'):
+        Column("number", "roman", int)
+
+
+def test_a_time_zone_that_is_missing():
+    with pytest.raises(
+        HydrationError, match='"moment" is decoded as timestamptz and needs tzinfo'
+    ):
+        Column("moment", "timestamptz", int)
+
+
+def unfit(fields=(("number", 9),), **options):
+    return Instance(Thing, fields, state_class=ModelState, state=[], **options)
+
+
+UNFIT = {
+    "flat": lambda: Plan.flat("library.Book", columns(), 3),
+    "flat group": lambda: Plan.flat("library.Book", columns(), [0, 3]),
+    "tuples": lambda: Plan.tuples("library.Book", columns(), [0, 1, 3]),
+    "dicts": lambda: Plan.dicts("library.Book", columns(), [[3]], ["a"]),
+    "no columns": lambda: Plan.flat("m", [], 0),
+    "fields": lambda: Plan.instances("library.Book", columns(), unfit()),
+    "annotations": lambda: Plan.instances(
+        "library.Book", columns(), unfit([], annotations=[("a", 3)])
+    ),
+    "pk": lambda: Plan.instances("library.Book", columns(), unfit([], pk=3)),
+    "related": lambda: Plan.instances(
+        "library.Book", columns(), unfit([], related=[(unfit(), "a", "b")])
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_plan_that_refers_to_a_column_that_it_does_not_have(case):
+    with pytest.raises(HydrationError, match=r"refers to column \d and has \d"):
+        UNFIT[case]()
+
+
+def test_names_and_items_that_differ_in_number():
+    with pytest.raises(HydrationError, match="1 names for 2 items"):
+        Plan.dicts("library.Book", columns(), [0, 1], ["a"])
+
+
+WRONG_ARGUMENTS = {
+    "negative item": lambda: Plan.flat("library.Book", columns(), -1),
+    "items of another type": lambda: Plan.tuples("library.Book", columns(), ["a"]),
+    "columns of another type": lambda: Plan.flat("m", [1], 0),
+    "names of another type": lambda: Plan.dicts("library.Book", columns(), [0], [1]),
+    "an instance of another type": lambda: Plan.instances("library.Book", columns(), Thing),
+    "a model of another type": lambda: Instance(1, [], state_class=ModelState, state=[]),
+    "made without a shape": lambda: Plan(),
+    "a time zone of another type": lambda: Column("m", "timestamptz", int, tzinfo="UTC"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ARGUMENTS)
+def test_arguments_of_wrong_types(case):
+    with pytest.raises((TypeError, OverflowError)):
+        WRONG_ARGUMENTS[case]()
+
+
+def test_a_result_of_too_few_columns(driver):
+    result = driver.execute("SELECT 1, 2").pgresult
+    with pytest.raises(HydrationError, match="expects 3 columns and the result has 2"):
+        PLANS["flat"](columns()).hydrate_result(result, 0, 1)
+
+
+def test_rows_of_too_few_values():
+    with pytest.raises(HydrationError, match="expects 3 columns and the result has 1"):
+        PLANS["flat"](columns()).hydrate_rows([(1, 2, 3), (1,)])
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 11), (11, 11), (5, 4), (11, 12)])
+def test_rows_that_a_result_does_not_have(start, stop, rows):
+    with pytest.raises(HydrationError, match=f"rows {start} to {stop} .* the result has 10"):
+        PLANS["flat"](columns()).hydrate_result(rows.pgresult, start, stop)
+
+
+def test_a_negative_row(rows):
+    with pytest.raises(OverflowError):
+        PLANS["flat"](columns()).hydrate_result(rows.pgresult, -1, 1)
+
+
+def test_a_result_that_is_cleared(rows):
+    rows.pgresult.clear()
+    with pytest.raises(HydrationError, match="cleared"):
+        PLANS["flat"](columns()).hydrate_result(rows.pgresult, 0, 1)
+
+
+def test_a_result_without_rows(driver):
+    result = driver.execute("SELECT 1, '', '' WHERE false").pgresult
+    assert PLANS["flat"](columns()).hydrate_result(result, 0, 0) == []
+
+
+def test_what_is_no_result():
+    with pytest.raises(AttributeError):
+        PLANS["flat"](columns()).hydrate_result(object(), 0, 1)
+    with pytest.raises(TypeError):
+        PLANS["flat"](columns()).hydrate_rows(((1, 2, 3),))
+    with pytest.raises(TypeError):
+        PLANS["flat"](columns()).hydrate_rows([[1, 2, 3]])
+
+
+def test_a_null_address():
+    with pytest.raises(HydrationError, match="libpq is not bound"):
+        _core.bind_libpq(ntuples=0, nfields=1, getvalue=1, getlength=1, getisnull=1)
+
+
+def test_the_boundary_is_small():
+    public = [name for name in dir(_core) if not name.startswith("_")]
+    assert public == ["Column", "HydrationError", "Instance", "Plan", "bind_libpq"]
+
+
+def test_plans_are_frozen_and_show_what_they_are():
+    column = Column("number", "int", int)
+    plan = Plan.flat("library.Book", [column], 0)
+    assert plan.columns == [column]
+    assert (column.name, column.decoder) == ("number", "int")
+    assert instance().direct
+    assert not instance(from_db=print).direct
+    for frozen, name in ((column, "name"), (plan, "columns"), (instance(), "direct")):
+        with pytest.raises(AttributeError):
+            setattr(frozen, name, 1)
+        with pytest.raises(AttributeError):
+            frozen.other = 1
+    assert repr(plan) == "<Plan library.Book flat columns=1>"
+    assert repr(column) == '<Column "number" decoder="int">'
+    assert repr(instance()) == "<Instance Thing direct fields=2 related=0>"
+
+
+# Exceptions
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse_at(refused):
+    def refuse(value, expression, connection):
+        if value == refused:
+            raise Refused("secret")
+        return value
+
+    name, decoder = ("number", "int") if isinstance(refused, int) else ("text", "text")
+    return Column(name, decoder, pytest.fail, converters=[(refuse, None)])
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_an_exception_says_where_it_arose_and_not_what_was_read(name, rows):
+    plan = PLANS[name](columns(number=refuse_at(4), text=refuse_at("text 4")))
+    loaded = rows.fetchall()
+    for hydrate in (
+        lambda: plan.hydrate_result(rows.pgresult, 2, 10),
+        lambda: plan.hydrate_rows(loaded[2:]),
+    ):
+        with pytest.raises(Refused) as caught:
+            hydrate()
+        (note,) = caught.value.__notes__
+        place, _, row = note.partition(", row ")
+        assert row in {"1", "3"}
+        assert place in {
+            'turbo-orm: library.Book, field "number", column 0',
+            'turbo-orm: library.Book, field "text", column 1',
+        }
+        assert "secret" not in note
+        assert "text 4" not in note
+
+
+def test_an_exception_says_which_row_of_the_result(rows):
+    plan = PLANS["tuples"](columns(number=refuse_at(4)))
+    with pytest.raises(Refused) as caught:
+        plan.hydrate_result(rows.pgresult, 2, 10)
+    assert caught.value.__notes__ == ['turbo-orm: library.Book, field "number", column 0, row 3']
+
+
+def test_an_exception_of_a_loader_is_the_loaders_own(rows):
+    def load(wire):
+        raise refused
+
+    refused = Refused("secret")
+    plan = Plan.flat("library.Book", columns(maybe=Column("maybe", "loader", load)), 2)
+    with pytest.raises(Refused) as caught:
+        plan.hydrate_result(rows.pgresult, 0, 10)
+    assert caught.value is refused
+    assert len(refused.__notes__) == 1
+
+
+def test_an_exception_that_takes_no_notes(rows):
+    class Mute(Exception):
+        def add_note(self, note):
+            raise TypeError("no notes")
+
+    def load(wire):
+        raise Mute("still the same")
+
+    plan = Plan.flat("library.Book", columns(number=Column("number", "loader", load)), 0)
+    with pytest.raises(Mute, match="still the same"):
+        plan.hydrate_result(rows.pgresult, 0, 1)
+
+
+def test_exceptions_that_are_no_exceptions_pass_through(rows):
+    def load(wire):
+        raise KeyboardInterrupt
+
+    plan = Plan.flat("library.Book", columns(number=Column("number", "loader", load)), 0)
+    with pytest.raises(KeyboardInterrupt):
+        plan.hydrate_result(rows.pgresult, 0, 1)
+
+
+def test_a_converter_may_hydrate(rows):
+    inner = PLANS["tuples"](columns())
+
+    def hydrate(value, expression, connection):
+        return inner.hydrate_result(rows.pgresult, value - 1, value)
+
+    number = Column("number", "int", int, converters=[(hydrate, None)])
+    outer = Plan.flat("library.Book", columns(number=number), 0)
+    assert outer.hydrate_result(rows.pgresult, 0, 10) == [
+        [row] for row in inner.hydrate_result(rows.pgresult, 0, 10)
+    ]
+
+
+# What is left behind
+
+
+class Tracked:
+    """A value that can be referred to weakly."""
+
+
+def test_an_exception_leaves_nothing_behind(rows):
+    alive = []
+
+    def track(value, expression, connection):
+        if value == 7:
+            raise Refused
+        tracked = Tracked()
+        alive.append(weakref.ref(tracked))
+        return tracked
+
+    number = Column("number", "int", int, converters=[(track, None)])
+    for make in PLANS.values():
+        alive.clear()
+        with suppress(Refused):
+            make(columns(number=number)).hydrate_result(rows.pgresult, 0, 10)
+        gc.collect()
+        assert [ref for ref in alive if ref() is not None] == []
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("fails", [False, True])
+def test_references_to_shared_objects_are_level(name, fails, rows):
+    load, state, names = bytes.decode, "a state", ["number", "text"]
+    column = refuse_at(9) if fails else Column("number", "int", int)
+    plan = PLANS[name](columns(number=column))
+    loaded = rows.fetchall()
+    shared = [
+        None,
+        True,
+        plan,
+        column,
+        load,
+        state,
+        names[0],
+        Thing,
+        Row,
+        ModelState,
+        rows.pgresult,
+    ]
+    shared += loaded
+
+    def hydrate():
+        for _ in range(20):
+            with suppress(Refused):
+                plan.hydrate_result(rows.pgresult, 0, 10)
+            with suppress(Refused):
+                plan.hydrate_rows(loaded)
+        gc.collect()
+        return [sys.getrefcount(item) for item in shared]
+
+    hydrate()
+    before = hydrate()
+    after = hydrate()
+    # A few come and go with what the interpreter itself does; a leak is twenty at least.
+    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 10
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_no_objects_are_left(name, rows):
+    plan = PLANS[name](columns())
+
+    def hydrate():
+        for _ in range(20):
+            plan.hydrate_result(rows.pgresult, 0, 10)
+        gc.collect()
+        return len(gc.get_objects())
+
+    hydrate()
+    before = hydrate()
+    assert hydrate() - before < 20
+
+
+def test_memory_is_level(driver):
+    resource = pytest.importorskip("resource")
+    plan = PLANS["instances"](columns())
+    rows = driver.execute("SELECT n, repeat('x', 200), n::text FROM generate_series(1, 500) AS n")
+
+    def hydrate(times):
+        for _ in range(times):
+            plan.hydrate_result(rows.pgresult, 0, 500)
+            with suppress(HydrationError):
+                plan.hydrate_result(rows.pgresult, 0, 501)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = hydrate(20)
+    # Were one byte of each value kept, this would take 30 MB; maxrss counts in KB, or in bytes.
+    grown = hydrate(200) - before
+    assert grown < 8_000 * (1024 if sys.platform == "darwin" else 1)

@@ -1,0 +1,108 @@
+"""Runs what the documentation shows: README.md and docs/, each page from top to bottom.
+
+The Python blocks of a page share a namespace. One that awaits runs on an event loop, one that
+does not runs without; the tables of the models that it defines are made for it. The cities that
+``atlas.models`` finds are the most populous ones of the atlas.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import connection
+from django.test.utils import isolate_apps
+
+from atlas.dataset import Dataset
+from atlas.models import City, Continent, Country
+from tests.conftest import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+READ = [*RUN, ROOT / "CONTRIBUTING.md"]
+
+FENCED = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    language: str
+    line: int
+    code: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in FENCED.finditer(text):
+        line = text.count("\n", 0, found.start(3))
+        yield Block(found[2], line, inspect.cleandoc(found[3]))
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def atlas(tables: None) -> Iterator[None]:
+    """Fill the atlas for one page, which may change what it likes."""
+    dataset = Dataset(2000)
+    Continent.objects.bulk_create(dataset.continents)
+    Country.objects.bulk_create(dataset.countries)
+    City.objects.bulk_create(dataset.cities)
+    yield
+    for model in (City, Country, Continent):
+        model.objects.all().delete()
+
+
+@pytest.mark.usefixtures("atlas")
+@pytest.mark.parametrize("page", RUN, ids=name)
+def test_python_blocks(page: Path, run: Run) -> None:
+    namespace: dict[str, Any] = {"__name__": "turbo_orm.shown"}
+    with isolate_apps("turbo_orm") as apps:
+        try:
+            for block in blocks(page):
+                if block.language == "python":
+                    execute(block, page, namespace, run)
+                    make_tables(apps.get_models())
+        finally:
+            drop_tables(apps.get_models())
+
+
+def execute(block: Block, page: Path, namespace: dict[str, Any], run: Run) -> None:
+    # With the lines above it as empty lines, a traceback shows the page's line.
+    source = "\n" * block.line + block.code
+    code = compile(source, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, namespace)
+    if inspect.iscoroutine(result):
+        run(lambda: result)
+
+
+def make_tables(models: list[Any]) -> None:
+    existing = connection.introspection.table_names()
+    with connection.schema_editor() as editor:
+        for model in models:
+            if model._meta.db_table not in existing:
+                editor.create_model(model)
+
+
+def drop_tables(models: list[Any]) -> None:
+    existing = connection.introspection.table_names()
+    with connection.schema_editor() as editor:
+        for model in reversed(models):
+            if model._meta.db_table in existing:
+                editor.delete_model(model)
+
+
+@pytest.mark.parametrize("page", READ, ids=name)
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
+    shown = {
+        target
+        for block in blocks(page)
+        if block.language in {"bash", "console", "sh"}
+        for target in re.findall(r"\bmake (?:[A-Z]+=\S+ )*([a-z]+)", block.code)
+    }
+    assert shown <= targets

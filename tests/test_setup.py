@@ -1,0 +1,412 @@
+"""A project's set-up: what is right works, and what is wrong says so."""
+
+import inspect
+import tomllib
+from importlib.metadata import version
+from types import ModuleType
+
+import django
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connections, router
+from django.db.backends.signals import connection_created
+
+import turbo_orm
+from tests.library.models import Account
+from tests.project import APPS, ROOT, databases, run_in_project, run_python
+from turbo_orm import async_atomic, libpq
+from turbo_orm.checks import check_engines, check_libpq
+from turbo_orm.connection import ENGINE
+
+WRONG_ENGINES = ["django.db.backends.postgresql", "django.db.backends.sqlite3"]
+
+# System checks
+
+
+def test_there_is_nothing_to_complain_of_here():
+    assert check_engines(None) == []
+    call_command("check", databases=["default", "other"])
+
+
+@pytest.mark.parametrize("engine", WRONG_ENGINES)
+def test_a_wrong_engine_is_an_error(engine, monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ENGINE", engine)
+    (error,) = check_engines(None)
+    assert error.id == "turbo_orm.E001"
+    assert error.is_serious()
+    assert "'default'" in error.msg
+    assert "AsyncManager" in error.msg
+    assert repr(ENGINE) in error.hint
+    assert repr(engine) in error.hint
+    with pytest.raises(SystemCheckError, match=r"turbo_orm\.E001"):
+        call_command("check")
+
+
+def test_a_wrong_engine_of_a_database_that_no_such_model_uses_is_none(monkeypatch):
+    monkeypatch.setitem(connections.settings["other"], "ENGINE", WRONG_ENGINES[0])
+    assert check_engines(None) == []
+
+
+@pytest.mark.parametrize("method", ["db_for_read", "db_for_write"])
+def test_the_routers_say_which_databases_a_model_uses(method, monkeypatch):
+    class Router:
+        pass
+
+    setattr(Router, method, lambda self, model, **hints: "other" if model is Account else None)
+    monkeypatch.setitem(router.__dict__, "routers", [Router()])
+    assert check_engines(None) == []
+    monkeypatch.setitem(connections.settings["other"], "ENGINE", WRONG_ENGINES[0])
+    (error,) = check_engines(None)
+    assert "'other'" in error.msg
+    assert "library.Account" in error.msg
+
+
+def test_a_libpq_that_is_not_found_is_a_warning(monkeypatch):
+    assert check_libpq(None) == []
+    monkeypatch.setattr(libpq, "bind", lambda: False)
+    (warning,) = check_libpq(None)
+    assert warning.id == "turbo_orm.W001"
+    assert not warning.is_serious()
+
+
+# Errors
+
+ASK = """
+    from django.core.checks import run_checks
+    from django.db import connections
+    from tests.library.models import Account
+    from turbo_orm import AsyncQuerySet, async_atomic
+
+    ARGUMENTS = {
+        "ain_bulk": [[1]],
+        "acontains": [Account(pk=1)],
+        "abulk_create": [[Account(owner="x")]],
+        "abulk_update": [[Account(pk=1)], ["owner"]],
+    }
+    KEYWORDS = {
+        "aearliest": {"fields": "pk"},
+        "alatest": {"fields": "pk"},
+        "aaggregate": {"n": __import__("django").db.models.Count("pk")},
+        "acreate": {"owner": "x"},
+        "aupdate": {"owner": "x"},
+    }
+
+    async def ask(name):
+        if name == "async for":
+            return [account async for account in Account.objects.all()]
+        if name == "raw":
+            return [account async for account in Account.objects.raw("SELECT 1 AS id")]
+        if name == "aiterator":
+            return [account async for account in Account.objects.aiterator()]
+        if name == "async_atomic":
+            async with async_atomic():
+                return
+        if name in {"asave", "adelete of an instance", "arefresh_from_db"}:
+            return await getattr(Account(pk=1, owner="x"), name.split()[0])()
+        if name in {"aearliest", "alatest"}:
+            return await getattr(Account.objects.all(), name)("pk")
+        method = getattr(Account.objects.all(), name)
+        return await method(*ARGUMENTS.get(name, []), **KEYWORDS.get(name, {}))
+
+    async def outcomes():
+        found = {}
+        for name in NAMES:
+            try:
+                await ask(name)
+            except Exception as exc:
+                found[name] = [type(exc).__name__, str(exc)]
+            else:
+                found[name] = None
+        return found
+"""
+
+NAMES = [
+    "async for",
+    "raw",
+    "async_atomic",
+    "asave",
+    "adelete of an instance",
+    "arefresh_from_db",
+    *sorted(
+        name
+        for name, method in inspect.getmembers(turbo_orm.AsyncQuerySet)
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+    ),
+]
+
+
+@pytest.mark.parametrize("engine", WRONG_ENGINES)
+def test_with_a_wrong_engine_every_terminal_says_so(engine):
+    name = {"NAME": ":memory:"} if engine.endswith("sqlite3") else {}
+    code = f"NAMES = {NAMES!r}\n" + inspect.cleandoc(ASK) + "\nanswer(asyncio.run(outcomes()))"
+    answers = run_in_project(code, DATABASES=databases(ENGINE=engine, **name))
+    assert set(answers) == set(NAMES)
+    for name, outcome in answers.items():
+        assert outcome is not None, name
+        error, message = outcome
+        assert error == "ImproperlyConfigured", (name, outcome)
+        assert "'default'" in message, name
+        assert repr(engine) in message, name
+        assert repr(ENGINE) in message, name
+
+
+def test_with_a_wrong_engine_sync_code_works(tables):
+    code = """
+        from tests.library.models import Account
+        answer([Account.objects.filter(owner="nobody").count(), list(Account.objects.none())])
+    """
+    engine = "django.db.backends.postgresql"
+    assert run_in_project(code, DATABASES=databases(ENGINE=engine)) == [0, []]
+
+
+@pytest.mark.parametrize("reason", ["None", "ModuleType('turbo_orm._core')"])
+def test_a_missing_native_module_says_how_to_install_it(reason):
+    shown = run_python(
+        f"""
+import sys
+from types import ModuleType
+sys.modules["turbo_orm._core"] = {reason}
+try:
+    import turbo_orm
+except ImportError as exc:
+    assert isinstance(exc.__cause__, ImportError)
+    print(exc)
+"""
+    )
+    assert "turbo_orm._core" in shown
+    assert "pip install" in shown
+
+
+# What else may be installed
+
+WORK = """
+    from tests.conftest import only_the_event_loop
+    from tests.library.models import Account, Entry, Player, Skill
+    from turbo_orm import async_atomic
+    from django_async_backend.db import async_connections
+
+    async def work():
+        async with async_atomic():
+            account = await Account.objects.acreate(owner="set up")
+            await account.entries.acreate(amount=1)
+            account.balance = 5
+            await account.asave()
+            await account.arefresh_from_db()
+            player = await Player.objects.acreate(name="set up")
+            await player.skills.acreate(name="set up")
+            await player.skills.aset(await Skill.objects.filter(name="set up").alist())
+            found = [
+                account.balance,
+                await account.entries.acount(),
+                [skill.name async for skill in player.skills.all()],
+                [type(e).__name__ async for e in Entry.objects.select_related("account")],
+                await player.adelete(),
+                await account.adelete(),
+                await Skill.objects.filter(name="set up").adelete(),
+            ]
+        await async_connections["default"].close()
+        return found
+
+    with only_the_event_loop():
+        answer(asyncio.run(work()))
+"""
+WORKED = [
+    5,
+    1,
+    ["set up"],
+    ["Entry"],
+    [2, {"library.Player_skills": 1, "library.Player": 1}],
+    [2, {"library.Entry": 1, "library.Account": 1}],
+    [1, {"library.Skill": 1}],
+]
+
+
+def test_it_works_without_the_app_of_the_backend(scratch):
+    assert run_in_project(WORK) == WORKED
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="its app cannot be loaded there")
+@pytest.mark.parametrize("first", [True, False])
+def test_it_works_with_the_app_of_the_backend(first, scratch):
+    backend = ["django_async_backend"]
+    apps = [*backend, *APPS] if first else [*APPS, *backend]
+    assert run_in_project(WORK, INSTALLED_APPS=apps) == WORKED
+
+
+def test_it_works_with_a_pool(scratch):
+    pool = {"min_size": 1, "max_size": 2, "timeout": 5}
+    options = {**databases()["default"].get("OPTIONS", {}), "pool": pool}
+    code = """
+        from tests.conftest import only_the_event_loop
+        from tests.library.models import Account
+        from turbo_orm import async_atomic
+        from django_async_backend.db import async_connections
+        from contextvars import Context
+
+        async def work(number):
+            try:
+                async with async_atomic():
+                    await Account.objects.acreate(owner=f"pooled {number}")
+                    return async_connections["default"].connection.info.backend_pid
+            finally:
+                await async_connections["default"].close()
+
+        async def main():
+            tasks = [asyncio.create_task(work(n), context=Context()) for n in range(6)]
+            pids = await asyncio.gather(*tasks)
+            count = await Account.objects.acount()
+            await async_connections["default"].close()
+            await async_connections["default"].close_pool()
+            return len(set(pids)), count
+
+        with only_the_event_loop():
+            answer(asyncio.run(main()))
+    """
+    connections_used, count = run_in_project(code, DATABASES=databases(OPTIONS=options))
+    assert connections_used <= 2
+    assert count == 6
+
+
+@pytest.fixture
+def hstore(tables):
+    """Have the extension in the database, whose types a receiver has to look up."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'hstore'")
+        if cursor.fetchone() is None:
+            pytest.skip("the server has no hstore")
+        cursor.execute("CREATE EXTENSION hstore")
+        cursor.execute("CREATE TABLE library_bag (id bigserial PRIMARY KEY, data hstore)")
+        cursor.execute("INSERT INTO library_bag (data) VALUES ('a=>1, b=>NULL')")
+    yield
+    with connections["default"].cursor() as cursor:
+        cursor.execute("DROP EXTENSION hstore CASCADE")
+        cursor.execute("DROP TABLE library_bag")
+
+
+OPENERS = {
+    "a terminal": "found = [bag.data async for bag in Bag.objects.all()]",
+    "aiterator": "found = [bag.data async for bag in Bag.objects.aiterator()]",
+    "async_atomic": """
+            async with async_atomic():
+                found = [bag.data async for bag in Bag.objects.all()]
+    """,
+}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_the_types_of_an_extension_are_registered(opener, hstore):
+    """By a receiver of connection_created in django.contrib.postgres, which queries."""
+    code = """
+        from django.contrib.postgres.fields import HStoreField
+        from django.db import models
+        from django_async_backend.db import async_connections
+        from tests.conftest import only_the_event_loop
+        from turbo_orm import AsyncManager, async_atomic
+
+        class Bag(models.Model):
+            data = HStoreField()
+            objects = AsyncManager()
+
+            class Meta:
+                app_label = "library"
+
+        async def main():
+            OPEN
+            await async_connections["default"].close()
+            return found
+
+        with only_the_event_loop():
+            answer(asyncio.run(main()))
+    """
+    code = inspect.cleandoc(code).replace("OPEN", OPENERS[opener].strip())
+    apps = ["django.contrib.postgres", *APPS]
+    assert run_in_project(code, INSTALLED_APPS=apps) == [{"a": "1", "b": None}]
+
+
+CURSORS = {
+    "of the alias": lambda connection: connections[connection.alias].cursor(),
+    "of the connection that it is given": lambda connection: connection.cursor(),
+}
+
+
+@pytest.mark.parametrize("cursor_of", CURSORS)
+@pytest.mark.parametrize("opener", ["acount", "aiterator", "async_atomic"])
+def test_a_receiver_of_connection_created_may_use_a_cursor(cursor_of, opener, run, tables):
+    asked = []
+
+    def ask(connection, **kwargs):
+        with CURSORS[cursor_of](connection) as cursor:
+            cursor.execute("SELECT 1")
+            asked.append(cursor.fetchone())
+
+    async def open_connection():
+        if opener == "acount":
+            await Account.objects.acount()
+        elif opener == "aiterator":
+            async for _ in Account.objects.aiterator():
+                pass
+        else:
+            async with async_atomic():
+                pass
+
+    connection_created.connect(ask)
+    try:
+        run(open_connection)
+    finally:
+        connection_created.disconnect(ask)
+    assert asked == [(1,)]
+
+
+def test_requests_close_their_connections(scratch):
+    code = """
+        from django.core.signals import request_finished, request_started
+        from django.http import JsonResponse
+        from django.test import AsyncClient
+        from django.urls import path
+        from django_async_backend.db import async_connections
+        from tests.library.models import Account
+
+        wrappers = []
+
+        async def view(request):
+            await Account.objects.acount()
+            wrapper = async_connections["default"]
+            wrappers.append(wrapper)
+            return JsonResponse({"pid": wrapper.connection.info.backend_pid})
+
+        urlpatterns = [path("", view)]
+
+        async def main():
+            client = AsyncClient()
+            pids = [(await client.get("/")).json()["pid"] for _ in range(2)]
+            closed_after = [wrapper.connection is None for wrapper in wrappers]
+
+            await Account.objects.acount()
+            wrapper = async_connections["default"]
+            was_open = wrapper.connection is not None
+            await request_started.asend(sender=None)
+            return len(set(pids)), closed_after, was_open, wrapper.connection is None
+
+        answer(asyncio.run(main()))
+    """
+    settings = {"ROOT_URLCONF": "__main__", "ALLOWED_HOSTS": ["testserver"]}
+    assert run_in_project(code, **settings) == [2, [True, True], True, True]
+
+
+# The package
+
+
+def test_all_names_what_is_public():
+    public = [
+        name
+        for name, value in vars(turbo_orm).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    ]
+    assert turbo_orm.__all__ == sorted(public)
+
+
+def test_there_is_one_version():
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+    assert cargo["workspace"]["package"]["version"] == turbo_orm.__version__
+    assert version("turbo-orm") == turbo_orm.__version__
