@@ -13,7 +13,7 @@ from collections.abc import (
 )
 from contextlib import closing
 from itertools import batched
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections
@@ -25,8 +25,18 @@ from turbo_orm.compiler import compiler_for
 from turbo_orm.hydration import hydrates
 from turbo_orm.raw import AsyncRawQuerySet
 
-_ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
-_Row = TypeVar("_Row", covariant=True)
+if TYPE_CHECKING:
+    import datetime
+    from typing import Literal
+
+    from django.db.models.expressions import Combinable
+    from typing_extensions import TypeVar
+
+    _ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
+    _Row = TypeVar("_Row", covariant=True, default=_ModelT)
+else:
+    # Nothing looks at them: Django's classes ignore what is in their brackets.
+    _ModelT = _Row = Any
 
 _SYNC_HINT = (
     "A queryset was evaluated by sync code while the event loop runs. "
@@ -51,6 +61,27 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     if TYPE_CHECKING:
         # Django's, which the stubs leave out.
         _prefetch_related_lookups: tuple[Any, ...]
+
+        # What changes the rows stays an AsyncQuerySet: the stubs name Django's here.
+        def values(
+            self, *fields: str | Combinable, **expressions: Any
+        ) -> AsyncQuerySet[_ModelT, dict[str, Any]]: ...
+        def values_list(
+            self, *fields: str | Combinable, flat: bool = False, named: bool = False
+        ) -> AsyncQuerySet[_ModelT, Any]: ...
+        def dates(
+            self,
+            field_name: str,
+            kind: Literal["year", "month", "week", "day"],
+            order: Literal["ASC", "DESC"] = "ASC",
+        ) -> AsyncQuerySet[_ModelT, datetime.date]: ...
+        def datetimes(
+            self,
+            field_name: str,
+            kind: Literal["year", "month", "week", "day", "hour", "minute", "second"],
+            order: Literal["ASC", "DESC"] = "ASC",
+            tzinfo: datetime.tzinfo | None = None,
+        ) -> AsyncQuerySet[_ModelT, datetime.datetime]: ...
 
     # Reading
 
@@ -136,7 +167,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         params: Any = (),
         translations: dict[str, str] | None = None,
         using: str | None = None,
-    ) -> AsyncRawQuerySet[Any]:
+    ) -> AsyncRawQuerySet[_ModelT]:
         """Return the instances that a statement of yours selects, for ``async for`` or ``for``."""
         return AsyncRawQuerySet.of(super().raw(raw_query, params, translations, using))
 
