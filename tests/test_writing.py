@@ -523,8 +523,7 @@ UPDATE_ERRORS = {
     "a joined F expression": FieldError,
     "a slice": TypeError,
     "a union": NotSupportedError,
-    # Refused since 6.0.
-    "distinct": TypeError if django.VERSION >= (6, 0) else None,
+    "distinct": TypeError if django.VERSION >= (6, 1) else None,
     "no such field": FieldDoesNotExist,
     "out of range": DataError,
     "twice the same": IntegrityError,
