@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo as TzInfo
 from typing import Any, final
 
+__all__ = ["Column", "HydrationError", "Instance", "Plan", "bind_libpq"]
+
 class HydrationError(Exception):
     """A result and the plan made for it do not fit together."""
 
@@ -33,7 +35,7 @@ class Column:
         decoder: str,
         load: Callable[[Any], Any],
         *,
-        converters: Sequence[tuple[Callable[[Any, Any, Any], Any], Any]] = [],
+        converters: Sequence[tuple[Callable[[Any, Any, Any], Any], Any]] = ...,
         connection: Any = None,
         tzinfo: TzInfo | None = None,
     ) -> Column: ...
@@ -72,8 +74,8 @@ class Instance:
         db: str | None = None,
         values_as_list: bool = False,
         pk: int | None = None,
-        related: Sequence[tuple[Instance, Any, Any]] = [],
-        annotations: Sequence[tuple[str, int]] = [],
+        related: Sequence[tuple[Instance, Any, Any]] = ...,
+        annotations: Sequence[tuple[str, int]] = ...,
         peers: list[Any] | None = None,
     ) -> Instance: ...
     @property
