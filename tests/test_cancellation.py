@@ -1,6 +1,7 @@
 """Cancelled, closed, or side by side with another task: no connection is left in a bad state."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from itertools import count
 
@@ -466,3 +467,40 @@ def test_a_child_task_leaves_its_parent_out_of_a_transaction(case, scratch, run)
 
     run(steps)
     assert {"Ada", "Bo", "Cy"} <= set(owners())
+
+
+def test_an_iterator_whose_steps_are_taken_by_several_tasks(scratch, run):
+    """It stays with the connection that it began on, or says that it cannot."""
+    Account.objects.bulk_create(Account(owner=f"{number}") for number in range(6))
+
+    async def steps():
+        async with aclosing(Account.objects.order_by("pk").aiterator(chunk_size=1)) as accounts:
+            found = [(await anext(accounts)).owner]
+            try:
+                found.append((await separate_task(anext(accounts))).owner)
+            except RuntimeError as exc:
+                assert "task" in str(exc)  # noqa: PT017
+                return None
+            found += [account.owner async for account in accounts]
+        return found
+
+    assert run(steps) in (None, [f"{number}" for number in range(6)])
+
+
+def test_event_loops_in_several_threads(scratch):
+    async def work(number):
+        try:
+            for _ in range(5):
+                async with async_atomic():
+                    await Account.objects.acreate(owner=f"{number}")
+                    found = [account.owner async for account in Account.objects.all()]
+                    assert found == [f"{number}"]
+                    await Account.objects.all().adelete()
+            return async_connections["default"].connection.info.backend_pid
+        finally:
+            await async_connections["default"].close()
+
+    with ThreadPoolExecutor() as pool:
+        pids = list(pool.map(lambda number: asyncio.run(work(number)), range(4)))
+    assert len(set(pids)) == 4
+    assert owners() == []

@@ -181,10 +181,18 @@ except ImportError as exc:
 # What else may be installed
 
 WORK = """
+    from django.db.models.signals import post_save
     from tests.conftest import only_the_event_loop
     from tests.library.models import Account, Entry, Player, Skill
     from turbo_orm import async_atomic
     from django_async_backend.db import async_connections
+
+    counted = []
+
+    def count(instance, **kwargs):
+        counted.append(Account.objects.filter(pk=instance.pk).count())
+
+    post_save.connect(count, sender=Account)
 
     async def work():
         async with async_atomic():
@@ -198,9 +206,11 @@ WORK = """
             await player.skills.aset(await Skill.objects.filter(name="set up").alist())
             found = [
                 account.balance,
+                counted,
                 await account.entries.acount(),
                 [skill.name async for skill in player.skills.all()],
                 [type(e).__name__ async for e in Entry.objects.select_related("account")],
+                [e.amount async for e in Entry.objects.filter(amount__gt=0).aiterator()],
                 await player.adelete(),
                 await account.adelete(),
                 await Skill.objects.filter(name="set up").adelete(),
@@ -213,9 +223,11 @@ WORK = """
 """
 WORKED = [
     5,
+    [1, 1],
     1,
     ["set up"],
     ["Entry"],
+    [1],
     [2, {"library.Player_skills": 1, "library.Player": 1}],
     [2, {"library.Entry": 1, "library.Account": 1}],
     [1, {"library.Skill": 1}],
@@ -232,6 +244,19 @@ def test_it_works_with_the_app_of_the_backend(first, scratch):
     backend = ["django_async_backend"]
     apps = [*backend, *APPS] if first else [*APPS, *backend]
     assert run_in_project(WORK, INSTALLED_APPS=apps) == WORKED
+
+
+OPTIONS = {
+    "bindings on the server": {"server_side_binding": True},
+    "prepared statements": {"prepare_threshold": 0},
+    "another level of isolation": {"isolation_level": 3},
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_it_works_with_options_of_the_driver(case, scratch):
+    options = {**databases()["default"].get("OPTIONS", {}), **OPTIONS[case]}
+    assert run_in_project(WORK, DATABASES=databases(OPTIONS=options)) == WORKED
 
 
 def test_it_works_with_a_pool(scratch):

@@ -197,6 +197,31 @@ def test_the_collector_is_not_held_off_while_rows_are_waited_for(scratch, run):
     assert all(seen)
 
 
+def test_the_collector_is_not_held_off_while_a_models_own_code_waits(scratch, run):
+    accounts(2)
+    seen = []
+
+    class Slow(IntegerField):
+        def from_db_value(self, value, expression, connection):
+            Account.objects.annotate(x=slow(0.02)).first()
+            return value
+
+    async def look():
+        while True:
+            seen.append(gc.isenabled())
+            await asyncio.sleep(0.005)
+
+    async def steps():
+        looking = asyncio.create_task(look())
+        await Account.objects.annotate(y=Case(When(pk__gt=0, then=1), output_field=Slow())).alist()
+        looking.cancel()
+
+    run(steps)
+    assert gc.isenabled()
+    assert len(seen) > 5
+    assert all(seen)
+
+
 class Noticed(Account):
     """Asks for more, as its rows become instances."""
 

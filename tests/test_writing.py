@@ -195,6 +195,46 @@ def test_sync_receivers_that_query(play):
     assert len(answer["returned"][2]) == 6
 
 
+def test_async_receivers_are_awaited(play):
+    async def steps(orm):
+        told = []
+
+        async def receive(instance, created, **kwargs):
+            await asyncio.sleep(0)
+            told.append((instance.owner, created))
+
+        post_save.connect(receive, sender=Account)
+        try:
+            await orm.call(Account.objects, "create", owner="Ada")
+        finally:
+            post_save.disconnect(receive, sender=Account)
+        return told
+
+    assert len(play(steps)["returned"][2]) == 1
+
+
+def test_async_receivers_are_part_of_the_transaction(scratch, run):
+    seen = []
+
+    async def receive(instance, **kwargs):
+        await Entry.objects.acreate(account=instance, amount=1)
+        seen.append(await Entry.objects.acount())
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(owner="Ada")
+            raise LookupError("changed my mind")
+
+    post_save.connect(receive, sender=Account)
+    try:
+        with pytest.raises(LookupError):
+            run(steps)
+    finally:
+        post_save.disconnect(receive, sender=Account)
+    assert seen == [1]
+    assert Entry.objects.count() == 0
+
+
 def test_the_exception_of_a_receiver_passes_through(play):
     def refuse(**kwargs):
         raise ValueError("No.")

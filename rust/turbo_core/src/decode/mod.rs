@@ -126,7 +126,10 @@ impl Decoder {
         match (self, value.cast::<PyString>()) {
             (Self::Json, Ok(text)) => {
                 // Text with lone surrogates has no UTF-8.
-                Ok(text.to_str().ok().and_then(|text| json::decode(value.py(), text.as_bytes())))
+                Ok(text
+                    .to_str()
+                    .ok()
+                    .and_then(|text| json::decode(value.py(), text.as_bytes())))
             }
             _ => Ok(None),
         }
