@@ -57,5 +57,9 @@ class BridgedCursor:
     def scroll(self, value: int, mode: str = "relative") -> None:
         self._await(self._cursor.scroll(value, mode))
 
+    def sibling(self) -> BridgedCursor:
+        """Return another cursor on the same connection."""
+        return BridgedCursor(self._cursor.connection.cursor(), self._await)
+
     def close(self) -> None:
         self._await(self._cursor.close())

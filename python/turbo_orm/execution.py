@@ -117,11 +117,12 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
     hydrator = None
     with compiler.connection.wrap_database_errors, closing(cursor):
         driver_cursor = _driver_cursor(cursor)
+        another = getattr(driver_cursor, "sibling", driver_cursor.connection.cursor)
         fetch = sql.SQL("FETCH FORWARD {} FROM {}").format(
             sql.Literal(size), sql.Identifier(driver_cursor.name)
         )
         while True:
-            with closing(compiler.connection.create_cursor()) as fetcher:
+            with closing(another()) as fetcher:
                 fetcher.execute(fetch)
                 pgresult = fetcher.pgresult
                 if hydrator is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import django
@@ -77,13 +78,17 @@ class Hydrator:
 
     def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a result."""
-        with collector.paused():
+        with self._pause():
             return self._finish(self._plan.hydrate_result(pgresult, start, stop))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples."""
-        with collector.paused():
+        with self._pause():
             return self._finish(self._plan.hydrate_rows(rows))
+
+    def _pause(self) -> AbstractContextManager[None]:
+        # A model's own code may query, and wait.
+        return collector.paused() if self.is_native else nullcontext()
 
     def _finish(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:
