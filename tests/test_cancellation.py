@@ -65,17 +65,21 @@ async def iterate():
             pass
 
 
-async def loop_over_raw():
-    async for _ in Account.objects.raw("SELECT id, pg_sleep(60) FROM library_account"):
+async def loop_over(queryset):
+    async for _ in queryset:
         pass
+
+
+def raw():
+    return Account.objects.raw("SELECT id, pg_sleep(60) FROM library_account")
 
 
 SLEEPERS = {
     "alist": lambda: sleepers().alist(),
-    "async for": lambda: sleepers().aget(),
+    "async for": lambda: loop_over(sleepers()),
     "aget": lambda: sleepers().aget(),
     "aiterator": iterate,
-    "raw": loop_over_raw,
+    "raw": lambda: loop_over(raw()),
     "aupdate": lambda: sleepers().filter(x="").aupdate(balance=5),
     "adelete": lambda: sleepers().filter(x="").adelete(),
     "acreate": lambda: Account.objects.acreate(owner=SLEEP),
@@ -317,16 +321,19 @@ def test_an_iterator_that_is_left_and_forgotten(in_a_transaction, scratch, run):
     async def leave():
         async for _ in Account.objects.order_by("pk").aiterator(chunk_size=2):
             break
-        first = await Account.objects.acount()
-        await asyncio.sleep(0.05)
-        return first, await bridge.run(open_cursors)
+        count = await Account.objects.acount()
+        for _ in range(500):
+            if await bridge.run(open_cursors) == 0:
+                return count
+            await asyncio.sleep(0.01)
+        raise AssertionError("The cursor stays open.")
 
     async def steps():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: complaints.append(context))
         return await (async_atomic(leave) if in_a_transaction else leave)()
 
-    assert run(steps) == (6, 0)
+    assert run(steps) == 6
     assert complaints == []
 
 
@@ -405,21 +412,23 @@ def test_two_tasks_have_a_transaction_each(scratch, run):
 
 
 def test_many_tasks_of_which_some_fail_and_some_are_cancelled(scratch, run):
-    async def write(number):
+    async def write(number, barrier):
         async with async_atomic():
             await Account.objects.acreate(owner=f"{number}")
             with suppress(OfNoAccount):
                 async with async_atomic():
                     await Account.objects.acreate(owner=f"{number} never")
                     raise OfNoAccount
+            await barrier.wait()
             if number % 3 == 1:
                 raise OfNoAccount
             if number % 3 == 2:
                 await sleepers().alist()
 
     async def steps():
-        tasks = [separate_task(write(number)) for number in range(12)]
-        await asyncio.wait(tasks, timeout=0.5)
+        barrier = asyncio.Barrier(12)
+        tasks = [separate_task(write(number, barrier)) for number in range(12)]
+        await asyncio.wait([task for number, task in enumerate(tasks) if number % 3 != 2])
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

@@ -174,7 +174,7 @@ def test_other_tasks_run_while_rows_arrive(scratch, run):
         counting.cancel()
 
     run(steps)
-    assert turns > 10
+    assert turns > 3
 
 
 def test_the_collector_is_not_held_off_while_rows_are_waited_for(scratch, run):

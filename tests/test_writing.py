@@ -235,6 +235,29 @@ def test_async_receivers_are_part_of_the_transaction(scratch, run):
     assert Entry.objects.count() == 0
 
 
+def test_several_async_receivers_may_query(scratch, run):
+    seen = []
+
+    async def first(instance, **kwargs):
+        seen.append(("first", await Account.objects.acount()))
+
+    async def second(instance, **kwargs):
+        seen.append(("second", await Account.objects.acount()))
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(owner="Ada")
+
+    for receiver in (first, second):
+        post_save.connect(receiver, sender=Account)
+    try:
+        run(steps)
+    finally:
+        for receiver in (first, second):
+            post_save.disconnect(receiver, sender=Account)
+    assert sorted(seen) == [("first", 1), ("second", 1)]
+
+
 def test_the_exception_of_a_receiver_passes_through(play):
     def refuse(**kwargs):
         raise ValueError("No.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Manager, Model
 
-from turbo_orm import models, related
+from turbo_orm import models, related, signals
 from turbo_orm.queryset import AsyncQuerySet
 
 if TYPE_CHECKING:
@@ -97,3 +97,4 @@ _as_manager.queryset_only = True  # type: ignore[attr-defined]
 AsyncQuerySet.as_manager = classmethod(_as_manager)  # type: ignore[method-assign,assignment]
 
 models.use_bridge(AsyncManager)
+signals.use_bridge()
