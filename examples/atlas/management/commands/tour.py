@@ -59,11 +59,10 @@ class Command(BaseCommand):
             findings, found_with = _run(console, options["rows"], options["repeat"])
         except psycopg.OperationalError as error:
             raise CommandError(f"PostgreSQL could not be reached: {error}") from error
+        report.print_table(console, findings, found_with)
         if options["json"]:
             document = report.document(findings, found_with)
             self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False), ending="\n")
-        else:
-            report.print_table(console, findings, found_with)
         if different := [finding.question.text for finding in findings if not finding.same]:
             raise CommandError(f"The answers differ: {'; '.join(different)}")
 
