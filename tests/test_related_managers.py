@@ -1,0 +1,210 @@
+"""The async methods of related managers, against Django's sync ones."""
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models.signals import m2m_changed
+
+from tests.givens import receivers, teams
+from tests.library.models import Comment, Player, Skill, Team
+
+
+def player(orm, number):
+    return orm.call(Player.objects, "get", name=f"player {number}")
+
+
+async def skills_named(orm, *names):
+    return await orm.list(Skill.objects.filter(name__in=names).order_by("pk"))
+
+
+def test_reverse_foreign_key_aadd(play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="blue")
+        added = [await player(orm, 0), await player(orm, 2)]
+        await orm.call(team.players, "add", *added)
+        await orm.call(team.players, "add", Player(name="new"), bulk=False)
+        return added, await orm.list(team.players.order_by("pk"))
+
+    play(steps, given=teams)
+
+
+def test_reverse_foreign_key_acreate(play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="blue")
+        return await orm.call(team.players, "create", name="new", rank=3)
+
+    play(steps, given=teams)
+
+
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_reverse_foreign_key_aget_or_create(method, play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="blue")
+        old = await orm.call(team.players, method, name="player 1", defaults={"rank": 50})
+        new = await orm.call(team.players, method, name="player 0", defaults={"rank": 60})
+        return old, new
+
+    play(steps, given=teams)
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"bulk": False}])
+def test_reverse_foreign_key_aremove_aclear_aset(kwargs, play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="red")
+        first = await player(orm, 0)
+        await orm.call(team.players, "remove", first, **kwargs)
+        after_removal = await orm.call(team.players, "count")
+        await orm.call(team.players, "set", [await player(orm, 1), first], **kwargs)
+        after_set = await orm.list(team.players.order_by("pk"))
+        await orm.call(team.players, "clear", **kwargs)
+        return first, after_removal, after_set, await orm.call(team.players, "count")
+
+    play(steps, given=teams)
+
+
+def test_reverse_foreign_key_aset_with_clear(play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="red")
+        await orm.call(team.players, "set", [await player(orm, 1)], clear=True)
+
+    play(steps, given=teams)
+
+
+def test_reverse_foreign_key_abulk_create(play):
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="red")
+        objs = [Player(name="x", team=team), Player(name="y", team=team)]
+        return await orm.call(team.players, "bulk_create", objs)
+
+    play(steps, given=teams)
+
+
+REVERSE_ERRORS = {
+    "of another class": ("add", lambda: Skill(name="x"), TypeError),
+    "unsaved": ("add", lambda: Player(name="x"), ValueError),
+    "not of this team": ("remove", lambda: Player(pk=2, team_id=2), ObjectDoesNotExist),
+}
+
+
+@pytest.mark.parametrize("case", REVERSE_ERRORS)
+def test_reverse_foreign_key_errors(case, play):
+    method, make, error = REVERSE_ERRORS[case]
+
+    async def steps(orm):
+        team = await orm.call(Team.objects, "get", name="red")
+        await orm.call(team.players, method, make())
+
+    play(steps, given=teams, raises=error)
+
+
+def test_the_manager_of_an_unsaved_instance(play):
+    async def steps(orm):
+        await orm.call(Team(name="new").players, "create", name="x")
+
+    play(steps, raises=ValueError)
+
+
+def test_many_to_many_aadd(play):
+    async def steps(orm):
+        first = await player(orm, 0)
+        run_, shoot = await skills_named(orm, "run", "shoot")
+        with receivers(m2m_changed) as told:
+            await orm.call(first.skills, "add", run_, shoot.pk)
+            await orm.call(first.skills, "add", run_)
+        return told, await orm.list(first.skills.order_by("pk"))
+
+    play(steps, given=teams)
+
+
+def test_many_to_many_acreate(play):
+    async def steps(orm):
+        first = await player(orm, 0)
+        return await orm.call(first.skills, "create", name="header")
+
+    play(steps, given=teams)
+
+
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_many_to_many_aget_or_create(method, play):
+    async def steps(orm):
+        third = await player(orm, 3)
+        old = await orm.call(third.skills, method, name="pass")
+        new = await orm.call(third.skills, method, name="header")
+        return old, new, await orm.list(third.skills.order_by("pk"))
+
+    play(steps, given=teams)
+
+
+def test_many_to_many_aset_aremove_aclear(play):
+    async def steps(orm):
+        third = await player(orm, 3)
+        pass_, shoot = await skills_named(orm, "pass", "shoot")
+        with receivers(m2m_changed) as told:
+            await orm.call(third.skills, "remove", pass_)
+            await orm.call(third.skills, "set", [pass_, shoot])
+            await orm.call(third.skills, "set", [shoot], clear=True)
+            counted = await orm.call(third.skills, "count")
+            await orm.call(third.skills, "clear")
+        return told, counted, await orm.call(third.skills, "exists")
+
+    play(steps, given=teams)
+
+
+def test_many_to_many_from_the_far_side(play):
+    async def steps(orm):
+        (shoot,) = await skills_named(orm, "shoot")
+        await orm.call(shoot.players, "add", await player(orm, 0))
+        await orm.call(shoot.players, "remove", await player(orm, 3))
+        return await orm.list(shoot.players.order_by("pk"))
+
+    play(steps, given=teams)
+
+
+def test_many_to_many_through_a_model_of_ones_own(play):
+    async def steps(orm):
+        first, second = await player(orm, 0), await player(orm, 1)
+        await orm.call(first.mentors, "add", second, through_defaults={"hours": 9})
+        made = await orm.call(first.mentors, "create", name="x", through_defaults={"hours": 2})
+        await orm.call(second.mentors, "set", [first], through_defaults={"hours": 4})
+        return made, await orm.list(first.mentors.order_by("pk"))
+
+    play(steps, given=teams)
+
+
+def test_generic_relation(play):
+    async def steps(orm):
+        first = await player(orm, 0)
+        made = await orm.call(first.comments, "create", text="made")
+        found = await orm.call(first.comments, "get_or_create", text="made")
+        other = await orm.call(
+            first.comments, "update_or_create", text="made", defaults={"text": "changed"}
+        )
+        stolen = await orm.call(Comment.objects, "get", text="on 1")
+        await orm.call(first.comments, "add", stolen)
+        await orm.call(first.comments, "remove", stolen)
+        await orm.call(first.comments, "set", [made])
+        left = await orm.list(first.comments.order_by("pk"))
+        await orm.call(first.comments, "clear")
+        return made, found, other, left, await orm.call(first.comments, "count")
+
+    play(steps, given=teams)
+
+
+def test_the_target_of_a_generic_foreign_key(play):
+    async def steps(orm):
+        ContentType.objects.clear_cache()
+        first = await player(orm, 0)
+        made = await orm.call(Comment.objects, "create", text="x", target=first)
+        return made, await orm.list(Comment.objects.order_by("pk").prefetch_related("target"))
+
+    play(steps, given=teams)
+
+
+def test_writing_through_a_prefetched_relation_forgets_it(play):
+    async def steps(orm):
+        team = await orm.call(Team.objects.prefetch_related("players"), "get", name="red")
+        before = await orm.list(team.players.all())
+        await orm.call(team.players, "create", name="new")
+        return before, await orm.list(team.players.order_by("pk"))
+
+    play(steps, given=teams)
