@@ -102,7 +102,8 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
             # A model's own code may query, which the connection cannot answer before the end.
             arriving = iter(list(arriving))
         for pgresult in arriving:
-            bridge.breathe()
+            if pgresult is not first:
+                bridge.breathe()
             yield hydrator.result(pgresult, 0, pgresult.ntuples)
 
 

@@ -50,7 +50,9 @@ class Command(BaseCommand):
             help="show the shortest time of N (default: %(default)s)",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print one JSON document, and nothing else"
+            "--json",
+            action="store_true",
+            help="print one JSON document; the tour is told on stderr",
         )
 
     def handle(self, **options: Any) -> None:
