@@ -1,0 +1,90 @@
+"""yara-orm, an async ORM with an engine in Rust, over the tables that Django has made."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import Field, ForeignKey, Model
+from django_async_backend.db import async_connections
+from yara_orm import Model as YaraModel
+from yara_orm import YaraOrm, fields
+
+from benches.contenders.contender import Contender, Query
+from benches.shape import INSTANCES, SELECT_RELATED, VALUES, VALUES_LIST, Shape
+
+_KINDS = {
+    "BigAutoField": fields.BigIntField,
+    "BigIntegerField": fields.BigIntField,
+    "BooleanField": fields.BooleanField,
+    "CharField": fields.CharField,
+    "DateField": fields.DateField,
+    "DateTimeField": fields.DatetimeField,
+    "DecimalField": fields.DecimalField,
+    "EmailField": fields.CharField,
+    "FloatField": fields.FloatField,
+    "IntegerField": fields.IntField,
+    "JSONField": fields.JSONField,
+    "SlugField": fields.CharField,
+    "SmallIntegerField": fields.SmallIntField,
+    "TextField": fields.TextField,
+    "TimeField": fields.TimeField,
+    "UUIDField": fields.UUIDField,
+}
+
+
+class Yara(Contender):
+    """yara-orm as it comes, on a pool of one connection."""
+
+    name = "yara-orm"
+
+    async def open(self) -> None:
+        await YaraOrm.init(_url(), use_tz=True)
+
+    async def close(self) -> None:
+        await YaraOrm.close()
+
+    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        peer = _peer(model)
+
+        async def query() -> list[Any]:
+            match shape:
+                case _ if shape is INSTANCES:
+                    return await peer.all().limit(rows)
+                case _ if shape is VALUES:
+                    return await peer.all().limit(rows).values()
+                case _ if shape is VALUES_LIST:
+                    return await peer.all().limit(rows).values_list()
+                case _ if shape is SELECT_RELATED:
+                    return await peer.all().limit(rows).select_related("owner")
+            raise NotImplementedError(shape.name)
+
+        return query
+
+
+@cache
+def _peer(model: type[Model]) -> Any:
+    """Return yara-orm's model of a table, made like Django's."""
+    meta = type("Meta", (), {"table": model._meta.db_table})
+    body: dict[str, Any] = {field.name: _field(field) for field in model._meta.concrete_fields}
+    return type(YaraModel)(
+        model.__name__, (YaraModel,), {**body, "Meta": meta, "__module__": __name__}
+    )
+
+
+def _field(field: Field[Any, Any]) -> Any:
+    if isinstance(field, ForeignKey):
+        return fields.ForeignKeyField(_peer(field.related_model).__name__, related_name=None)
+    options: dict[str, Any] = {"null": field.null, "pk": field.primary_key}
+    return _KINDS[type(field).__name__](**options)
+
+
+def _url() -> str:
+    settings = async_connections["default"].settings_dict
+    user, password, host, port, name = (
+        quote(str(settings[key] or ""), safe="")
+        for key in ("USER", "PASSWORD", "HOST", "PORT", "NAME")
+    )
+    host = host or quote(settings["OPTIONS"].get("host", "localhost"), safe="")
+    return f"postgres://{user}:{password}@{host}:{port or 5432}/{name}?max_size=1"

@@ -1,0 +1,1 @@
+"""Benchmarks of whole queries, on a real PostgreSQL."""

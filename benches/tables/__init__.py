@@ -1,0 +1,1 @@
+"""A Django app with the four tables that the benchmarks read, and one that they refer to."""
