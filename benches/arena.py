@@ -2,15 +2,14 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
-from django.db.models import Model
-
+from benches.case import Case
 from benches.contenders.contender import Contender, Query
 from benches.contenders.orm import DJANGO_SYNC
-from benches.shape import Shape
-from benches.tables.data import fill
+from benches.tables.data import fill, use_physical_order
 from benches.task import Task
 
 # How many queries are timed together, by the number of their rows: a short one alone is noise.
@@ -24,52 +23,62 @@ class Arena:
 
     def __init__(self) -> None:
         self.task = Task()
-        self._opened: dict[str, Contender] = {}
+        self._opened: list[Contender] = []
+        use_physical_order()
 
-    def answer(self, contender: Contender, query: Query) -> list[Any]:
-        """Return a query's results."""
-        return self.task.run(query) if contender.is_async else query()
+    def bench(self, benchmark: Any, case: Case) -> None:
+        """Check a contender's answer, and time it."""
+        self.check(case)
+        self.time(benchmark, case)
 
-    def check(self, contender: Contender, model: type[Model], shape: Shape, rows: int) -> None:
+    def check(self, case: Case) -> None:
         """Assert that a contender's answer is that of Django on its sync connection."""
-        fill(model)
-        self._open(contender)
+        fill(case.model)
+        self._open(case.contender)
         expected, actual = (
-            each.tuples(model, shape, self.answer(each, each.query(model, shape, rows)))
-            for each in (DJANGO_SYNC, contender)
+            each.tuples(self.answer(each, each.query()))
+            for each in (replace(case, contender=DJANGO_SYNC), case)
         )
-        assert len(actual) == rows
-        assert actual == expected
+        assert len(actual) == case.rows
+        differences = [pair for pair in zip(actual, expected, strict=True) if pair[0] != pair[1]]
+        assert not differences, differences[0]
 
-    def time(self, benchmark: Any, contender: Contender, query: Query, rows: int) -> None:
+    def answer(self, case: Case, query: Query) -> Any:
+        """Return what a case's query, or a function like it, returns."""
+        return self.task.run(query) if case.contender.is_async else query()
+
+    def time(self, benchmark: Any, case: Case) -> None:
         """Time a query, from its making to the freeing of its results."""
-        queries = QUERIES.get(rows, 1)
+        case.describe(benchmark)
+        queries = QUERIES.get(case.rows, 1)
+        call = self._in_one_go(case, queries)
         gc.collect()
         benchmark.pedantic(
-            self._in_one_go(contender, query, queries),
+            call,
             iterations=queries,
-            rounds=ROUNDS_OF_100_000 if rows >= 100_000 else ROUNDS,
+            rounds=ROUNDS_OF_100_000 if case.rows >= 100_000 else ROUNDS,
             warmup_rounds=1,
         )
 
     def close(self) -> None:
         """Close all connections."""
-        for contender in self._opened.values():
+        for contender in self._opened:
             self.task.run(contender.close)
         self.task.close()
 
     def _open(self, contender: Contender) -> None:
-        if contender.name not in self._opened:
+        if contender not in self._opened:
             self.task.run(contender.open)
-            self._opened[contender.name] = contender
+            self._opened.append(contender)
 
-    def _in_one_go(self, contender: Contender, query: Any, queries: int) -> Callable[[], None]:
+    def _in_one_go(self, case: Case, queries: int) -> Callable[[], None]:
         """Return a function whose first call of so many asks all queries; the others do nothing.
 
         The way to the event loop and back would be a good part of a short query.
         """
+        query: Any = case.query()
 
-        async def ask() -> None:
+        async def ask_async() -> None:
             for _ in range(queries):
                 await query()
 
@@ -77,13 +86,11 @@ class Arena:
             for _ in range(queries):
                 query()
 
+        ask: Any = ask_async if case.contender.is_async else ask_sync
         turns: Iterator[int] = cycle(range(queries))
 
         def call() -> None:
             if next(turns) == 0:
-                if contender.is_async:
-                    self.task.run(ask)
-                else:
-                    ask_sync()
+                self.answer(case, ask)
 
         return call

@@ -18,6 +18,8 @@ class Contender:
     name: str
     # Whether a query is a coroutine function.
     is_async = True
+    # What its rows come from, if not from a query.
+    source = ""
 
     async def open(self) -> None:
         """Connect, unless the first query does."""

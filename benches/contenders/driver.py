@@ -18,14 +18,11 @@ from benches.shape import Shape
 class Driver(Contender):
     """A connection, and nothing above it."""
 
-    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+    def statement(self, model: type[Model], shape: Shape, rows: int) -> str:
+        """Return what Django would execute."""
         sql, params = shape.queryset(model.threaded)[:rows].query.sql_with_params()
         assert not params
-        return self.fetch(sql)
-
-    def fetch(self, sql: str) -> Query:
-        """Return a function that executes the statement and fetches all rows."""
-        raise NotImplementedError
+        return sql
 
     def tuples(
         self, model: type[Model], shape: Shape, results: list[Any]
@@ -53,7 +50,9 @@ class Psycopg(Driver):
     async def close(self) -> None:
         await self.connection.close()
 
-    def fetch(self, sql: str) -> Query:
+    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        sql = self.statement(model, shape, rows)
+
         async def fetch() -> list[Any]:
             cursor = await self.connection.execute(sql)
             return await cursor.fetchall()
@@ -79,5 +78,6 @@ class Asyncpg(Driver):
     async def close(self) -> None:
         await self.connection.close()
 
-    def fetch(self, sql: str) -> Query:
+    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        sql = self.statement(model, shape, rows)
         return lambda: self.connection.fetch(sql)

@@ -46,16 +46,16 @@ class Yara(Contender):
         await YaraOrm.close()
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
-        peer = _peer(model)
+        peer, names = _peer(model), shape.names(model)
 
         async def query() -> list[Any]:
             match shape:
                 case _ if shape is INSTANCES:
                     return await peer.all().limit(rows)
                 case _ if shape is VALUES:
-                    return await peer.all().limit(rows).values()
+                    return await peer.all().limit(rows).values(*names)
                 case _ if shape is VALUES_LIST:
-                    return await peer.all().limit(rows).values_list()
+                    return await peer.all().limit(rows).values_list(*names)
                 case _ if shape is SELECT_RELATED:
                     return await peer.all().limit(rows).select_related("owner")
             raise NotImplementedError(shape.name)

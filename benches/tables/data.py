@@ -35,6 +35,14 @@ def fill(model: type[models.Model]) -> None:
         cursor.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
 
 
+def use_physical_order() -> None:
+    """Have every connection read a table from its beginning, so that all get the same rows."""
+    with connection.cursor() as cursor:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute(f"ALTER DATABASE {name} SET synchronize_seqscans = off")
+        cursor.execute("SET synchronize_seqscans = off")
+
+
 def _value(field: models.Field) -> str:
     """Return the SQL of a column's value in row ``n``."""
     expression = _expression(field)

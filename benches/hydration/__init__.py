@@ -1,0 +1,1 @@
+"""Benchmarks of hydration, from a result that has arrived already."""
