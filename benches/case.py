@@ -51,13 +51,15 @@ class Case:
         """Return the results in the form in which those of all contenders are compared."""
         return self.contender.tuples(self.model, self.shape, results)
 
-    def describe(self, benchmark: Any) -> None:
+    def describe(self, benchmark: Any, measured: str = "time") -> None:
         """Name a benchmark after the contender, and its group after what is asked for."""
-        benchmark.group = (
-            f"{self.table} {self.shape.name}, {self.rows:,} rows{self.contender.source}"
-        )
+        group = [f"{self.table} {self.shape.name}", f"{self.rows:,} rows", self.contender.source]
+        if measured != "time":
+            group.append(measured)
+        benchmark.group = ", ".join(filter(None, group))
         benchmark.name = self.contender.name
         benchmark.extra_info |= {
+            "measured": measured,
             "table": self.table,
             "shape": self.shape.name,
             "rows": self.rows,

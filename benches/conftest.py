@@ -1,11 +1,17 @@
 """The settings and the server of the tests, with the benchmarks' own tables; and the arena."""
 
+import os
+import platform
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
+import cpuinfo
 import pytest
 import tests.conftest
 from tests.conftest import pytest_unconfigure, tables
+
+from atlas.versions import versions
 
 if TYPE_CHECKING:
     # Its modules need the settings.
@@ -28,3 +34,18 @@ def arena(tables: None) -> Iterator["Arena"]:
     arena = Arena()
     yield arena
     arena.close()
+
+
+def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (server,) = cursor.fetchone()
+    peers = {package: version(package) for package in ("asyncpg", "yara-orm")}
+    return {
+        "cpu": cpuinfo.get_cpu_info()["brand_raw"],
+        "cores": f"{os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {**versions(server), **peers},
+    }

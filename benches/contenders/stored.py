@@ -22,7 +22,7 @@ class StoredPsycopg(Driver):
 
     name = "psycopg"
     is_async = False
-    source = ", stored"
+    source = "stored"
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
         queryset: Any = shape.queryset(model.threaded)[:rows]
@@ -40,7 +40,7 @@ class StoredDjango(Contender):
 
     name = "Django"
     is_async = False
-    source = ", stored"
+    source = "stored"
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
         queryset: Any = shape.queryset(model.threaded)[:rows]
@@ -61,7 +61,7 @@ class StoredTurbo(Contender):
 
     name = "turbo-orm"
     is_async = False
-    source = ", stored"
+    source = "stored"
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
         queryset: Any = shape.queryset(model.objects)[:rows]

@@ -26,8 +26,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_memory(benchmark: Any, arena: Arena, case: Case) -> None:
     arena.check(case)
-    case.describe(benchmark)
-    benchmark.group += ", memory"
+    case.describe(benchmark, "memory")
     size = benchmark.pedantic(_traced, args=(arena, case), rounds=1)
     benchmark.extra_info["bytes_per_row"] = round(size / ROWS, 1)
 

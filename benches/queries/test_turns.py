@@ -60,8 +60,7 @@ def test_longest_pause(benchmark: Any, arena: Arena, contender: Any) -> None:
         pauses.append(heartbeat.longest)
         assert len(instances) == ROWS
 
-    case.describe(benchmark)
-    benchmark.group += ", longest pause"
+    case.describe(benchmark, "longest pause")
     gc.collect()
     benchmark.pedantic(lambda: arena.answer(case, ask), rounds=ROUNDS)
     # As with times: what is more than the least has to do with the machine.
@@ -87,8 +86,7 @@ def test_cost_of_turns(benchmark: Any, arena: Arena, monkeypatch: pytest.MonkeyP
         for with_turns in (True, False, False, True):
             ask(with_turns)
 
-    case.describe(benchmark)
-    benchmark.group += ", four times: with turns of the event loop, and without"
+    case.describe(benchmark, "turns")
     benchmark.pedantic(ask_alternately, rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info["with_turns"] = min(times[True])
     benchmark.extra_info["without_turns"] = min(times[False])

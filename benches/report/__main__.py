@@ -1,0 +1,38 @@
+"""``python -m benches.report FILE…`` reports on runs.
+
+A file is what ``--benchmark-json`` wrote, whose suites are recorded in ``benches/results/`` first,
+or such a record. A page and its plots are written beside the record; the page is printed, too.
+"""
+
+import argparse
+from pathlib import Path
+
+from benches.report.page import page
+from benches.report.plots import plot_rows, plot_shapes
+from benches.report.run import Run
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benches.report", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    for file in parser.parse_args().files:
+        for run in Run.read(file):
+            report(run, file.parent if run.is_recorded else RESULTS)
+
+
+def report(run: Run, directory: Path) -> None:
+    """Record a run, write its page and its plots, and print the page."""
+    if not run.is_recorded:
+        run.record(directory)
+    plots = {
+        "Time per row": plot_rows(run, directory / f"{run.name}-rows.svg"),
+        "10,000 rows": plot_shapes(run, directory / f"{run.name}-shapes.svg"),
+    }
+    text = page(run, plots)
+    (directory / f"{run.name}.md").write_text(text)
+    print(text)
+
+
+main()

@@ -1,0 +1,69 @@
+"""The page that is written about a run, in Markdown."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benches.report.run import Run
+from benches.report.targets import TARGETS
+
+# What is tabulated: a number of rows, and the unit of its times in seconds.
+SIZES = {1: ("µs", 1e-6), 20: ("µs", 1e-6), 1_000: ("ms", 1e-3), 10_000: ("ms", 1e-3)}
+
+
+def page(run: Run, plots: dict[str, Path | None]) -> str:
+    """Return a page with the targets, the plots and the times."""
+    return (
+        "\n\n".join(
+            [
+                f"# {run.name}",
+                ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+                ", ".join(str(each) for each in run.machine.values()),
+                *_targets(run),
+                *(f"![{title}]({file.name})" for title, file in plots.items() if file),
+                *_times(run),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _targets(run: Run) -> Iterable[str]:
+    if run.suite == "queries":
+        yield "## Targets"
+        yield _table(
+            ["at 10,000 rows", "measured", "target", "further", "met"],
+            (target.cells(run) for target in TARGETS),
+        )
+
+
+def _times(run: Run) -> Iterable[str]:
+    for rows, (unit, second) in SIZES.items():
+        contenders = run.distinct("contender", rows=rows)
+        cases = dict.fromkeys(
+            (each["table"], each["shape"]) for each in run.times() if each["rows"] == rows
+        )
+        if not cases:
+            continue
+        yield f"## {rows:,} row{'s' if rows > 1 else ''}, {unit}"
+        yield _table(
+            ["", *contenders],
+            (
+                [
+                    f"{table} {shape}",
+                    *(_time(run.time(table, shape, rows, each), second) for each in contenders),
+                ]
+                for table, shape in cases
+            ),
+        )
+
+
+def _time(seconds: float | None, unit: float) -> str:
+    if seconds is None:
+        return ""
+    time = seconds / unit
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])

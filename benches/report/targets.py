@@ -1,0 +1,97 @@
+"""The targets: whole queries of 10,000 rows on one connection, memory, and the loop's turns."""
+
+from collections.abc import Callable
+
+from benches.report.run import Run
+from benches.report.target import Target
+
+ROWS = 10_000
+
+type Measure = Callable[[Run], float | None]
+
+
+def _quotient(over: float | None, under: float | None) -> float | None:
+    return over / under if over and under else None
+
+
+def _over_psycopg(table: str, shape: str) -> Measure:
+    """Return a measure: turbo-orm's time in relation to that of psycopg's tuples."""
+
+    def measure(run: Run) -> float | None:
+        turbo, psycopg = (run.time(table, shape, ROWS, each) for each in ("turbo-orm", "psycopg"))
+        return _quotient(turbo, psycopg)
+
+    return measure
+
+
+def _faster(
+    what: str,
+    table: str,
+    shape: str,
+    goal: float,
+    further: float | None = None,
+    than: str = "Django sync",
+    contender: str = "turbo-orm",
+) -> Target:
+    """Return the target that a contender is so many times as fast as another."""
+
+    def measure(run: Run) -> float | None:
+        other, own = (run.time(table, shape, ROWS, each) for each in (than, contender))
+        return _quotient(other, own)
+
+    what = f"{what}, times as fast as {than}"
+    return Target(what, measure, goal, further, higher=True, form="{:.1f} ×")
+
+
+def _memory(run: Run) -> float | None:
+    turbo, django = (
+        run.extra("bytes_per_row", measured="memory", table="narrow", contender=each)
+        for each in ("turbo-orm", "Django sync")
+    )
+    return _quotient(turbo, django)
+
+
+def _longest_pause(run: Run) -> float | None:
+    seconds = run.extra("longest_pause", measured="longest pause", contender="turbo-orm")
+    return None if seconds is None else seconds * 1000
+
+
+def _cost_of_turns(run: Run) -> float | None:
+    times = (run.extra(name, measured="turns") for name in ("with_turns", "without_turns"))
+    quotient = _quotient(*times)
+    return None if quotient is None else (quotient - 1) * 100
+
+
+TARGETS = [
+    Target(
+        "narrow instances ÷ psycopg's tuples", _over_psycopg("narrow", "instances"), 0.85, 0.70
+    ),
+    Target("wide instances ÷ psycopg's tuples", _over_psycopg("wide", "instances"), 1.15, 1.00),
+    Target(
+        "narrow `values_list()` ÷ psycopg's tuples",
+        _over_psycopg("narrow", "values_list()"),
+        0.60,
+        0.50,
+    ),
+    _faster("narrow instances", "narrow", "instances", 4, 5, than="Django async"),
+    _faster("wide instances", "wide", "instances", 2.7, 3.5, than="Django async"),
+    _faster("narrow `values()`", "narrow", "values()", 1.8, 2.2),
+    _faster("wide `values()`", "wide", "values()", 2.2, 3),
+    _faster("wide `select_related()`", "wide", "select_related()", 3, 4),
+    _faster(
+        "narrow instances, sync connection",
+        "narrow",
+        "instances",
+        3.5,
+        contender="turbo-orm sync",
+    ),
+    Target("memory of a narrow instance ÷ Django's", _memory, 0.8),
+    Target(
+        "longest pause of the event loop, 200,000 rows",
+        _longest_pause,
+        10,
+        5,
+        form="{:.1f} ms",
+    ),
+    Target("time spent on its turns, 200,000 rows", _cost_of_turns, 3, form="{:.1f} %"),
+]
