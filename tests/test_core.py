@@ -11,7 +11,7 @@ from django.db.models.base import ModelState
 
 from tests.answers import fingerprint
 from turbo_orm import HydrationError, _core
-from turbo_orm._core import Column, Instance, Plan
+from turbo_orm._core import Column, Decoder, Instance, Plan
 
 # Shapes
 
@@ -26,9 +26,9 @@ def rows(driver):
 
 def columns(**changes):
     return [
-        changes.get("number", Column("number", "int", int)),
-        changes.get("text", Column("text", "text", bytes.decode)),
-        changes.get("maybe", Column("maybe", "text", bytes.decode)),
+        changes.get("number", Column("number", Decoder("int"), int)),
+        changes.get("text", Column("text", Decoder("text"), bytes.decode)),
+        changes.get("maybe", Column("maybe", Decoder("text"), bytes.decode)),
     ]
 
 
@@ -118,7 +118,7 @@ def test_converters_run_in_order_and_see_null(rows):
 
     converting = Column(
         "maybe",
-        "text",
+        Decoder("text"),
         bytes.decode,
         converters=[(first, "e1"), (second, "e2")],
         connection="connection",
@@ -129,7 +129,7 @@ def test_converters_run_in_order_and_see_null(rows):
 
 
 def test_a_loader_reads_all_but_null(rows):
-    loading = Column("maybe", "loader", lambda wire: (type(wire), wire))
+    loading = Column("maybe", Decoder("loader"), lambda wire: (type(wire), wire))
     plan = Plan.flat("library.Book", columns(maybe=loading), 2)
     assert plan.hydrate_result(rows.pgresult, 1, 3) == [(bytes, b"2"), None]
 
@@ -139,14 +139,7 @@ def test_a_loader_reads_all_but_null(rows):
 
 def test_an_unknown_decoder():
     with pytest.raises(HydrationError, match='there is no decoder "roman"'):
-        Column("number", "roman", int)
-
-
-def test_a_time_zone_that_is_missing():
-    with pytest.raises(
-        HydrationError, match='"moment" is decoded as timestamptz and needs tzinfo'
-    ):
-        Column("moment", "timestamptz", int)
+        Decoder("roman")
 
 
 def unfit(fields=(("number", 9),), **options):
@@ -189,7 +182,9 @@ WRONG_ARGUMENTS = {
     "an instance of another type": lambda: Plan.instances("library.Book", columns(), Thing),
     "a model of another type": lambda: Instance(1, [], state_class=ModelState, state=[]),
     "made without a shape": lambda: Plan(),
-    "a time zone of another type": lambda: Column("m", "timestamptz", int, tzinfo="UTC"),
+    "a time zone of another type": lambda: Decoder("timestamptz", tzinfo="UTC"),
+    "a decoder of another type": lambda: Column("number", "int", int),
+    "elements of another type": lambda: Decoder.array("int"),
 }
 
 
@@ -243,19 +238,26 @@ def test_what_is_no_result():
 
 def test_a_null_address():
     with pytest.raises(HydrationError, match="libpq is not bound"):
-        _core.bind_libpq(ntuples=0, nfields=1, getvalue=1, getlength=1, getisnull=1)
+        _core.bind_libpq(ntuples=0, nfields=1, getvalue=1, getlength=1, getisnull=1, fformat=1)
 
 
 def test_the_boundary_is_small():
     public = [name for name in dir(_core) if not name.startswith("_")]
-    assert public == ["Column", "HydrationError", "Instance", "Plan", "bind_libpq"]
+    assert public == [
+        "Column",
+        "Decoder",
+        "HydrationError",
+        "Instance",
+        "Plan",
+        "bind_libpq",
+    ]
 
 
 def test_plans_are_frozen_and_show_what_they_are():
-    column = Column("number", "int", int)
+    column = Column("number", Decoder("int"), int)
     plan = Plan.flat("library.Book", [column], 0)
     assert plan.columns == [column]
-    assert (column.name, column.decoder) == ("number", "int")
+    assert (column.name, column.decoder.name, column.decoder.binary) == ("number", "int", False)
     assert instance().direct
     assert not instance(from_db=print).direct
     for frozen, name in ((column, "name"), (plan, "columns"), (instance(), "direct")):
@@ -265,6 +267,7 @@ def test_plans_are_frozen_and_show_what_they_are():
             frozen.other = 1
     assert repr(plan) == "<Plan library.Book flat columns=1>"
     assert repr(column) == '<Column "number" decoder="int">'
+    assert repr(column.decoder) == '<Decoder "int" text>'
     assert repr(instance()) == "<Instance Thing direct fields=2 related=0>"
 
 
@@ -282,7 +285,7 @@ def refuse_at(refused):
         return value
 
     name, decoder = ("number", "int") if isinstance(refused, int) else ("text", "text")
-    return Column(name, decoder, pytest.fail, converters=[(refuse, None)])
+    return Column(name, Decoder(decoder), pytest.fail, converters=[(refuse, None)])
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -318,7 +321,7 @@ def test_an_exception_of_a_loader_is_the_loaders_own(rows):
         raise refused
 
     refused = Refused("secret")
-    plan = Plan.flat("library.Book", columns(maybe=Column("maybe", "loader", load)), 2)
+    plan = Plan.flat("library.Book", columns(maybe=Column("maybe", Decoder("loader"), load)), 2)
     with pytest.raises(Refused) as caught:
         plan.hydrate_result(rows.pgresult, 0, 10)
     assert caught.value is refused
@@ -333,7 +336,7 @@ def test_an_exception_that_takes_no_notes(rows):
     def load(wire):
         raise Mute("still the same")
 
-    plan = Plan.flat("library.Book", columns(number=Column("number", "loader", load)), 0)
+    plan = Plan.flat("library.Book", columns(number=Column("number", Decoder("loader"), load)), 0)
     with pytest.raises(Mute, match="still the same"):
         plan.hydrate_result(rows.pgresult, 0, 1)
 
@@ -342,7 +345,7 @@ def test_exceptions_that_are_no_exceptions_pass_through(rows):
     def load(wire):
         raise KeyboardInterrupt
 
-    plan = Plan.flat("library.Book", columns(number=Column("number", "loader", load)), 0)
+    plan = Plan.flat("library.Book", columns(number=Column("number", Decoder("loader"), load)), 0)
     with pytest.raises(KeyboardInterrupt):
         plan.hydrate_result(rows.pgresult, 0, 1)
 
@@ -353,7 +356,7 @@ def test_a_converter_may_hydrate(rows):
     def hydrate(value, expression, connection):
         return inner.hydrate_result(rows.pgresult, value - 1, value)
 
-    number = Column("number", "int", int, converters=[(hydrate, None)])
+    number = Column("number", Decoder("int"), int, converters=[(hydrate, None)])
     outer = Plan.flat("library.Book", columns(number=number), 0)
     assert outer.hydrate_result(rows.pgresult, 0, 10) == [
         [row] for row in inner.hydrate_result(rows.pgresult, 0, 10)
@@ -377,7 +380,7 @@ def test_an_exception_leaves_nothing_behind(rows):
         alive.append(weakref.ref(tracked))
         return tracked
 
-    number = Column("number", "int", int, converters=[(track, None)])
+    number = Column("number", Decoder("int"), int, converters=[(track, None)])
     for make in PLANS.values():
         alive.clear()
         with suppress(Refused):
@@ -390,7 +393,7 @@ def test_an_exception_leaves_nothing_behind(rows):
 @pytest.mark.parametrize("fails", [False, True])
 def test_references_to_shared_objects_are_level(name, fails, rows):
     load, state, names = bytes.decode, "a state", ["number", "text"]
-    column = refuse_at(9) if fails else Column("number", "int", int)
+    column = refuse_at(9) if fails else Column("number", Decoder("int"), int)
     plan = PLANS[name](columns(number=column))
     loaded = rows.fetchall()
     shared = [

@@ -2,49 +2,85 @@
 
 The boundary's contract: Python describes a query's rows once, as a ``Plan``; one call then turns
 a whole result, or a slice of it, into a list. Everything is checked when a plan is made; what is
-left to go wrong is a value that the driver's own loader refuses, and then its exception is
-raised, with a note that names model, field, column and row.
+left to go wrong is a value. The exception of the driver's own loader, or of a converter, is raised
+with a note that names model, field, column and row; what no server sends is a ``HydrationError``.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo as TzInfo
 from typing import Any, final
 
-__all__ = ["Column", "HydrationError", "Instance", "Plan", "bind_libpq"]
+__all__ = ["Column", "Decoder", "HydrationError", "Instance", "Plan", "bind_libpq"]
 
 class HydrationError(Exception):
-    """A result and the plan made for it do not fit together."""
+    """A result and the plan made for it do not fit together, or a value is malformed."""
 
 @final
-class Column:
-    """How the values of one column of a result become Python values.
+class Decoder:
+    """A native reader of the values of one type, in text format or in binary.
 
-    ``decoder`` names the native reader: "bool", "bytea", "date", "float", "int", "interval",
-    "json", "numeric", "text", "time", "timestamp", "timestamptz" (needs ``tzinfo``; the session's
-    time zone is UTC), "timestamptz-naive" or "uuid"; or it is "loader", and ``load`` reads all.
-    ``load`` is called with the bytes of every value that the reader does not recognise.
-    ``converters`` are Django's, each a pair of function and expression: the function is called
-    with (value, expression, ``connection``), for NULL too, and the next gets what it returns.
+    ``name`` is "bool", "bytea", "date", "float", "hstore", "int", "interval", "json", "jsonb",
+    "numeric", "oid", "text", "time", "timestamp", "timestamptz" or "uuid"; or it is "loader", and
+    the driver's loader reads all. "timestamptz" takes moments to the session's time ``zone``
+    (``None`` is UTC) and has them say ``tzinfo``.
 
-    Raises ``HydrationError`` for a decoder that does not exist.
+    Raises ``HydrationError`` for a name that does not exist.
     """
 
     def __new__(
         cls,
         name: str,
-        decoder: str,
+        *,
+        binary: bool = False,
+        zone: TzInfo | None = None,
+        tzinfo: TzInfo | None = None,
+    ) -> Decoder: ...
+    @staticmethod
+    def array(element: Decoder, *, delimiter: int = 44, oid: int = 0) -> Decoder:
+        """Make a reader of arrays, which become lists.
+
+        In text, the elements are delimited by the character ``delimiter``; in binary, their type
+        is ``oid``.
+        """
+    @staticmethod
+    def range(subtype: Decoder) -> Decoder:
+        """Make a reader of ranges, which become psycopg's ``Range``."""
+    @staticmethod
+    def multirange(subtype: Decoder) -> Decoder:
+        """Make a reader of multiranges, which become psycopg's ``Multirange``."""
+    @property
+    def name(self) -> str:
+        """What is read: "int", "array of int", "loader"."""
+    @property
+    def binary(self) -> bool:
+        """Whether values are read in binary format."""
+
+@final
+class Column:
+    """How the values of one column of a result become Python values.
+
+    ``load`` is called with the bytes of every value that the ``decoder`` does not recognise.
+    ``converters`` are Django's, each a pair of function and expression: the function is called
+    with (value, expression, ``connection``), for NULL too, and the next gets what it returns.
+    With ``decoder_converts``, what the decoder reads needs no converter, and NULL neither.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        decoder: Decoder,
         load: Callable[[Any], Any],
         *,
         converters: Sequence[tuple[Callable[[Any, Any, Any], Any], Any]] = ...,
         connection: Any = None,
-        tzinfo: TzInfo | None = None,
+        decoder_converts: bool = False,
     ) -> Column: ...
     @property
     def name(self) -> str:
         """The field's attribute name, or the column's alias."""
     @property
-    def decoder(self) -> str:
-        """The name of the native reader, or "loader"."""
+    def decoder(self) -> Decoder:
+        """The native reader."""
 
 @final
 class Instance:
@@ -120,16 +156,23 @@ class Plan:
     def is_native(self) -> bool:
         """Whether no Python code but the driver's loaders runs when rows are hydrated."""
     def hydrate_result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
-        """Hydrate rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult`` in text format.
+        """Hydrate rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult``.
 
-        Raises ``HydrationError`` if it has fewer rows or columns, is cleared, or if libpq is not
-        bound; and whatever the driver's loaders, the converters or ``from_db()`` raise.
+        Raises ``HydrationError`` if it has fewer rows or columns, another format, or a value that
+        is malformed, if it is cleared, or if libpq is not bound; and whatever the driver's
+        loaders, the converters or ``from_db()`` raise.
         """
     def hydrate_rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples that a cursor has loaded; only JSON is still read, from text."""
 
 def bind_libpq(
-    *, ntuples: int, nfields: int, getvalue: int, getlength: int, getisnull: int
+    *,
+    ntuples: int,
+    nfields: int,
+    getvalue: int,
+    getlength: int,
+    getisnull: int,
+    fformat: int,
 ) -> None:
     """Say at which addresses the functions of psycopg's libpq are. The first call counts.
 

@@ -14,7 +14,7 @@ from psycopg import pq
 
 from turbo_orm._core import bind_libpq
 
-_FUNCTIONS = ("ntuples", "nfields", "getvalue", "getlength", "getisnull")
+_FUNCTIONS = ("ntuples", "nfields", "getvalue", "getlength", "getisnull", "fformat")
 
 
 @cache

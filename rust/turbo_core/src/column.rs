@@ -1,93 +1,134 @@
 //! One column of a result: how its values are read, and what is still done to them.
 
+use pyo3::exceptions::{PyArithmeticError, PyLookupError, PyUnicodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::decode::Decoder;
-use crate::error::Error;
+use crate::decode::{Decoded, Decoder, Failure};
+use crate::error::{Error, HydrationError};
 
 /// How the values of one column of a result become Python values.
 ///
-/// `decoder` names the native reader, or is "loader" when the driver's own is to be used. What a
-/// native reader does not recognise goes to `load` too, so the driver's answer or exception
-/// stands. `converters` are Django's: each is called with (value, expression, connection), and
-/// the next one gets what it returned.
+/// What the `decoder` does not recognise goes to `load`, the driver's own reader, so the driver's
+/// answer or exception stands. `converters` are Django's: each is called with (value, expression,
+/// connection), and the next one gets what it returned. With `decoder_converts`, they are called
+/// for values of `load` alone: what the decoder reads is as they would make it, and so is NULL.
 #[pyclass(frozen, module = "turbo_orm._core")]
 pub struct Column {
     #[pyo3(get)]
     name: String,
-    pub decoder: Decoder,
+    decoder: Py<Decoder>,
     load: Py<PyAny>,
     converters: Vec<(Py<PyAny>, Py<PyAny>)>,
     connection: Py<PyAny>,
+    decoder_converts: bool,
 }
 
 #[pymethods]
 impl Column {
     #[new]
-    #[pyo3(signature = (name, decoder, load, *, converters=Vec::new(), connection=None, tzinfo=None))]
+    #[pyo3(signature = (
+        name, decoder, load, *, converters=Vec::new(), connection=None, decoder_converts=false
+    ))]
     fn new(
         py: Python<'_>,
         name: String,
-        decoder: &str,
+        decoder: Py<Decoder>,
         load: Py<PyAny>,
         converters: Vec<(Py<PyAny>, Py<PyAny>)>,
         connection: Option<Py<PyAny>>,
-        tzinfo: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let decoder = Decoder::from_name(decoder, tzinfo, &name)?;
-        let connection = connection.unwrap_or_else(|| py.None());
-        Ok(Self {
+        decoder_converts: bool,
+    ) -> Self {
+        Self {
             name,
             decoder,
             load,
             converters,
-            connection,
-        })
+            connection: connection.unwrap_or_else(|| py.None()),
+            decoder_converts,
+        }
     }
 
-    /// The name of the native reader, or "loader".
     #[getter]
-    fn decoder(&self) -> &'static str {
-        self.decoder.name()
+    fn decoder(&self, py: Python<'_>) -> Py<Decoder> {
+        self.decoder.clone_ref(py)
     }
 
     fn __repr__(&self) -> String {
-        format!("<Column {:?} decoder={:?}>", self.name, self.decoder.name())
+        format!(
+            "<Column {:?} decoder={:?}>",
+            self.name,
+            self.decoder.get().name()
+        )
     }
 }
 
 impl Column {
-    /// Read a value that came over the wire in text format.
-    pub fn read<'py>(&self, py: Python<'py>, wire: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match self.decoder.decode(py, wire)? {
-            Some(value) => self.convert(value),
-            None => {
-                let value = self.load.bind(py).call1((PyBytes::new(py, wire),))?;
-                self.convert(value)
-            }
+    /// Whether its values come in binary format.
+    pub fn is_binary(&self) -> bool {
+        self.decoder.get().is_binary()
+    }
+
+    /// Read a value as it came over the wire.
+    #[inline]
+    pub fn read<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
+        match self.decoder.get().decode(py, wire) {
+            Err(Failure::Unknown) => self.convert(self.load(py, wire)?),
+            Ok(value) if self.converts() => self.convert(value),
+            decoded => decoded,
         }
     }
 
     /// Take a value that the driver has loaded already.
-    pub fn take<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        match self.decoder.decode_loaded(&value)? {
-            Some(decoded) => self.convert(decoded),
-            None if self.decoder.reads_loaded() && !value.is_none() => {
-                let value = self.load.bind(value.py()).call1((value,))?;
-                self.convert(value)
-            }
-            None => self.convert(value),
+    pub fn take<'py>(&self, value: Bound<'py, PyAny>) -> Decoded<'py> {
+        if self.converts() {
+            return self.convert(value);
+        }
+        match self.decoder.get().decode_loaded(&value) {
+            Err(Failure::Unknown) if value.is_none() => Ok(value),
+            Err(Failure::Unknown) => self.convert(value),
+            decoded => decoded,
         }
     }
 
-    /// Whether anything is done to a value after it is read.
+    /// The value of NULL.
+    #[inline]
+    pub fn null<'py>(&self, py: Python<'py>) -> Decoded<'py> {
+        let none = py.None().into_bound(py);
+        if self.converts() {
+            self.convert(none)
+        } else {
+            Ok(none)
+        }
+    }
+
+    /// Have the driver read a value.
+    #[cold]
+    fn load<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
+        let loaded = self.load.bind(py).call1((PyBytes::new(py, wire),));
+        loaded.map_err(|error| {
+            // The driver answers what a server may send with a value or with an error of its own
+            // (or of the encoding). The exceptions of a loader that is not known may mean anything.
+            let is_stray = (error.is_instance_of::<PyValueError>(py)
+                && !error.is_instance_of::<PyUnicodeError>(py))
+                || error.is_instance_of::<PyLookupError>(py)
+                || error.is_instance_of::<PyArithmeticError>(py);
+            if is_stray && !self.decoder.get().is_loader() {
+                Failure::Refused(error)
+            } else {
+                Failure::Raised(error)
+            }
+        })
+    }
+
+    /// Whether anything is done to every value after it is read.
+    #[inline]
     pub fn converts(&self) -> bool {
-        !self.converters.is_empty()
+        !self.converters.is_empty() && !self.decoder_converts
     }
 
     /// Run Django's converters. They see `None` too, as they do in Django.
-    pub fn convert<'py>(&self, mut value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn convert<'py>(&self, mut value: Bound<'py, PyAny>) -> Decoded<'py> {
         let py = value.py();
         for (converter, expression) in &self.converters {
             value = converter.bind(py).call1((
@@ -99,22 +140,35 @@ impl Column {
         Ok(value)
     }
 
-    /// Say in an exception's notes which value it was about, without changing the exception.
-    pub fn annotate(
+    /// Make an exception of a failure, and have it say which value it was about, never the value.
+    #[cold]
+    pub fn error(
         &self,
         py: Python<'_>,
-        error: PyErr,
+        failure: Failure,
         label: &str,
         index: usize,
         row: usize,
     ) -> PyErr {
-        let note = format!(
-            "turbo-orm: {label}, field {:?}, column {index}, row {row}",
-            self.name
-        );
-        // An exception that takes no notes is raised without one.
-        let _ = error.value(py).call_method1("add_note", (note,));
-        error
+        let place = format!("{label}, field {:?}, column {index}, row {row}", self.name);
+        let malformed = || {
+            let decoder = self.decoder.get().name();
+            HydrationError::new_err(format!("{place}: the value is malformed for {decoder:?}"))
+        };
+        match failure {
+            Failure::Raised(error) => {
+                // An exception that takes no notes is raised without one.
+                let note = format!("turbo-orm: {place}");
+                let _ = error.value(py).call_method1("add_note", (note,));
+                error
+            }
+            Failure::Refused(cause) => {
+                let error = malformed();
+                error.set_cause(py, Some(cause));
+                error
+            }
+            Failure::Unknown | Failure::Malformed => malformed(),
+        }
     }
 }
 

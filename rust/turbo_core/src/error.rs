@@ -18,14 +18,14 @@ create_exception!(
 pub enum Error {
     /// A plan names a decoder that does not exist.
     UnknownDecoder(String),
-    /// The `timestamptz` decoder was asked for without the time zone that its values are in.
-    MissingTimeZone(String),
     /// A plan refers to a column that it does not have.
     NoSuchColumn { index: usize, columns: usize },
     /// A plan gives its rows another number of names than of items.
     NamesAndItems { names: usize, items: usize },
     /// A result has fewer columns than the plan.
     TooFewColumns { expected: usize, found: usize },
+    /// A result comes in another format than the one that the plan was made for.
+    WrongFormat { is_binary: bool },
     /// A slice of rows that the result does not have.
     NoSuchRows {
         start: usize,
@@ -42,12 +42,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownDecoder(name) => write!(f, "there is no decoder {name:?}"),
-            Self::MissingTimeZone(column) => {
-                write!(
-                    f,
-                    "column {column:?} is decoded as timestamptz and needs tzinfo"
-                )
-            }
             Self::NoSuchColumn { index, columns } => {
                 write!(f, "the plan refers to column {index} and has {columns}")
             }
@@ -58,6 +52,16 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the plan expects {expected} columns and the result has {found}"
+                )
+            }
+            Self::WrongFormat { is_binary } => {
+                let (found, expected) = match is_binary {
+                    true => ("binary", "text"),
+                    false => ("text", "binary"),
+                };
+                write!(
+                    f,
+                    "the plan expects {expected} format and the result is {found}"
                 )
             }
             Self::NoSuchRows { start, stop, rows } => {

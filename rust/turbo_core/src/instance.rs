@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference};
 
 use crate::column::check_index;
-use crate::pytypes;
+use crate::pytypes::{Bare, set_attribute};
 use crate::rows::Row;
 use crate::source::Source;
 
@@ -23,14 +23,25 @@ use crate::source::Source;
 pub struct Instance {
     model: Py<PyType>,
     fields: Vec<(Py<PyString>, usize)>,
-    state_class: Py<PyType>,
-    state: Vec<(Py<PyString>, Py<PyAny>)>,
-    through_dict: bool,
-    from_db: Option<FromDb>,
+    way: Way,
     pk: Option<usize>,
     related: Vec<Related>,
     annotations: Vec<(Py<PyString>, usize)>,
     peers: Option<Py<PyList>>,
+}
+
+/// How the values get into an instance.
+enum Way {
+    Fill(Fill),
+    FromDb(FromDb),
+}
+
+/// What a bare instance gets besides the values.
+struct Fill {
+    model: Bare,
+    state_class: Bare,
+    state: Vec<(Py<PyString>, Py<PyAny>)>,
+    through_dict: bool,
 }
 
 /// What `from_db()` is called with besides the values.
@@ -64,10 +75,9 @@ impl Instance {
     ))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, to Python")]
     fn new(
-        py: Python<'_>,
-        model: Py<PyType>,
+        model: Bound<'_, PyType>,
         fields: Vec<(Py<PyString>, usize)>,
-        state_class: Py<PyType>,
+        state_class: Bound<'_, PyType>,
         state: Vec<(Py<PyString>, Py<PyAny>)>,
         through_dict: bool,
         from_db: Option<Py<PyAny>>,
@@ -78,32 +88,30 @@ impl Instance {
         annotations: Vec<(Py<PyString>, usize)>,
         peers: Option<Py<PyList>>,
     ) -> PyResult<Self> {
-        let from_db = match from_db {
-            None => None,
-            Some(call) => Some(FromDb {
+        let py = model.py();
+        let way = match from_db {
+            None => Way::Fill(Fill {
+                model: Bare::new(&model)?,
+                state_class: Bare::new(&state_class)?,
+                state,
+                through_dict,
+            }),
+            Some(call) => Way::FromDb(FromDb {
                 call,
                 db: db.unwrap_or_else(|| py.None()),
                 names: PyList::new(py, fields.iter().map(|(name, _)| name))?.unbind(),
                 as_list: values_as_list,
             }),
         };
-        let related = related
-            .into_iter()
-            .map(|(instance, local, remote)| Related {
-                instance,
-                local: Setter::new(py, local),
-                remote: Setter::new(py, remote),
-            })
-            .collect();
         Ok(Self {
-            model,
+            model: model.unbind(),
             fields,
-            state_class,
-            state,
-            through_dict,
-            from_db,
+            way,
             pk,
-            related,
+            related: related
+                .into_iter()
+                .map(|related| Related::new(py, related))
+                .collect(),
             annotations,
             peers,
         })
@@ -112,15 +120,11 @@ impl Instance {
     /// Whether instances are filled directly, without `from_db()`.
     #[getter]
     fn direct(&self) -> bool {
-        self.from_db.is_none()
+        matches!(self.way, Way::Fill(_))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let way = if self.from_db.is_none() {
-            "direct"
-        } else {
-            "from_db"
-        };
+        let way = if self.direct() { "direct" } else { "from_db" };
         let model = self.model.bind(py).name()?;
         Ok(format!(
             "<Instance {model} {way} fields={} related={}>",
@@ -131,24 +135,20 @@ impl Instance {
 }
 
 impl Instance {
-    /// Whether no Python code runs when an instance is made, here and below.
+    /// Whether no code of the model's own runs when an instance is made, here and below.
     pub fn is_native(&self) -> bool {
-        let cached = |setter: &Setter| !matches!(setter, Setter::Call(_));
-        self.from_db.is_none()
-            && self.related.iter().all(|related| {
-                related.instance.get().is_native()
-                    && cached(&related.local)
-                    && cached(&related.remote)
-            })
+        self.direct()
+            && self
+                .related
+                .iter()
+                .all(|related| related.is_native() && related.instance.get().is_native())
     }
 
     /// Refuse references to columns that the plan does not have, here and below.
     pub fn check(&self, columns: usize) -> PyResult<()> {
-        for (_, index) in self.fields.iter().chain(&self.annotations) {
+        let named = self.fields.iter().chain(&self.annotations);
+        for index in named.map(|(_, index)| index).chain(&self.pk) {
             check_index(*index, columns)?;
-        }
-        if let Some(index) = self.pk {
-            check_index(index, columns)?;
         }
         self.related
             .iter()
@@ -160,81 +160,163 @@ impl Instance {
         &self,
         row: &Row<'_, 'py, S>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        match self.built(row)? {
+            Some(built) => Ok(built.instance),
+            None => Ok(row.py.None().into_bound(row.py)),
+        }
+    }
+
+    fn built<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<Option<Built<'py>>> {
         let py = row.py;
         if let Some(index) = self.pk
             && row.is_null(index)?
         {
-            return Ok(py.None().into_bound(py));
+            return Ok(None);
         }
-        let instance = match &self.from_db {
-            None => self.fill(row)?,
-            Some(from_db) => self.call_from_db(from_db, row)?,
+        let mut built = match &self.way {
+            Way::Fill(fill) => fill.make(&self.fields, row)?,
+            Way::FromDb(from_db) => from_db.make(&self.fields, row)?,
         };
         if let Some(peers) = &self.peers {
             let peers = peers.bind(py);
-            peers.append(PyWeakrefReference::new(&instance)?)?;
-            instance
-                .getattr(intern!(py, "_state"))?
-                .setattr(intern!(py, "peers"), peers)?;
+            peers.append(PyWeakrefReference::new(&built.instance)?)?;
+            built.state()?.setattr(intern!(py, "peers"), peers)?;
         }
         for related in &self.related {
-            let value = related.instance.get().build(row)?;
-            related.local.set(&instance, &value)?;
-            if !value.is_none() {
-                related.remote.set(&value, &instance)?;
+            built.is_ours &= related.is_native();
+            match related.instance.get().built(row)? {
+                None => {
+                    let none = py.None().into_bound(py);
+                    related.local.set(&mut built, &none)?;
+                }
+                Some(mut other) => {
+                    other.is_ours &= related.is_native();
+                    related.local.set(&mut built, &other.instance)?;
+                    related.remote.set(&mut other, &built.instance)?;
+                }
             }
         }
         for (name, index) in &self.annotations {
-            instance.setattr(name.bind(py), row.value(*index)?)?;
+            built.instance.setattr(name.bind(py), row.value(*index)?)?;
         }
-        Ok(instance)
+        Ok(Some(built))
     }
+}
 
+impl Fill {
     /// Store what `Model.__init__()` and `Model.from_db()` store, in their order.
-    fn fill<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<Bound<'py, PyAny>> {
+    fn make<'py, S: Source<'py>>(
+        &self,
+        fields: &[(Py<PyString>, usize)],
+        row: &Row<'_, 'py, S>,
+    ) -> PyResult<Built<'py>> {
         let py = row.py;
-        let state = self.state_class.bind(py).call0()?;
+        let state = self.state_class.make(py)?;
         for (name, value) in &self.state {
-            state.setattr(name.bind(py), value.bind(py))?;
+            set_attribute(&state, name.bind(py), value.bind(py))?;
         }
-        let instance = pytypes::object_new(py)?.call1((self.model.bind(py),))?;
+        let instance = self.model.make(py)?;
         if self.through_dict {
             let attributes = instance
                 .getattr(intern!(py, "__dict__"))?
                 .cast_into::<PyDict>()?;
-            attributes.set_item(intern!(py, "_state"), state)?;
-            for (name, index) in &self.fields {
+            attributes.set_item(intern!(py, "_state"), &state)?;
+            for (name, index) in fields {
                 attributes.set_item(name.bind(py), row.value(*index)?)?;
             }
         } else {
-            instance.setattr(intern!(py, "_state"), state)?;
-            for (name, index) in &self.fields {
-                instance.setattr(name.bind(py), row.value(*index)?)?;
+            set_attribute(&instance, intern!(py, "_state"), &state)?;
+            for (name, index) in fields {
+                set_attribute(&instance, name.bind(py), &row.value(*index)?)?;
             }
         }
-        Ok(instance)
+        Ok(Built {
+            instance,
+            state: Some(state),
+            is_ours: true,
+            cache: None,
+        })
     }
+}
 
-    fn call_from_db<'py, S: Source<'py>>(
+impl FromDb {
+    fn make<'py, S: Source<'py>>(
         &self,
-        from_db: &FromDb,
+        fields: &[(Py<PyString>, usize)],
         row: &Row<'_, 'py, S>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Built<'py>> {
         let py = row.py;
-        let values = self
-            .fields
+        let values = fields
             .iter()
             .map(|(_, index)| row.value(*index))
             .collect::<PyResult<Vec<_>>>()?;
-        let values = if from_db.as_list {
+        let values = if self.as_list {
             PyList::new(py, values)?.into_any()
         } else {
             PyTuple::new(py, values)?.into_any()
         };
-        from_db
-            .call
-            .bind(py)
-            .call1((from_db.db.bind(py), from_db.names.bind(py), values))
+        let arguments = (self.db.bind(py), self.names.bind(py), values);
+        let instance = self.call.bind(py).call1(arguments)?;
+        Ok(Built {
+            instance,
+            state: None,
+            is_ours: false,
+            cache: None,
+        })
+    }
+}
+
+/// An instance whose relations are being set.
+struct Built<'py> {
+    instance: Bound<'py, PyAny>,
+    /// Its `_state`, once it is known.
+    state: Option<Bound<'py, PyAny>>,
+    /// Whether nobody but this module can have stored a `fields_cache` in the state.
+    is_ours: bool,
+    cache: Option<Bound<'py, PyDict>>,
+}
+
+impl<'py> Built<'py> {
+    fn state(&mut self) -> PyResult<&Bound<'py, PyAny>> {
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => self
+                .instance
+                .getattr(intern!(self.instance.py(), "_state"))?,
+        };
+        Ok(self.state.insert(state))
+    }
+
+    fn cache(&mut self) -> PyResult<&Bound<'py, PyDict>> {
+        let py = self.instance.py();
+        let name = intern!(py, "fields_cache");
+        let cache = match self.cache.take() {
+            Some(cache) => cache,
+            // A descriptor written in Python would make it.
+            None if self.is_ours => {
+                let cache = PyDict::new(py);
+                self.state()?.setattr(name, &cache)?;
+                cache
+            }
+            None => self.state()?.getattr(name)?.cast_into::<PyDict>()?,
+        };
+        Ok(self.cache.insert(cache))
+    }
+}
+
+impl Related {
+    fn new(py: Python<'_>, (instance, local, remote): RelatedArgument) -> Self {
+        Self {
+            instance,
+            local: Setter::new(py, local),
+            remote: Setter::new(py, remote),
+        }
+    }
+
+    /// Whether the relation is set without calling anybody.
+    fn is_native(&self) -> bool {
+        let calls = |setter: &Setter| matches!(setter, Setter::Call(_));
+        !calls(&self.local) && !calls(&self.remote)
     }
 }
 
@@ -249,15 +331,12 @@ impl Setter {
         }
     }
 
-    fn set<'py>(&self, instance: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<()> {
-        let py = instance.py();
+    fn set<'py>(&self, built: &mut Built<'py>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        let py = value.py();
         match self {
             Self::Nothing => Ok(()),
-            Self::Cache(name) => instance
-                .getattr(intern!(py, "_state"))?
-                .getattr(intern!(py, "fields_cache"))?
-                .set_item(name.bind(py), value),
-            Self::Call(set) => set.bind(py).call1((instance, value)).map(drop),
+            Self::Cache(name) => built.cache()?.set_item(name.bind(py), value),
+            Self::Call(set) => set.bind(py).call1((&built.instance, value)).map(drop),
         }
     }
 }

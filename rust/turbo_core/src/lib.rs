@@ -13,6 +13,7 @@ mod plan;
 mod pytypes;
 mod rows;
 mod source;
+mod wire;
 
 use pyo3::prelude::*;
 
@@ -21,6 +22,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use crate::column::Column;
+    #[pymodule_export]
+    use crate::decode::Decoder;
     #[pymodule_export]
     use crate::error::HydrationError;
     #[pymodule_export]

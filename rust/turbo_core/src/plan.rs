@@ -1,12 +1,12 @@
 //! A plan: what a query's rows become. Built and checked once, then only read.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyType};
+use pyo3::types::{PyDict, PyList, PyString, PyType};
 
 use crate::column::{Column, check_index};
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::rows::{Item, Row};
+use crate::rows::{Item, Row, Values};
 use crate::source::Source;
 use crate::source::pgresult::PgResult;
 use crate::source::tuples::Tuples;
@@ -27,7 +27,7 @@ enum Shape {
     Instances(Py<Instance>),
     Tuples(Vec<Item>),
     NamedTuples(Vec<Item>, Py<PyType>),
-    Dicts(Vec<(Py<PyString>, Item)>),
+    Dicts(Vec<(Py<PyString>, Item)>, Py<PyDict>),
     Flat(Item),
 }
 
@@ -72,6 +72,7 @@ impl Plan {
     /// Rows become dicts, a name for each item.
     #[staticmethod]
     fn dicts(
+        py: Python<'_>,
         label: String,
         columns: Vec<Py<Column>>,
         items: Vec<Item>,
@@ -85,11 +86,15 @@ impl Plan {
             }
             .into());
         }
+        let template = PyDict::new(py);
+        for name in &names {
+            template.set_item(name, py.None())?;
+        }
         let entries = names.into_iter().zip(items).collect();
         Ok(Self {
             label,
             columns,
-            shape: Shape::Dicts(entries),
+            shape: Shape::Dicts(entries, template.unbind()),
         })
     }
 
@@ -104,7 +109,7 @@ impl Plan {
         })
     }
 
-    /// Hydrate rows `start` to `stop` of a `psycopg.pq.PGresult` in text format.
+    /// Hydrate rows `start` to `stop` of a `psycopg.pq.PGresult`.
     fn hydrate_result<'py>(
         &self,
         pgresult: Bound<'py, PyAny>,
@@ -112,7 +117,7 @@ impl Plan {
         stop: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let py = pgresult.py();
-        let source = PgResult::new(pgresult, self.columns.len())?;
+        let source = PgResult::new(pgresult, &self.columns)?;
         let rows = source.len();
         if start > stop || stop > rows {
             return Err(Error::NoSuchRows { start, stop, rows }.into());
@@ -150,7 +155,7 @@ impl Plan {
             Shape::Instances(_) => "instances",
             Shape::Tuples(_) => "tuples",
             Shape::NamedTuples(..) => "named tuples",
-            Shape::Dicts(_) => "dicts",
+            Shape::Dicts(..) => "dicts",
             Shape::Flat(_) => "flat",
         };
         format!(
@@ -171,6 +176,7 @@ impl Plan {
     ) -> PyResult<Bound<'py, PyList>> {
         // Objects are kept in a Vec until the list is made: no list with holes is ever visible.
         let mut objects = Vec::with_capacity(stop - start);
+        let mut values = Values::with_capacity(self.columns.len());
         for index in start..stop {
             let row = Row {
                 py,
@@ -181,9 +187,9 @@ impl Plan {
             };
             objects.push(match &self.shape {
                 Shape::Instances(instance) => instance.get().build(&row)?,
-                Shape::Tuples(items) => row.tuple(items)?.into_any(),
-                Shape::NamedTuples(items, class) => row.named_tuple(items, class)?,
-                Shape::Dicts(entries) => row.dict(entries)?,
+                Shape::Tuples(items) => row.tuple(items, &mut values)?.into_any(),
+                Shape::NamedTuples(items, class) => row.named_tuple(items, class, &mut values)?,
+                Shape::Dicts(entries, template) => row.dict(entries, template)?,
                 Shape::Flat(item) => row.item(item)?,
             });
         }

@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::pytypes;
 use crate::source::Source;
 
+/// Values on their way into an object: one buffer for all rows.
+pub type Values<'py> = Vec<Bound<'py, PyAny>>;
+
 /// A row of a source, seen through the plan's columns.
 pub struct Row<'a, 'py, S> {
     pub py: Python<'py>,
@@ -30,7 +33,7 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
             .get();
         self.source
             .value(self.index, index, column)
-            .map_err(|error| column.annotate(self.py, error, self.label, index, self.index))
+            .map_err(|failure| column.error(self.py, failure, self.label, index, self.index))
     }
 
     /// Whether the value of a column is NULL, after conversion.
@@ -54,13 +57,17 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
     }
 
     /// A tuple of items: `values_list()`.
-    pub fn tuple(&self, items: &[Item]) -> PyResult<Bound<'py, PyTuple>> {
-        let values = items
-            .iter()
-            .map(|item| self.item(item))
-            .collect::<PyResult<Vec<_>>>()?;
+    pub fn tuple(
+        &self,
+        items: &[Item],
+        values: &mut Values<'py>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        values.clear();
+        for item in items {
+            values.push(self.item(item)?);
+        }
         let tracked = values.iter().any(is_tracked);
-        let tuple = PyTuple::new(self.py, values)?;
+        let tuple = PyTuple::new(self.py, values.drain(..))?;
         if !tracked {
             untrack(&tuple);
         }
@@ -68,13 +75,23 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
     }
 
     /// The tuple as it is under another class: `values_list(named=True)`.
-    pub fn named_tuple(&self, items: &[Item], class: &Py<PyType>) -> PyResult<Bound<'py, PyAny>> {
-        pytypes::tuple_new(self.py)?.call1((class.bind(self.py), self.tuple(items)?))
+    pub fn named_tuple(
+        &self,
+        items: &[Item],
+        class: &Py<PyType>,
+        values: &mut Values<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        pytypes::tuple_new(self.py)?.call1((class.bind(self.py), self.tuple(items, values)?))
     }
 
-    /// A dict with its keys in the order of the names: `values()`.
-    pub fn dict(&self, entries: &[(Py<PyString>, Item)]) -> PyResult<Bound<'py, PyAny>> {
-        let dict = PyDict::new(self.py);
+    /// A dict with its keys in the order of the names: `values()`. A copy of one with the same
+    /// keys never has to grow.
+    pub fn dict(
+        &self,
+        entries: &[(Py<PyString>, Item)],
+        template: &Py<PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dict = template.bind(self.py).copy()?;
         for (name, item) in entries {
             dict.set_item(name.bind(self.py), self.item(item)?)?;
         }

@@ -1,9 +1,10 @@
-//! `real` and `double precision`.
+//! `real` and `double precision`: `float`.
 
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
-pub fn decode<'py>(py: Python<'py>, wire: &[u8]) -> Option<Bound<'py, PyAny>> {
-    let number: f64 = std::str::from_utf8(wire).ok()?.parse().ok()?;
-    Some(PyFloat::new(py, number).into_any())
+use super::Decoded;
+
+pub fn value(py: Python<'_>, number: f64) -> Decoded<'_> {
+    Ok(PyFloat::new(py, number).into_any())
 }

@@ -1,7 +1,9 @@
-//! `json` and `jsonb`, as `json.loads()` reads them.
+//! `json` and `jsonb`: what `json.loads()` makes of them.
 
 use jiter::{FloatMode, PartialMode, PythonParse, StringCacheMode};
 use pyo3::prelude::*;
+
+use super::{Decoded, Failure};
 
 const PARSER: PythonParse = PythonParse {
     allow_inf_nan: true,
@@ -12,6 +14,14 @@ const PARSER: PythonParse = PythonParse {
 };
 
 /// What the parser refuses (deeper than 200 levels, lone surrogates) is left to `json.loads()`.
-pub fn decode<'py>(py: Python<'py>, wire: &[u8]) -> Option<Bound<'py, PyAny>> {
-    PARSER.python_parse(py, wire).ok()
+pub fn value<'py>(py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
+    PARSER.python_parse(py, wire).map_err(|_| Failure::Unknown)
+}
+
+/// `jsonb` in binary format: the same behind a version number.
+pub fn versioned<'py>(py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
+    match wire {
+        [1, json @ ..] => value(py, json),
+        _ => Err(Failure::Malformed),
+    }
 }

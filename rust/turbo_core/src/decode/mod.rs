@@ -1,16 +1,16 @@
-//! From the text that PostgreSQL sends to Python values, a file for each kind.
-//!
-//! A decoder answers `None` for whatever it does not recognise (infinity, dates before Christ,
-//! another DateStyle, malformed text); the driver's own loader is asked then.
+//! From what PostgreSQL sends to Python values, a file for each kind. The formats are `wire`'s.
 
+mod array;
 mod boolean;
 mod bytea;
 mod date;
 mod float;
+mod hstore;
 mod int;
 mod interval;
 mod json;
 mod numeric;
+mod range;
 mod text;
 mod time;
 mod timestamp;
@@ -20,132 +20,271 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTzInfo};
 
 use crate::error::Error;
+use crate::wire::{self, Read, Refusal};
 
-/// The outcome of reading one value natively; `None` leaves it to the driver's loader.
-type Decoded<'py> = PyResult<Option<Bound<'py, PyAny>>>;
+use timestamp::Zone;
 
-/// The native readers.
-pub enum Decoder {
+/// The outcome of reading one value natively.
+pub type Decoded<'py> = Result<Bound<'py, PyAny>, Failure>;
+
+/// Why there is no value.
+pub enum Failure {
+    /// It is left to the driver's loader.
+    Unknown,
+    /// No value of this type looks like that.
+    Malformed,
+    /// The driver's loader, asked then, could make nothing of it either.
+    Refused(PyErr),
+    /// Something else went wrong.
+    Raised(PyErr),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown => Self::Unknown,
+            Refusal::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+/// A native reader of the values of one type, in one of the two formats.
+///
+/// `name` says which: "loader" reads nothing, and leaves all to the driver's own. Arrays, ranges
+/// and multiranges are read by decoders made of that of their elements. "timestamptz" gives its
+/// values `tzinfo`, or none, after conversion to the session's `zone` (`None` is UTC).
+#[pyclass(frozen, module = "turbo_orm._core")]
+pub struct Decoder {
+    kind: Kind,
+    #[pyo3(get)]
+    binary: bool,
+}
+
+enum Kind {
     Loader,
     Bool,
     Bytea,
     Date,
     Float,
+    Hstore,
     Int,
     Interval,
     Json,
+    Jsonb,
     Numeric,
+    Oid,
     Text,
     Time,
     Timestamp,
-    /// The session's time zone is UTC; the values get this time zone, or none.
-    TimestampTz(Option<Py<PyTzInfo>>),
+    TimestampTz(Zone),
     Uuid,
+    Array {
+        element: Py<Decoder>,
+        delimiter: u8,
+        oid: u32,
+    },
+    Range(Py<Decoder>),
+    Multirange(Py<Decoder>),
+}
+
+#[pymethods]
+impl Decoder {
+    #[new]
+    #[pyo3(signature = (name, *, binary=false, zone=None, tzinfo=None))]
+    fn new(
+        name: &str,
+        binary: bool,
+        zone: Option<Py<PyTzInfo>>,
+        tzinfo: Option<Py<PyTzInfo>>,
+    ) -> PyResult<Self> {
+        let kind = match name {
+            "loader" => Kind::Loader,
+            "bool" => Kind::Bool,
+            "bytea" => Kind::Bytea,
+            "date" => Kind::Date,
+            "float" => Kind::Float,
+            "hstore" => Kind::Hstore,
+            "int" => Kind::Int,
+            "interval" => Kind::Interval,
+            "json" => Kind::Json,
+            "jsonb" => Kind::Jsonb,
+            "numeric" => Kind::Numeric,
+            "oid" => Kind::Oid,
+            "text" => Kind::Text,
+            "time" => Kind::Time,
+            "timestamp" => Kind::Timestamp,
+            "timestamptz" => Kind::TimestampTz(Zone { zone, tzinfo }),
+            "uuid" => Kind::Uuid,
+            _ => return Err(Error::UnknownDecoder(name.to_owned()).into()),
+        };
+        Ok(Self { kind, binary })
+    }
+
+    /// Read arrays: of elements that are so delimited in text, of this type in binary.
+    #[staticmethod]
+    #[pyo3(signature = (element, *, delimiter=b',', oid=0))]
+    fn array(element: Py<Decoder>, delimiter: u8, oid: u32) -> Self {
+        Self {
+            binary: element.get().binary,
+            kind: Kind::Array {
+                element,
+                delimiter,
+                oid,
+            },
+        }
+    }
+
+    /// Read ranges with such bounds.
+    #[staticmethod]
+    fn range(subtype: Py<Decoder>) -> Self {
+        Self {
+            binary: subtype.get().binary,
+            kind: Kind::Range(subtype),
+        }
+    }
+
+    /// Read multiranges with such bounds.
+    #[staticmethod]
+    fn multirange(subtype: Py<Decoder>) -> Self {
+        Self {
+            binary: subtype.get().binary,
+            kind: Kind::Multirange(subtype),
+        }
+    }
+
+    /// What is read: "int", "array of int", "loader".
+    #[getter]
+    pub fn name(&self) -> String {
+        let name = match &self.kind {
+            Kind::Loader => "loader",
+            Kind::Bool => "bool",
+            Kind::Bytea => "bytea",
+            Kind::Date => "date",
+            Kind::Float => "float",
+            Kind::Hstore => "hstore",
+            Kind::Int => "int",
+            Kind::Interval => "interval",
+            Kind::Json => "json",
+            Kind::Jsonb => "jsonb",
+            Kind::Numeric => "numeric",
+            Kind::Oid => "oid",
+            Kind::Text => "text",
+            Kind::Time => "time",
+            Kind::Timestamp => "timestamp",
+            Kind::TimestampTz(_) => "timestamptz",
+            Kind::Uuid => "uuid",
+            Kind::Array { element, .. } => return format!("array of {}", element.get().name()),
+            Kind::Range(subtype) => return format!("range of {}", subtype.get().name()),
+            Kind::Multirange(subtype) => {
+                return format!("multirange of {}", subtype.get().name());
+            }
+        };
+        name.to_owned()
+    }
+
+    fn __repr__(&self) -> String {
+        let format = if self.binary { "binary" } else { "text" };
+        format!("<Decoder {:?} {format}>", self.name())
+    }
 }
 
 impl Decoder {
-    /// Find a reader by its name. `tzinfo` must be given for "timestamptz", be it Python's `None`.
-    pub fn from_name(
-        name: &str,
-        tzinfo: Option<Bound<'_, PyAny>>,
-        column: &str,
-    ) -> PyResult<Self> {
-        Ok(match name {
-            "loader" => Self::Loader,
-            "bool" => Self::Bool,
-            "bytea" => Self::Bytea,
-            "date" => Self::Date,
-            "float" => Self::Float,
-            "int" => Self::Int,
-            "interval" => Self::Interval,
-            "json" => Self::Json,
-            "numeric" => Self::Numeric,
-            "text" => Self::Text,
-            "time" => Self::Time,
-            "timestamp" => Self::Timestamp,
-            "timestamptz" => {
-                let tzinfo = tzinfo.ok_or_else(|| Error::MissingTimeZone(column.to_owned()))?;
-                Self::TimestampTz(Some(tzinfo.cast_into::<PyTzInfo>()?.unbind()))
-            }
-            "timestamptz-naive" => Self::TimestampTz(None),
-            "uuid" => Self::Uuid,
-            _ => return Err(Error::UnknownDecoder(name.to_owned()).into()),
-        })
+    pub fn is_loader(&self) -> bool {
+        matches!(self.kind, Kind::Loader)
     }
 
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Loader => "loader",
-            Self::Bool => "bool",
-            Self::Bytea => "bytea",
-            Self::Date => "date",
-            Self::Float => "float",
-            Self::Int => "int",
-            Self::Interval => "interval",
-            Self::Json => "json",
-            Self::Numeric => "numeric",
-            Self::Text => "text",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::TimestampTz(Some(_)) => "timestamptz",
-            Self::TimestampTz(None) => "timestamptz-naive",
-            Self::Uuid => "uuid",
-        }
+    /// Whether values come in binary format.
+    pub fn is_binary(&self) -> bool {
+        self.binary
     }
 
-    /// Read the text of a value.
+    /// Read a value.
     #[inline]
     pub fn decode<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
-        match self {
-            Self::Loader => Ok(None),
-            Self::Bool => Ok(boolean::decode(py, wire)),
-            Self::Bytea => bytea::decode(py, wire),
-            Self::Date => date::decode(py, wire),
-            Self::Float => Ok(float::decode(py, wire)),
-            Self::Int => int::decode(py, wire),
-            Self::Interval => interval::decode(py, wire),
-            Self::Json => Ok(json::decode(py, wire)),
-            Self::Numeric => numeric::decode(py, wire),
-            Self::Text => Ok(text::decode(py, wire)),
-            Self::Time => time::decode(py, wire),
-            Self::Timestamp => timestamp::decode(py, wire),
-            Self::TimestampTz(tz) => {
-                timestamp::decode_utc(py, wire, tz.as_ref().map(|tz| tz.bind(py)))
+        match &self.kind {
+            Kind::Loader => Err(Failure::Unknown),
+            Kind::Int => int::value(py, self.read(wire, wire::int::text, wire::int::binary)?),
+            Kind::Text => text::value(py, wire),
+            Kind::TimestampTz(zone) => {
+                let read = self.read(wire, wire::timestamp::text_tz, wire::timestamp::binary);
+                zone.value(py, read?)
             }
-            Self::Uuid => uuid::decode(py, wire),
+            Kind::Bool => boolean::value(
+                py,
+                self.read(wire, wire::boolean::text, wire::boolean::binary)?,
+            ),
+            Kind::Bytea if self.binary => bytea::binary(py, wire),
+            Kind::Bytea => bytea::text(py, wire),
+            Kind::Date => date::value(py, self.read(wire, wire::date::text, wire::date::binary)?),
+            Kind::Float => {
+                float::value(py, self.read(wire, wire::float::text, wire::float::binary)?)
+            }
+            Kind::Hstore => hstore::value(
+                py,
+                self.read(wire, wire::hstore::text, wire::hstore::binary)?,
+            ),
+            Kind::Interval => interval::value(
+                py,
+                self.read(wire, wire::interval::text, wire::interval::binary)?,
+            ),
+            Kind::Jsonb if self.binary => json::versioned(py, wire),
+            Kind::Json | Kind::Jsonb => json::value(py, wire),
+            Kind::Numeric if self.binary => numeric::binary(py, wire),
+            Kind::Numeric => numeric::text(py, wire),
+            Kind::Oid => int::value(py, self.read(wire, wire::int::text, wire::int::binary_oid)?),
+            Kind::Time => time::value(py, self.read(wire, wire::time::text, wire::time::binary)?),
+            Kind::Timestamp => timestamp::value(
+                py,
+                self.read(wire, wire::timestamp::text, wire::timestamp::binary)?,
+            ),
+            Kind::Uuid => uuid::value(py, self.read(wire, wire::uuid::text, wire::uuid::binary)?),
+            Kind::Array {
+                element,
+                delimiter,
+                oid,
+            } => match self.binary {
+                true => array::binary(py, wire, element.get(), *oid),
+                false => array::text(py, wire, element.get(), *delimiter),
+            },
+            Kind::Range(subtype) => {
+                let read = self.read(wire, wire::range::text, wire::range::binary);
+                range::value(py, &read?, subtype.get())
+            }
+            Kind::Multirange(subtype) => {
+                let (text, binary) =
+                    (wire::range::multirange_text, wire::range::multirange_binary);
+                range::values(py, &self.read(wire, text, binary)?, subtype.get())
+            }
         }
     }
 
-    /// Whether a value that the driver has loaded still needs this reader.
-    pub fn reads_loaded(&self) -> bool {
-        matches!(self, Self::Json)
+    #[inline]
+    fn read<'a, T>(
+        &self,
+        wire: &'a [u8],
+        text: impl FnOnce(&'a [u8]) -> Option<T>,
+        binary: impl FnOnce(&'a [u8]) -> Read<T>,
+    ) -> Read<T> {
+        if self.binary {
+            binary(wire)
+        } else {
+            text(wire).ok_or(Refusal::Unknown)
+        }
     }
 
     /// Read a value that the driver has loaded: JSON comes as text under Django's adapters.
     pub fn decode_loaded<'py>(&self, value: &Bound<'py, PyAny>) -> Decoded<'py> {
-        match (self, value.cast::<PyString>()) {
-            (Self::Json, Ok(text)) => {
-                // Text with lone surrogates has no UTF-8.
-                Ok(text
-                    .to_str()
-                    .ok()
-                    .and_then(|text| json::decode(value.py(), text.as_bytes())))
-            }
-            _ => Ok(None),
+        let text = value.cast::<PyString>().ok();
+        // Text with lone surrogates has no UTF-8.
+        match (&self.kind, text.and_then(|text| text.to_str().ok())) {
+            (Kind::Json, Some(text)) => json::value(value.py(), text.as_bytes()),
+            _ => Err(Failure::Unknown),
         }
     }
-}
-
-/// The number that a fixed run of ASCII digits spells, if digits is all there is.
-#[inline]
-fn digits(text: &[u8]) -> Option<u32> {
-    let mut number = 0_u32;
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(u32::from(digit))?;
-    }
-    Some(number)
 }

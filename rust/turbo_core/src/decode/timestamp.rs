@@ -1,45 +1,73 @@
-//! `timestamp` and `timestamp with time zone` in the ISO style.
+//! `timestamp` and `timestamp with time zone`: `datetime.datetime`.
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyTzInfo};
+use pyo3::types::{PyDateAccess, PyDateTime, PyTimeAccess, PyTzInfo, PyTzInfoAccess};
 
-use super::{Decoded, date, time};
+use super::{Decoded, Failure};
+use crate::wire::timestamp::Timestamp;
 
-pub fn decode<'py>(py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
-    Ok(build(py, wire, None))
+/// Where and how the moments of `timestamp with time zone` are shown.
+pub struct Zone {
+    /// The session's time zone, `None` for UTC.
+    pub zone: Option<Py<PyTzInfo>>,
+    /// What the values say their time zone is, `None` for nothing.
+    pub tzinfo: Option<Py<PyTzInfo>>,
 }
 
-/// Read a value of a session whose time zone is UTC, and give it the time zone that is asked for.
-pub fn decode_utc<'py>(
-    py: Python<'py>,
-    wire: &[u8],
-    tzinfo: Option<&Bound<'py, PyTzInfo>>,
-) -> Decoded<'py> {
-    Ok(wire
-        .strip_suffix(b"+00")
-        .and_then(|wall| build(py, wall, tzinfo)))
+pub fn value(py: Python<'_>, timestamp: Timestamp) -> Decoded<'_> {
+    Ok(build(py, timestamp, None)?.into_any())
 }
 
+impl Zone {
+    /// Make a value of a moment in UTC.
+    pub fn value<'py>(&self, py: Python<'py>, utc: Timestamp) -> Decoded<'py> {
+        let tzinfo = self.tzinfo.as_ref().map(|tzinfo| tzinfo.bind(py));
+        let Some(zone) = self.zone.as_ref().map(|zone| zone.bind(py)) else {
+            return Ok(build(py, utc, tzinfo)?.into_any());
+        };
+        // Near the first and the last year that Python has, this may fail: the driver knows better.
+        let local = zone
+            .call_method1(intern!(py, "fromutc"), (build(py, utc, Some(zone))?,))
+            .map_err(|_| Failure::Unknown)?
+            .cast_into_exact::<PyDateTime>()
+            .map_err(|_| Failure::Unknown)?;
+        if tzinfo.is_some_and(|tzinfo| local.get_tzinfo().is_some_and(|own| own.is(tzinfo))) {
+            return Ok(local.into_any());
+        }
+        let replaced = PyDateTime::new_with_fold(
+            py,
+            local.get_year(),
+            local.get_month(),
+            local.get_day(),
+            local.get_hour(),
+            local.get_minute(),
+            local.get_second(),
+            local.get_microsecond(),
+            tzinfo,
+            local.get_fold(),
+        );
+        Ok(replaced?.into_any())
+    }
+}
+
+#[inline]
 fn build<'py>(
     py: Python<'py>,
-    wire: &[u8],
+    Timestamp { date, time }: Timestamp,
     tzinfo: Option<&Bound<'py, PyTzInfo>>,
-) -> Option<Bound<'py, PyAny>> {
-    let (day_part, time_part) = wire.split_at_checked(10)?;
-    let (year, month, day) = date::parse(day_part)?;
-    let (hour, minute, second, microsecond) = time::parse(time_part.strip_prefix(b" ")?)?;
-    // Years that Python does not have are the driver's to refuse.
+) -> Result<Bound<'py, PyDateTime>, Failure> {
+    // A time that there is not is the driver's to refuse.
     PyDateTime::new(
         py,
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        microsecond,
+        date.year,
+        date.month,
+        date.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.microsecond,
         tzinfo,
     )
-    .ok()
-    .map(Bound::into_any)
+    .map_err(|_| Failure::Unknown)
 }

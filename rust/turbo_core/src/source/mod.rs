@@ -6,6 +6,7 @@ pub mod tuples;
 use pyo3::prelude::*;
 
 use crate::column::Column;
+use crate::decode::Decoded;
 
 /// Rows that can be read value by value.
 pub trait Source<'py> {
@@ -13,5 +14,5 @@ pub trait Source<'py> {
     fn is_null(&self, row: usize, index: usize) -> PyResult<bool>;
 
     /// Read the value of a row and a column, decoded and converted as the column says.
-    fn value(&self, row: usize, index: usize, column: &Column) -> PyResult<Bound<'py, PyAny>>;
+    fn value(&self, row: usize, index: usize, column: &Column) -> Decoded<'py>;
 }

@@ -8,8 +8,10 @@ use pyo3::prelude::*;
 
 use super::Source;
 use crate::column::Column;
+use crate::decode::Decoded;
 use crate::error::Error;
 
+type Format = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
 type Count = unsafe extern "C" fn(*const c_void) -> c_int;
 type Number = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
 type Value = unsafe extern "C" fn(*const c_void, c_int, c_int) -> *const c_char;
@@ -21,6 +23,7 @@ struct LibPq {
     getvalue: Value,
     getlength: Number,
     getisnull: Number,
+    fformat: Format,
 }
 
 static LIBPQ: OnceLock<LibPq> = OnceLock::new();
@@ -29,15 +32,16 @@ static LIBPQ: OnceLock<LibPq> = OnceLock::new();
 ///
 /// To be called once in a process; later calls change nothing.
 #[pyfunction]
-#[pyo3(signature = (*, ntuples, nfields, getvalue, getlength, getisnull))]
+#[pyo3(signature = (*, ntuples, nfields, getvalue, getlength, getisnull, fformat))]
 pub fn bind_libpq(
     ntuples: usize,
     nfields: usize,
     getvalue: usize,
     getlength: usize,
     getisnull: usize,
+    fformat: usize,
 ) -> PyResult<()> {
-    if [ntuples, nfields, getvalue, getlength, getisnull].contains(&0) {
+    if [ntuples, nfields, getvalue, getlength, getisnull, fformat].contains(&0) {
         return Err(Error::LibpqNotBound.into());
     }
     // SAFETY: the caller (turbo_orm.libpq) got each address by the function's name from the shared
@@ -50,6 +54,7 @@ pub fn bind_libpq(
             getvalue: std::mem::transmute::<usize, Value>(getvalue),
             getlength: std::mem::transmute::<usize, Number>(getlength),
             getisnull: std::mem::transmute::<usize, Number>(getisnull),
+            fformat: std::mem::transmute::<usize, Format>(fformat),
         }
     };
     // A second binding names the same library, so which one stays does not matter.
@@ -66,8 +71,8 @@ pub struct PgResult<'py> {
 }
 
 impl<'py> PgResult<'py> {
-    /// Open a `psycopg.pq.PGresult` that has at least so many columns.
-    pub fn new(owner: Bound<'py, PyAny>, columns: usize) -> PyResult<Self> {
+    /// Open a `psycopg.pq.PGresult` that has at least these columns, in their formats.
+    pub fn new(owner: Bound<'py, PyAny>, columns: &[Py<Column>]) -> PyResult<Self> {
         let libpq = LIBPQ.get().ok_or(Error::LibpqNotBound)?;
         let address: Option<usize> = owner
             .getattr(intern!(owner.py(), "pgresult_ptr"))?
@@ -82,12 +87,19 @@ impl<'py> PgResult<'py> {
         let (rows, found) = unsafe { ((libpq.ntuples)(result), (libpq.nfields)(result)) };
         let rows = usize::try_from(rows).map_err(|_| Error::ResultCleared)?;
         let found = usize::try_from(found).map_err(|_| Error::ResultCleared)?;
-        if found < columns {
+        if found < columns.len() {
             return Err(Error::TooFewColumns {
-                expected: columns,
+                expected: columns.len(),
                 found,
             }
             .into());
+        }
+        for (index, column) in (0..).zip(columns) {
+            // SAFETY: as above; libpq checks the index.
+            let is_binary = unsafe { (libpq.fformat)(result, index) != 0 };
+            if is_binary != column.get().is_binary() {
+                return Err(Error::WrongFormat { is_binary }.into());
+            }
         }
         Ok(Self {
             libpq,
@@ -139,11 +151,11 @@ impl<'py> Source<'py> for PgResult<'py> {
     }
 
     #[inline]
-    fn value(&self, row: usize, index: usize, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+    fn value(&self, row: usize, index: usize, column: &Column) -> Decoded<'py> {
         let py = self.owner.py();
-        match self.wire(row, index)? {
+        match self.wire(row, index).map_err(PyErr::from)? {
             Some(wire) => column.read(py, wire),
-            None => column.convert(py.None().into_bound(py)),
+            None => column.null(py),
         }
     }
 }

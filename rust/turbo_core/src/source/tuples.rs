@@ -5,6 +5,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::Source;
 use crate::column::Column;
+use crate::decode::Decoded;
 use crate::error::Error;
 
 pub struct Tuples<'py> {
@@ -54,7 +55,7 @@ impl<'py> Source<'py> for Tuples<'py> {
         Ok(self.loaded(row, index)?.is_none())
     }
 
-    fn value(&self, row: usize, index: usize, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+    fn value(&self, row: usize, index: usize, column: &Column) -> Decoded<'py> {
         column.take(self.loaded(row, index)?)
     }
 }

@@ -1,0 +1,198 @@
+"""Chooses the native decoder for a type: the one that reads what the driver's loader would.
+
+It is psycopg's or Django's own loader that a decoder stands for. Where another one is registered,
+or the session sends text that the decoder does not read, the loader itself is used.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db.backends.postgresql.psycopg_any import BaseTzLoader
+from psycopg import adapters
+from psycopg.adapt import AdaptersMap, Loader, Transformer
+from psycopg.pq import Format
+from psycopg.types import bool as bool_
+from psycopg.types import datetime, hstore, multirange, numeric, string, uuid
+from psycopg.types import json as json_
+from psycopg.types import range as range_
+
+from turbo_orm._core import Decoder
+from turbo_orm.session import Session
+
+_PYTHON_LOADERS: dict[type[Loader], str] = {
+    bool_.BoolBinaryLoader: "bool",
+    bool_.BoolLoader: "bool",
+    datetime.DateBinaryLoader: "date",
+    datetime.DateLoader: "date",
+    datetime.IntervalBinaryLoader: "interval",
+    datetime.IntervalLoader: "interval",
+    datetime.TimeBinaryLoader: "time",
+    datetime.TimeLoader: "time",
+    datetime.TimestampBinaryLoader: "timestamp",
+    datetime.TimestampLoader: "timestamp",
+    datetime.TimestamptzBinaryLoader: "timestamptz",
+    datetime.TimestamptzLoader: "timestamptz",
+    hstore.HstoreLoader: "hstore",
+    json_.JsonBinaryLoader: "json",
+    json_.JsonLoader: "json",
+    json_.JsonbBinaryLoader: "jsonb",
+    json_.JsonbLoader: "jsonb",
+    numeric.Float4BinaryLoader: "float",
+    numeric.Float8BinaryLoader: "float",
+    numeric.FloatLoader: "float",
+    numeric.Int2BinaryLoader: "int",
+    numeric.Int4BinaryLoader: "int",
+    numeric.Int8BinaryLoader: "int",
+    numeric.IntLoader: "int",
+    numeric.NumericBinaryLoader: "numeric",
+    numeric.NumericLoader: "numeric",
+    numeric.OidBinaryLoader: "oid",
+    string.ByteaBinaryLoader: "bytea",
+    string.ByteaLoader: "bytea",
+    string.TextBinaryLoader: "text",
+    string.TextLoader: "text",
+    uuid.UUIDBinaryLoader: "uuid",
+    uuid.UUIDLoader: "uuid",
+}
+# New in psycopg 3.3.
+if hasattr(hstore, "HstoreBinaryLoader"):
+    _PYTHON_LOADERS[hstore.HstoreBinaryLoader] = "hstore"
+
+
+def _with_compiled_twins(loaders: dict[type[Loader], str]) -> dict[type, str]:
+    """Add what psycopg's C build registers in place of its Python loaders."""
+    found: dict[type, str] = dict(loaders)
+    registry = AdaptersMap(adapters)
+    for loader, name in loaders.items():
+        registry.register_loader("text", loader)
+        twin = registry.get_loader(adapters.types["text"].oid, loader.format)
+        assert twin is not None
+        found[twin] = name
+    return found
+
+
+def _array_loaders() -> tuple[Any, Any]:
+    """Return the class behind psycopg's loaders for arrays in text, and that for binary."""
+    oid = adapters.types["int4"].array_oid
+    text = adapters.get_loader(oid, Format.TEXT)
+    binary = adapters.get_loader(oid, Format.BINARY)
+    assert text is not None
+    assert binary is not None
+    return text.__mro__[1], binary
+
+
+_NAMES = _with_compiled_twins(_PYTHON_LOADERS)
+_ARRAY, _BINARY_ARRAY = _array_loaders()
+_RANGES = (range_.RangeLoader, range_.RangeBinaryLoader)
+_MULTIRANGES = (multirange.MultirangeLoader, multirange.MultirangeBinaryLoader)
+
+
+class Choice(NamedTuple):
+    """How the values of a type are read: natively where there is no ``reason`` why not."""
+
+    decoder: Decoder
+    load: Any
+    reason: str
+
+
+class Decoders:
+    """Chooses decoders for the results of a driver's cursor."""
+
+    def __init__(self, driver_cursor: Any) -> None:
+        self._transformer: Any = Transformer(driver_cursor)
+        self._session = Session(driver_cursor.connection)
+
+    def choose(self, oid: int, format_: Format) -> Choice:
+        """Choose for the values of a type, by its OID, in one of the formats."""
+        loader = self._transformer.get_loader(oid, format_)
+        found = self._decoder(loader, oid, format_)
+        if isinstance(found, Decoder):
+            return Choice(found, loader.load, "")
+        return Choice(_decoder("loader", format_), loader.load, found)
+
+    def _decoder(self, loader: Any, oid: int, format_: Format) -> Decoder | str:
+        """Return the decoder that reads what the loader would, or say why there is none."""
+        kind = type(loader)
+        if name := _NAMES.get(kind):
+            if reason := self._objection(name, format_) or _json_objection(name, kind):
+                return reason
+            if name == "timestamptz":
+                zone = self._session.time_zone
+                return self._moments(zone, format_)
+            return _decoder(name, format_)
+        if _is_django_tz_loader(kind):
+            objection = self._objection("timestamptz", format_)
+            return objection or self._moments(loader.timezone, format_)
+        if inner := self._inner_oid(loader, kind, oid):
+            inner_choice = self.choose(inner, format_)
+            if inner_choice.reason:
+                return f"of what is in it: {inner_choice.reason}"
+            return _composed(loader, kind, inner_choice.decoder, inner)
+        return f"{kind.__module__}.{kind.__qualname__} is registered for its type"
+
+    def _objection(self, name: str, format_: Format) -> str:
+        """Say what of the session makes the server send other text than the decoder reads."""
+        session = self._session
+        if name in {"hstore", "text"}:
+            if session.client_encoding != "UTF8":
+                return f"client_encoding is {session.client_encoding}, not UTF8"
+        elif format_ == Format.BINARY:
+            return ""
+        elif name in {"date", "timestamp", "timestamptz"}:
+            if not session.date_style.startswith("ISO"):
+                return f"DateStyle is {session.date_style}, not ISO"
+        elif name == "interval" and session.interval_style != "postgres":
+            return f"IntervalStyle is {session.interval_style}, not postgres"
+        return ""
+
+    def _moments(self, tzinfo: Any, format_: Format) -> Decoder:
+        zone = self._session.time_zone
+        return Decoder(
+            "timestamptz",
+            binary=format_ == Format.BINARY,
+            zone=None if zone is UTC else zone,
+            tzinfo=tzinfo,
+        )
+
+    def _inner_oid(self, loader: Any, kind: Any, oid: int) -> int | None:
+        """Return the type of what an array or a range is made of."""
+        if kind is _BINARY_ARRAY:
+            info = self._transformer.adapters.types.get(oid)
+            return info.oid if info and info.array_oid == oid else None
+        base: Any
+        for base in (_ARRAY, *_RANGES, *_MULTIRANGES):
+            if issubclass(kind, base) and kind.load is base.load:
+                inner: int = loader.base_oid if base is _ARRAY else loader.subtype_oid
+                return inner
+        return None
+
+
+def _composed(loader: Any, kind: type, inner: Decoder, inner_oid: int) -> Decoder:
+    if kind is _BINARY_ARRAY:
+        return Decoder.array(inner, oid=inner_oid)
+    if issubclass(kind, _ARRAY):
+        return Decoder.array(inner, delimiter=loader.delimiter[0])
+    return Decoder.range(inner) if issubclass(kind, _RANGES) else Decoder.multirange(inner)
+
+
+@cache
+def _decoder(name: str, format_: Format) -> Decoder:
+    return Decoder(name, binary=format_ == Format.BINARY)
+
+
+def _is_django_tz_loader(kind: Any) -> bool:
+    return bool(
+        issubclass(kind, BaseTzLoader)
+        and kind.load is BaseTzLoader.load
+        and kind.__init__ is BaseTzLoader.__init__
+    )
+
+
+def _json_objection(name: str, kind: Any) -> str:
+    if name in {"json", "jsonb"} and kind._loads is not json.loads:
+        return "a function of its own is registered to load JSON"
+    return ""
