@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test lint types bench docs wheel matrix clean
+.PHONY: help demo test lint types bench report docs wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,9 +64,19 @@ types: $(EXTENSION) $(call group,lint) ## check types: mypy strict, and _core.py
 	$(call say,stubtest)
 	@$(BIN)/stubtest turbo_orm._core --mypy-config-file pyproject.toml
 
+BENCH = $(BIN)/python -m pytest benches --benchmark-sort=min \
+	--benchmark-columns=min,median,rounds,iterations
+
 bench: $(EXTENSION) $(call group,bench) ## run the benchmarks
 	$(call say,running the benchmarks)
-	@$(BIN)/python -m pytest benches $(ARGS)
+	@$(BENCH) $(ARGS)
+
+report: $(EXTENSION) $(call group,bench) ## run the benchmarks, and report on them in benches/results
+	$(call say,running the benchmarks)
+	@mkdir -p .benchmarks
+	@$(BENCH) --benchmark-json=.benchmarks/run.json $(ARGS)
+	$(call say,writing the report)
+	@$(BIN)/python -m benches.report .benchmarks/run.json
 
 docs: $(VENV) $(call group,docs) ## build the documentation into site/
 	$(call say,building the documentation)

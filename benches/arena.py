@@ -16,7 +16,7 @@ from benches.task import Task
 # How many queries are timed together, by the number of their rows: a short one alone is noise.
 QUERIES = {1: 100, 20: 50, 100: 20, 1_000: 4}
 ROUNDS = 7
-# From so many rows on, when fewer rounds have to do.
+# From so many rows on, when fewer rounds have to do, and the check for a warm-up.
 MANY = 100_000
 ROUNDS_OF_MANY = 3
 
@@ -54,11 +54,12 @@ class Arena:
         queries = QUERIES.get(case.rows, 1)
         call = self._in_one_go(case, queries)
         gc.collect()
+        many = case.rows >= MANY
         benchmark.pedantic(
             call,
             iterations=queries,
-            rounds=ROUNDS_OF_MANY if case.rows >= MANY else ROUNDS,
-            warmup_rounds=1,
+            rounds=ROUNDS_OF_MANY if many else ROUNDS,
+            warmup_rounds=0 if many else 1,
         )
 
     def close(self) -> None:

@@ -53,7 +53,8 @@ class Case:
 
     def describe(self, benchmark: Any, measured: str = "time") -> None:
         """Name a benchmark after the contender, and its group after what is asked for."""
-        group = [f"{self.table} {self.shape.name}", f"{self.rows:,} rows", self.contender.source]
+        rows = f"{self.rows:,} row{'s' if self.rows > 1 else ''}"
+        group = [f"{self.table} {self.shape.name}", rows, self.contender.source]
         if measured != "time":
             group.append(measured)
         benchmark.group = ", ".join(filter(None, group))

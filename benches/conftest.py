@@ -1,4 +1,4 @@
-"""The settings and the server of the tests, with the benchmarks' own tables; and the arena."""
+"""The settings and the server of the tests, with tables and cores of the benchmarks' own."""
 
 import os
 import platform
@@ -12,6 +12,7 @@ import tests.conftest
 from tests.conftest import pytest_unconfigure, tables
 
 from atlas.versions import versions
+from benches import cores
 
 if TYPE_CHECKING:
     # Its modules need the settings.
@@ -21,7 +22,8 @@ __all__ = ["pytest_unconfigure", "tables"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    tests.conftest.pytest_configure(config)
+    with cores.apart():
+        tests.conftest.pytest_configure(config)
     from django.test.utils import modify_settings
 
     modify_settings(INSTALLED_APPS={"append": ["benches.tables"]}).enable()

@@ -6,9 +6,6 @@ from pathlib import Path
 from benches.report.run import Run
 from benches.report.targets import TARGETS
 
-# What is tabulated: a number of rows, and the unit of its times in seconds.
-SIZES = {1: ("µs", 1e-6), 20: ("µs", 1e-6), 1_000: ("ms", 1e-3), 10_000: ("ms", 1e-3)}
-
 
 def page(run: Run, plots: dict[str, Path | None]) -> str:
     """Return a page with the targets, the plots and the times."""
@@ -37,13 +34,9 @@ def _targets(run: Run) -> Iterable[str]:
 
 
 def _times(run: Run) -> Iterable[str]:
-    for rows, (unit, second) in SIZES.items():
+    for rows in run.distinct("rows"):
+        unit, second = ("ms", 1e-3) if rows >= 1000 else ("µs", 1e-6)
         contenders = run.distinct("contender", rows=rows)
-        cases = dict.fromkeys(
-            (each["table"], each["shape"]) for each in run.times() if each["rows"] == rows
-        )
-        if not cases:
-            continue
         yield f"## {rows:,} row{'s' if rows > 1 else ''}, {unit}"
         yield _table(
             ["", *contenders],
@@ -52,7 +45,7 @@ def _times(run: Run) -> Iterable[str]:
                     f"{table} {shape}",
                     *(_time(run.time(table, shape, rows, each), second) for each in contenders),
                 ]
-                for table, shape in cases
+                for table, shape in run.cases(rows)
             ),
         )
 

@@ -34,6 +34,7 @@ STYLE = {
     "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans", "sans-serif"],
     "font.size": 11,
     "grid.color": "#E5E5E5",
+    "xtick.labelsize": 9.5,
     # Text stays text, and the same run gives the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "turbo-orm",
@@ -60,7 +61,7 @@ def plot_rows(run: Run, file: Path) -> Path | None:
         )
         for panel, table in zip(panels[0], tables, strict=True):
             _draw_lines(panel, run, table)
-        panels[0][0].set_ylabel("time per row, least of all rounds")
+        panels[0][0].set_ylabel("time per row in the best round")
         lines = {line.get_label(): line for panel in panels[0] for line in panel.get_lines()}
         figure.legend(
             lines.values(), lines.keys(), loc="outside lower center", ncols=5, frameon=False
@@ -98,11 +99,7 @@ def _draw_lines(panel: Any, run: Run, table: str) -> None:
 
 def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
     """Plot the times of 10,000 rows in every shape, and return the file."""
-    cases = list(
-        dict.fromkeys(
-            (each["table"], each["shape"]) for each in run.times() if each["rows"] == rows
-        )
-    )
+    cases = run.cases(rows)
     if not cases:
         return None
     contenders = [name for name in LOOKS if name in run.distinct("contender", rows=rows)]

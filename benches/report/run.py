@@ -78,6 +78,11 @@ class Run:
         """Return the values of an attribute among timed benchmarks, in the order of the run."""
         return list(dict.fromkeys(each[name] for each in self.times() if _matches(each, wanted)))
 
+    def cases(self, rows: int) -> list[tuple[str, str]]:
+        """Return the tables and shapes whose queries of so many rows are timed."""
+        cases = ((each["table"], each["shape"]) for each in self.times() if each["rows"] == rows)
+        return list(dict.fromkeys(cases))
+
     def _found(self, **wanted: Any) -> dict[str, Any] | None:
         return next((each for each in self.benchmarks if _matches(each, wanted)), None)
 
