@@ -1,6 +1,6 @@
-"""Bytes of an instance with all that belongs to it, as Python's allocator counts them.
+"""The memory of instances: of each with all that belongs to it, and of a process with many.
 
-The time of these benchmarks means nothing: the allocator's bookkeeping is in it.
+The time of these benchmarks means nothing.
 """
 
 import gc
@@ -11,28 +11,31 @@ import pytest
 
 from benches.arena import Arena
 from benches.case import Case
-from benches.contenders.orm import DJANGO_SYNC, TURBO
+from benches.contenders.orm import DJANGO_SYNC, TURBO, Orm
+from benches.resident import bytes_per_row
 from benches.shape import INSTANCES
 from benches.tables.models import Narrow, Wide
 
-ROWS = 20_000
+ALLOCATED_ROWS = 20_000
+RESIDENT_ROWS = 200_000
+CONTENDERS = (DJANGO_SYNC, TURBO)
 CASES = [
-    Case(model, INSTANCES, ROWS, contender)
+    Case(model, INSTANCES, ALLOCATED_ROWS, contender)
     for model in (Narrow, Wide)
-    for contender in (DJANGO_SYNC, TURBO)
+    for contender in CONTENDERS
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_memory(benchmark: Any, arena: Arena, case: Case) -> None:
+def test_memory_of_an_instance(benchmark: Any, arena: Arena, case: Case) -> None:
     arena.check(case)
     case.describe(benchmark, "memory")
     size = benchmark.pedantic(_traced, args=(arena, case), rounds=1)
-    benchmark.extra_info["bytes_per_row"] = round(size / ROWS, 1)
+    benchmark.extra_info["bytes_per_row"] = round(size / case.rows, 1)
 
 
 def _traced(arena: Arena, case: Case) -> int:
-    """Return the size of a list of instances, once nothing else is left of the query."""
+    """Return what the allocator counts for a list, once nothing else is left of the query."""
     query = case.query()
     gc.collect()
     tracemalloc.start()
@@ -40,7 +43,16 @@ def _traced(arena: Arena, case: Case) -> int:
         instances = arena.answer(case, query)
         gc.collect()
         size, _ = tracemalloc.get_traced_memory()
-        assert len(instances) == ROWS
+        assert len(instances) == case.rows
         return size
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
+def test_memory_of_a_process(benchmark: Any, arena: Arena, contender: Orm) -> None:
+    case = Case(Narrow, INSTANCES, RESIDENT_ROWS, contender)
+    arena.check(case)
+    case.describe(benchmark, "resident memory")
+    size = benchmark.pedantic(bytes_per_row, args=(contender.manager, case.rows), rounds=1)
+    benchmark.extra_info["bytes_per_row"] = round(size, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from benches.report.run import Run
 from benches.report.targets import TARGETS
@@ -18,6 +19,7 @@ def page(run: Run, plots: dict[str, Path | None]) -> str:
                 *_targets(run),
                 *(f"![{title}]({file.name})" for title, file in plots.items() if file),
                 *_times(run),
+                *_others(run),
             ]
         )
         + "\n"
@@ -48,6 +50,28 @@ def _times(run: Run) -> Iterable[str]:
                 for table, shape in run.cases(rows)
             ),
         )
+
+
+def _others(run: Run) -> Iterable[str]:
+    rows = [
+        [f"{each['measured']}, {each['table']} {each['shape']}", each["contender"], value]
+        for each in run.benchmarks
+        for value in _other_values(each)
+    ]
+    if rows:
+        yield "## Memory and turns"
+        yield _table(["", "contender", ""], rows)
+
+
+def _other_values(benchmark: dict[str, Any]) -> Iterable[str]:
+    """Return what a benchmark has measured beside time, in words."""
+    if "bytes_per_row" in benchmark:
+        yield f"{benchmark['bytes_per_row']:,.0f} bytes a row"
+    if "longest_pause" in benchmark:
+        yield f"{benchmark['longest_pause'] * 1e3:,.1f} ms"
+    if "with_turns" in benchmark:
+        times = (benchmark[name] * 1e3 for name in ("with_turns", "without_turns"))
+        yield "{:,.0f} ms with, {:,.0f} ms without".format(*times)
 
 
 def _time(seconds: float | None, unit: float) -> str:
