@@ -265,7 +265,7 @@ def test_plans_are_frozen_and_show_what_they_are():
             setattr(frozen, name, 1)
         with pytest.raises(AttributeError):
             frozen.other = 1
-    assert repr(plan) == "<Plan library.Book flat columns=1>"
+    assert repr(plan) == "<Plan library.Book flat values columns=1>"
     assert repr(column) == '<Column "number" decoder="int">'
     assert repr(column.decoder) == '<Decoder "int" text>'
     assert repr(instance()) == "<Instance Thing direct fields=2 related=0>"

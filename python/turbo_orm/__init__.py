@@ -15,6 +15,7 @@ except ImportError as exc:
         "with `pip install -e .`, which needs Rust."
     ) from exc
 
+from turbo_orm.explanation import aexplain_hydration, explain_hydration
 from turbo_orm.manager import AsyncManager
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
@@ -25,7 +26,9 @@ __all__ = [
     "AsyncQuerySet",
     "AsyncRawQuerySet",
     "HydrationError",
+    "aexplain_hydration",
     "async_atomic",
+    "explain_hydration",
 ]
 
 __version__ = metadata.version("turbo-orm")

@@ -153,6 +153,9 @@ class Plan:
     def columns(self) -> list[Column]:
         """The columns, in the order of the result's."""
     @property
+    def shape(self) -> str:
+        """What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values"."""
+    @property
     def is_native(self) -> bool:
         """Whether no Python code but the driver's loaders runs when rows are hydrated."""
     def hydrate_result(self, pgresult: Any, start: int, stop: int) -> list[Any]:

@@ -45,33 +45,43 @@ def selected(compiler: Any) -> list[Selected]:
     ]
 
 
-def result_columns(compiler: Any, driver_cursor: Any, pgresult: Any) -> list[Column]:
-    """Return the columns of a ``PGresult``, as many as the compiler selects."""
-    decoders = Decoders(driver_cursor)
+def raw_selected(queryset: Any, connection: Any) -> list[Selected]:
+    """Return the columns of an executed raw query. Those that are no field convert nothing."""
+    compiler = connection.ops.compiler("SQLCompiler")(queryset.query, connection, queryset.db)
+    fields = [queryset.model_fields.get(name) for name in queryset.columns]
+    expressions = [field and field.get_col(field.model._meta.db_table) for field in fields]
+    converters = compiler.get_converters(expressions)
     return [
-        column(selected, choice, compiler.connection)
-        for selected, choice in choices(compiler, decoders, pgresult)
+        Selected(name, *reversed(converters.get(index, ((), None))))
+        for index, name in enumerate(queryset.columns)
     ]
 
 
-def choices(compiler: Any, decoders: Decoders, pgresult: Any) -> list[tuple[Selected, Choice]]:
-    """Pair the columns that a compiler selects with how their values are read."""
+def result_columns(
+    selected: Sequence[Selected], connection: Any, driver_cursor: Any, pgresult: Any
+) -> list[Column]:
+    """Describe the columns of a ``PGresult``, as many as are selected."""
+    chosen = choices(selected, Decoders(driver_cursor), pgresult)
     return [
-        (column, decoders.choose(pgresult.ftype(index), pgresult.fformat(index)))
-        for index, column in enumerate(selected(compiler))
+        _column(column, choice, connection)
+        for column, choice in zip(selected, chosen, strict=True)
     ]
 
 
-def row_columns(compiler: Any) -> list[Column]:
-    """Return the columns of row tuples that a cursor has loaded."""
+def row_columns(selected: Sequence[Selected], connection: Any) -> list[Column]:
+    """Describe the columns of row tuples that a cursor has loaded."""
+    return [_column(column, Choice(_TEXT, _as_it_is, ""), connection) for column in selected]
+
+
+def choices(selected: Sequence[Selected], decoders: Decoders, pgresult: Any) -> list[Choice]:
+    """Return how the values of the columns that are selected are read."""
     return [
-        column(selected, Choice(_TEXT, _as_it_is, ""), compiler.connection)
-        for selected in selected(compiler)
+        decoders.choose(pgresult.ftype(index), pgresult.fformat(index))
+        for index in range(len(selected))
     ]
 
 
-def column(selected: Selected, choice: Choice, connection: Any) -> Column:
-    """Describe a column for the native core."""
+def _column(selected: Selected, choice: Choice, connection: Any) -> Column:
     name, expression, converters = selected
     converting = converting_decoder(choice.decoder, converters)
     return Column(

@@ -12,7 +12,9 @@ from itertools import chain
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
+from django.db import connections
 from django.db.models import QuerySet
+from django.db.models.query import RawQuerySet
 from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
@@ -53,14 +55,14 @@ def _chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int = SLICE) -> C
     if cursor is None:
         return
     with compiler.connection.wrap_database_errors, closing(cursor):
-        driver_cursor = _driver_cursor(cursor)
-        pgresult = getattr(driver_cursor, "pgresult", None)
+        driver = driver_cursor(cursor)
+        pgresult = getattr(driver, "pgresult", None)
         if pgresult is None or not Hydrator.reads_pgresults():
             hydrator = Hydrator.for_rows(queryset, compiler)
             while rows := cursor.fetchmany(size):
                 yield hydrator.rows(list(rows))
             return
-        hydrator = Hydrator.for_result(queryset, compiler, driver_cursor, pgresult)
+        hydrator = Hydrator.for_result(queryset, compiler, driver, pgresult)
         yield from _slices(hydrator, pgresult, size)
 
 
@@ -92,11 +94,11 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
     cursor = compiler.connection.streaming_cursor(SLICE)
     with compiler.connection.wrap_database_errors, closing(cursor):
         cursor.execute(statement, params)
-        driver_cursor = _driver_cursor(cursor)
-        pgresults = driver_cursor.pgresults()
+        driver = driver_cursor(cursor)
+        pgresults = driver.pgresults()
         if (first := next(pgresults, None)) is None:
             return
-        hydrator = Hydrator.for_result(queryset, compiler, driver_cursor, first)
+        hydrator = Hydrator.for_result(queryset, compiler, driver, first)
         arriving: Iterator[Any] = chain([first], pgresults)
         if not hydrator.is_native:
             # A model's own code may query, which the connection cannot answer before the end.
@@ -117,17 +119,17 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
         return
     hydrator = None
     with compiler.connection.wrap_database_errors, closing(cursor):
-        driver_cursor = _driver_cursor(cursor)
-        another = getattr(driver_cursor, "sibling", driver_cursor.connection.cursor)
+        driver = driver_cursor(cursor)
+        another = getattr(driver, "sibling", driver.connection.cursor)
         fetch = sql.SQL("FETCH FORWARD {} FROM {}").format(
-            sql.Literal(size), sql.Identifier(driver_cursor.name)
+            sql.Literal(size), sql.Identifier(driver.name)
         )
         while True:
             with closing(another()) as fetcher:
                 fetcher.execute(fetch)
                 pgresult = fetcher.pgresult
                 if hydrator is None:
-                    hydrator = Hydrator.for_result(queryset, compiler, driver_cursor, pgresult)
+                    hydrator = Hydrator.for_result(queryset, compiler, driver, pgresult)
                 chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
             if chunk:
                 yield chunk
@@ -135,6 +137,22 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                 return
 
 
-def _driver_cursor(cursor: Any) -> Any:
+def raw(queryset: RawQuerySet[Any]) -> Chunks:
+    """Execute a raw query and yield its instances in lists."""
+    query: Any = queryset.query
+    connection: Any = connections[queryset.db]
+    query._execute_query()
+    with connection.wrap_database_errors, closing(query.cursor) as cursor:
+        driver = driver_cursor(cursor)
+        if not Hydrator.reads_pgresults():
+            hydrator = Hydrator.for_raw_rows(queryset, connection)
+            while rows := cursor.fetchmany(SLICE):
+                yield hydrator.rows(list(rows))
+            return
+        hydrator = Hydrator.for_raw_result(queryset, connection, driver, driver.pgresult)
+        yield from _slices(hydrator, driver.pgresult, SLICE)
+
+
+def driver_cursor(cursor: Any) -> Any:
     """Return the driver's cursor that Django's cursor wrappers hold."""
     return getattr(cursor, "cursor", cursor)

@@ -7,7 +7,7 @@ selected and of the types that the result says it has.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db.models.query import (
     FlatValuesListIterable,
     ModelIterable,
     NamedValuesListIterable,
+    RawQuerySet,
     ValuesIterable,
     ValuesListIterable,
 )
@@ -25,8 +26,8 @@ from django.db.models.utils import create_namedtuple_class
 
 from turbo_orm import collector, libpq
 from turbo_orm._core import Column, Plan
-from turbo_orm.columns import result_columns, row_columns
-from turbo_orm.instances import instance
+from turbo_orm.columns import raw_selected, result_columns, row_columns, selected
+from turbo_orm.instances import instance, raw_instance
 
 type Item = int | list[int]
 
@@ -42,34 +43,55 @@ _NATIVE_ITERABLES = {
 def hydrates(queryset: QuerySet[Any, Any]) -> bool:
     """Return whether the queryset yields what the native core can build.
 
-    It does unless another package has given it an iterable class of its own.
+    It does unless another package has given it an iterable class of its own. Names that a named
+    tuple cannot have are refused here, as Django does: before the server is asked.
     """
+    if queryset._iterable_class is NamedValuesListIterable:
+        _row_class(queryset)
     return queryset._iterable_class in _NATIVE_ITERABLES
 
 
 class Hydrator:
     """Hydrates the results of one compiled query."""
 
-    def __init__(self, queryset: QuerySet[Any, Any], compiler: Any, columns: list[Column]) -> None:
-        self._plan = _plan(queryset, compiler, columns)
-        self._known_related_objects = _known_related_objects(queryset)
-
-    @property
-    def is_native(self) -> bool:
-        """Whether no code but the native core's runs: no converter, ``from_db()``, setter."""
-        return self._plan.is_native and not self._known_related_objects
+    def __init__(self, plan: Plan, known_related_objects: Sequence[_KnownRelatedObjects]) -> None:
+        collector.collect_if_due()
+        self._plan = plan
+        self._known_related_objects = known_related_objects
+        #: Whether no code but the native core's runs: no converter, ``from_db()``, setter.
+        self.is_native = plan.is_native and not known_related_objects
+        #: What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values".
+        self.shape = plan.shape
 
     @classmethod
     def for_result(
         cls, queryset: QuerySet[Any, Any], compiler: Any, driver_cursor: Any, pgresult: Any
     ) -> Hydrator:
         """Return a hydrator for results like ``pgresult``, which the driver's cursor received."""
-        return cls(queryset, compiler, result_columns(compiler, driver_cursor, pgresult))
+        columns = result_columns(selected(compiler), compiler.connection, driver_cursor, pgresult)
+        return cls(_plan(queryset, compiler, columns), _known_related_objects(queryset))
 
     @classmethod
     def for_rows(cls, queryset: QuerySet[Any, Any], compiler: Any) -> Hydrator:
         """Return a hydrator for row tuples that a cursor has loaded."""
-        return cls(queryset, compiler, row_columns(compiler))
+        columns = row_columns(selected(compiler), compiler.connection)
+        return cls(_plan(queryset, compiler, columns), _known_related_objects(queryset))
+
+    @classmethod
+    def for_raw_result(
+        cls, queryset: RawQuerySet[Any], connection: Any, driver_cursor: Any, pgresult: Any
+    ) -> Hydrator:
+        """Return a hydrator for the result of a raw query."""
+        columns = result_columns(
+            raw_selected(queryset, connection), connection, driver_cursor, pgresult
+        )
+        return cls(_raw_plan(queryset, columns), ())
+
+    @classmethod
+    def for_raw_rows(cls, queryset: RawQuerySet[Any], connection: Any) -> Hydrator:
+        """Return a hydrator for the row tuples of a raw query."""
+        columns = row_columns(raw_selected(queryset, connection), connection)
+        return cls(_raw_plan(queryset, columns), ())
 
     @staticmethod
     def reads_pgresults() -> bool:
@@ -78,17 +100,17 @@ class Hydrator:
 
     def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a result."""
-        with self._pause():
+        with self._hold_off_collector(stop - start):
             return self._finish(self._plan.hydrate_result(pgresult, start, stop))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples."""
-        with self._pause():
+        with self._hold_off_collector(len(rows)):
             return self._finish(self._plan.hydrate_rows(rows))
 
-    def _pause(self) -> AbstractContextManager[None]:
+    def _hold_off_collector(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return collector.paused() if self.is_native else nullcontext()
+        return collector.held_off(rows) if self.is_native else nullcontext()
 
     def _finish(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:
@@ -116,10 +138,20 @@ def _plan(queryset: Any, compiler: Any, columns: list[Column]) -> Plan:
     if iterable is ValuesListIterable:
         return Plan.tuples(label, columns, items)
     if iterable is NamedValuesListIterable:
-        names = queryset._fields or _names(queryset.query)
-        return Plan.tuples(label, columns, items, create_namedtuple_class(*names))
+        return Plan.tuples(label, columns, items, _row_class(queryset))
     names = list(queryset.query.selected or _names(queryset.query))
     return Plan.dicts(label, columns, items[: len(names)], names)
+
+
+def _raw_plan(queryset: Any, columns: list[Column]) -> Plan:
+    return Plan.instances(queryset.model._meta.label, columns, raw_instance(queryset))
+
+
+def _row_class(queryset: Any) -> type:
+    """Return the class of named tuples, of which Django makes one for each set of names."""
+    names = queryset._fields or _names(queryset.query)
+    row_class: type = create_namedtuple_class(*names)
+    return row_class
 
 
 def _names(query: Any) -> tuple[str, ...]:

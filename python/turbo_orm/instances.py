@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import django
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 from django.db.models.base import ModelState
 from django.db.models.fields.files import FileDescriptor, ImageFileDescriptor
@@ -47,19 +48,14 @@ def instance(
     """
     model = klass_info["model"]
     fields = _fields(klass_info, compiler.select)
-    direct = fills_directly(model, [name for name, _ in fields])
     is_related = "from_parent" in klass_info
-    pk = dict(fields)[model._meta.pk_fields[0].attname] if is_related else None
-    return Instance(
+    return _instance(
         model,
         fields,
-        state_class=ModelState,
-        state=_state(compiler.using, fetch_mode),
-        through_dict=direct and _needs_dict(model, fields),
-        from_db=None if direct else _from_db(model, fetch_mode),
-        db=compiler.using,
-        values_as_list=not direct and _converts(compiler),
-        pk=pk,
+        compiler.using,
+        fetch_mode,
+        values_as_list=_slices_lists(compiler, klass_info),
+        pk=dict(fields)[model._meta.pk_fields[0].attname] if is_related else None,
         related=[
             (
                 instance(compiler, related, fetch_mode=fetch_mode),
@@ -69,7 +65,51 @@ def instance(
             for related in klass_info.get("related_klass_infos", [])
         ],
         annotations=list((annotations or {}).items()),
+    )
+
+
+def raw_instance(queryset: Any) -> Instance:
+    """Describe the instances of an executed raw query.
+
+    Raises ``FieldDoesNotExist`` if it does not select the primary key.
+    """
+    model = queryset.model
+    names, columns, annotations = queryset.resolve_model_init_order()
+    # Until 6.0, Django wants the name of a composite key itself.
+    keys = model._meta.pk_fields if django.VERSION >= (6, 0) else [model._meta.pk]
+    if any(key.attname not in names for key in keys):
+        raise FieldDoesNotExist("Raw query must include the primary key")
+    return _instance(
+        model,
+        list(zip(names, columns, strict=True)),
+        queryset.db,
+        getattr(queryset, "_fetch_mode", None),
+        values_as_list=True,
+        annotations=annotations,
+    )
+
+
+def _instance(
+    model: type[Model],
+    fields: list[tuple[str, int]],
+    using: str,
+    fetch_mode: Any,
+    *,
+    values_as_list: bool,
+    **options: Any,
+) -> Instance:
+    direct = fills_directly(model, [name for name, _ in fields])
+    return Instance(
+        model,
+        fields,
+        state_class=ModelState,
+        state=_state(using, fetch_mode),
+        through_dict=direct and _needs_dict(model, fields),
+        from_db=None if direct else _from_db(model, fetch_mode),
+        db=using,
+        values_as_list=values_as_list,
         peers=[] if HAS_FETCH_MODES and fetch_mode.track_peers else None,
+        **options,
     )
 
 
@@ -133,8 +173,14 @@ def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> list[tuple[str
     ]
 
 
-def _converts(compiler: Any) -> bool:
-    """Return whether a converter runs on the rows: Django passes lists on then, else tuples."""
+def _slices_lists(compiler: Any, klass_info: dict[str, Any]) -> bool:
+    """Return whether ``from_db()`` gets its values as a list, else as a tuple.
+
+    Django makes lists of rows to run converters on them, and passes slices on; but it picks the
+    values of a child instance one by one from those of its parent.
+    """
+    if klass_info.get("from_parent"):
+        return False
     return bool(compiler.get_converters([expression for expression, _, _ in compiler.select]))
 
 
@@ -149,10 +195,23 @@ def _from_db(model: type[Model], fetch_mode: Any) -> Any:
     return _get_from_db(model, fetch_mode) if HAS_FETCH_MODES else model.from_db
 
 
+def attnames(klass_info: dict[str, Any], select: Sequence[Any]) -> list[str]:
+    """Return the names of the attributes that are selected, in the model's field order."""
+    return [name for name, _ in _fields(klass_info, select)]
+
+
+def cache_name(setter: Any) -> str | None:
+    """Return the name under which a setter of Django's caches, ``None`` if it does not."""
+    if getattr(setter, "__func__", None) is FieldCacheMixin.set_cached_value:
+        name: str = setter.__self__.cache_name
+        return name
+    return None
+
+
 def _setter(setter: Any) -> Any:
     """Return the name under which a setter caches, ``None`` if it does nothing, or itself."""
-    if getattr(setter, "__func__", None) is FieldCacheMixin.set_cached_value:
-        return setter.__self__.cache_name
+    if name := cache_name(setter):
+        return name
     code = getattr(setter, "__code__", None)
     if code and (code.co_code, code.co_consts) == (_NOTHING.co_code, _NOTHING.co_consts):
         return None

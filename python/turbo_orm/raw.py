@@ -1,14 +1,14 @@
-"""The raw queryset: Django's own, whose ``async for`` awaits."""
+"""The raw queryset: Django's own, whose ``async for`` awaits and whose rows the core hydrates."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db.models import Model
 from django.db.models.query import RawQuerySet
 
-from turbo_orm import bridge
+from turbo_orm import bridge, execution
 
 
 class AsyncRawQuerySet[ModelT: Model](RawQuerySet):  # type: ignore[type-arg]
@@ -26,6 +26,11 @@ class AsyncRawQuerySet[ModelT: Model](RawQuerySet):  # type: ignore[type-arg]
         raw.__class__ = cls
         instance: Self = raw
         return instance
+
+    def iterator(self) -> Iterator[ModelT]:
+        """Execute the statement, and yield an instance for each row."""
+        for instances in execution.raw(self):
+            yield from instances
 
     async def alist(self) -> list[ModelT]:
         """Return all results as a list. They are kept, as those of ``async for`` are."""

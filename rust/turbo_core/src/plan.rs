@@ -150,17 +150,23 @@ impl Plan {
         shape && self.columns.iter().all(|column| !column.get().converts())
     }
 
-    fn __repr__(&self) -> String {
-        let shape = match &self.shape {
+    /// What rows become.
+    #[getter]
+    fn shape(&self) -> &'static str {
+        match &self.shape {
             Shape::Instances(_) => "instances",
             Shape::Tuples(_) => "tuples",
             Shape::NamedTuples(..) => "named tuples",
             Shape::Dicts(..) => "dicts",
-            Shape::Flat(_) => "flat",
-        };
+            Shape::Flat(_) => "flat values",
+        }
+    }
+
+    fn __repr__(&self) -> String {
         format!(
-            "<Plan {} {shape} columns={}>",
+            "<Plan {} {} columns={}>",
             self.label,
+            self.shape(),
             self.columns.len()
         )
     }

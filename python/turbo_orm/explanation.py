@@ -1,0 +1,199 @@
+"""Tells how the rows of a queryset become objects: the tool to reach for when that is slow.
+
+What is told is taken from the same choices that hydration makes: turbo_orm.decoders' and
+turbo_orm.columns' for each column, turbo_orm.instances' for each model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.query import ModelIterable
+from django.db.models.sql.constants import CURSOR
+
+from turbo_orm import bridge
+from turbo_orm.columns import Converter, choices, converting_decoder, selected
+from turbo_orm.compiler import compiler_for
+from turbo_orm.decoders import Decoders
+from turbo_orm.execution import driver_cursor
+from turbo_orm.hydration import Hydrator, hydrates
+from turbo_orm.instances import attnames, cache_name, reasons_for_from_db
+from turbo_orm.queryset import AsyncQuerySet
+
+
+@dataclass(frozen=True)
+class ColumnExplanation:
+    """How the values of one column are read.
+
+    ``decoder`` is the native reader, or "loader", psycopg's own, for a ``reason``. ``converters``
+    are the functions of Django's, or of yours, that are called for each value after that.
+    """
+
+    name: str
+    type: str
+    decoder: str
+    reason: str
+    converters: Sequence[str]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether no Python code runs for the values."""
+        return not self.reason and not self.converters
+
+
+@dataclass(frozen=True)
+class InstanceExplanation:
+    """How the instances of one model are made: directly, or by ``from_db()`` for ``reasons``.
+
+    ``path`` leads to them from the query's own instances, by the names of relations.
+    """
+
+    model: str
+    path: str
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True)
+class HydrationExplanation:
+    """How the rows of a queryset become objects. Print it."""
+
+    label: str
+    shape: str
+    columns: Sequence[ColumnExplanation]
+    instances: Sequence[InstanceExplanation]
+    is_native: bool
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.label}: {self.shape}"
+        if not self.columns:
+            return
+        for instance in self.instances:
+            name = f"{instance.path}: {instance.model}" if instance.path else instance.model
+            reasons = ", ".join(instance.reasons)
+            yield f"  {name}: " + (
+                f"by from_db(), since it {reasons}" if reasons else "filled directly"
+            )
+        if self.is_native:
+            yield "  no Python code runs for a row: some are hydrated while others arrive"
+        else:
+            yield "  Python code runs for each row: all are hydrated after the last has arrived"
+        yield ""
+        yield from _table(
+            ("column", "type", "decoder", "and then"),
+            [
+                (column.name, column.type, column.decoder, "; ".join(_and_then(column)))
+                for column in self.columns
+            ],
+        )
+
+
+def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
+    """Tell how the rows of a queryset become objects, and what slows that down.
+
+    The query is executed for one row at most, since only its result says of which types it is;
+    another query asks for their names. Results that the queryset has stay as they are.
+
+    Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, whose rows Django
+    itself hydrates.
+    """
+    if not isinstance(queryset, AsyncQuerySet):
+        raise TypeError(
+            "explain_hydration() takes a queryset of an AsyncManager, not "
+            f"{type(queryset).__qualname__}: Django itself hydrates the rows of other querysets."
+        )
+    label = queryset.model._meta.label
+    if not hydrates(queryset):
+        iterable = f"{queryset._iterable_class.__module__}.{queryset._iterable_class.__qualname__}"
+        return HydrationExplanation(label, f"whatever {iterable} makes of it", [], [], False)
+    asked = queryset.all()
+    asked.query.set_limits(high=1)
+    compiler = compiler_for(asked)
+    cursor = compiler.execute_sql(CURSOR)
+    if cursor is None:
+        return HydrationExplanation(label, "nothing, since nothing can match", [], [], True)
+    with closing(cursor):
+        driver = driver_cursor(cursor)
+        pgresult = driver.pgresult
+        columns = selected(compiler)
+        chosen = choices(columns, Decoders(driver), pgresult)
+        hydrator = Hydrator.for_result(asked, compiler, driver, pgresult)
+    types = _type_names([pgresult.ftype(index) for index in range(len(chosen))], compiler)
+    instances: list[InstanceExplanation] = []
+    paths: dict[int, str] = {}
+    if queryset._iterable_class is ModelIterable:
+        instances = list(_instances(compiler, compiler.klass_info, "", paths))
+    explained = [
+        _column(paths.get(index, "") + column.name, type_, choice, column.converters)
+        for index, (column, choice, type_) in enumerate(zip(columns, chosen, types, strict=True))
+    ]
+    return HydrationExplanation(label, hydrator.shape, explained, instances, hydrator.is_native)
+
+
+async def aexplain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
+    """Do what ``explain_hydration()`` does, on the async connection."""
+    return await bridge.run(explain_hydration, queryset)
+
+
+def _column(
+    name: str, type_: str, choice: Any, converters: Sequence[Converter]
+) -> ColumnExplanation:
+    converting = converting_decoder(choice.decoder, converters)
+    if converting:
+        return ColumnExplanation(name, type_, converting.name, "", ())
+    described = [_describe(converter) for converter in converters]
+    return ColumnExplanation(name, type_, choice.decoder.name, choice.reason, described)
+
+
+def _describe(converter: Any) -> str:
+    """Name a converter: a method by its object's class, a function by where it is."""
+    function = inspect.unwrap(converter)
+    owner = getattr(function, "__self__", None)
+    if owner is not None:
+        return f"{type(owner).__module__}.{type(owner).__qualname__}.{function.__name__}()"
+    return f"{function.__module__}.{function.__qualname__}()"
+
+
+def _instances(
+    compiler: Any, klass_info: dict[str, Any], prefix: str, paths: dict[int, str]
+) -> Iterator[InstanceExplanation]:
+    """Explain the instances of a model and those related, and note where each column belongs."""
+    model = klass_info["model"]
+    reasons = reasons_for_from_db(model, attnames(klass_info, compiler.select))
+    yield InstanceExplanation(model._meta.label, prefix.removesuffix("."), reasons)
+    paths.update(dict.fromkeys(klass_info["select_fields"], prefix))
+    for related in klass_info.get("related_klass_infos", []):
+        name = cache_name(related["local_setter"]) or related["field"].name
+        yield from _instances(compiler, related, f"{prefix}{name}.", paths)
+
+
+def _type_names(oids: list[int], compiler: Any) -> list[str]:
+    """Return the names of types as PostgreSQL spells them."""
+    with compiler.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format_type(oid, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS x (oid, n)"
+            " ORDER BY n",
+            [oids],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _and_then(column: ColumnExplanation) -> Iterator[str]:
+    if column.reason:
+        yield f"psycopg's loader reads it, since {column.reason}"
+    for converter in column.converters:
+        yield f"{converter} is called for each value"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  " + "  ".join(cells).rstrip()
