@@ -1,19 +1,15 @@
 """The native decoders: what PostgreSQL sends, and any text, is read as psycopg reads it."""
 
-import json
-import string
-from datetime import UTC, timedelta
-from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
 from tests.answers import fingerprint
+from tests.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Plan
 
@@ -27,134 +23,30 @@ examples = settings(
 )
 
 
-class Types:
-    """The types of PostgreSQL by the decoders that read them, with values of each."""
-
-    def __init__(self, decoder, type_name, values, wire=None, **options):
-        self.decoder = decoder
-        self.type_name = type_name
-        self.values = values
-        self.wire = wire
-        self.options = options
-
-    def loader(self, driver):
-        oid = driver.adapters.types[self.type_name].oid
-        return Transformer(driver).get_loader(oid, Format.TEXT)
-
-    def plan(self, load):
-        column = Column("value", Decoder(self.decoder, **self.options), load)
-        return Plan.flat("test.Model", [column], 0)
-
-
-def integers(bits):
-    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
-NUMERIC = (
-    st.just(Decimal("NaN"))
-    | st.decimals(allow_nan=False, allow_infinity=True)
-    | st.decimals(min_value=-(10**40), max_value=10**40, places=20)
+@pytest.mark.parametrize(
+    ("kind", "format_"),
+    [
+        pytest.param(kind, format_, id=f"{kind} in {format_.name}")
+        for kind, type_ in TYPES.items()
+        for format_ in type_.formats
+    ],
 )
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT,
-    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(TEXT, inside, max_size=4),
-    max_leaves=12,
-)
-SPANS = st.timedeltas(timedelta(days=-3_000_000), timedelta(days=3_000_000))
-DIGITS = st.text(string.digits, max_size=12)
-
-
-def regex(pattern):
-    return st.from_regex(pattern, fullmatch=True)
-
-
-TYPES = {
-    "bool": Types("bool", "bool", st.booleans(), regex(r"[tfTF01]?|true|false")),
-    "smallint": Types("int", "int2", integers(16)),
-    "integer": Types("int", "int4", integers(32)),
-    "bigint": Types("int", "int8", integers(64), regex(r"[-+]{0,2}[ _]?[0-9]{0,21} ?")),
-    "oid": Types("int", "oid", st.integers(0, 2**32 - 1)),
-    "real": Types("float", "float4", st.floats(width=32)),
-    "double": Types(
-        "float",
-        "float8",
-        st.floats(),
-        regex(r"[-+ ]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][-+]?[0-9]{0,2})?|[-+]?(nan|inf(inity)?|N)"),
-    ),
-    "numeric": Types(
-        "numeric",
-        "numeric",
-        NUMERIC,
-        regex(r"-?[0-9]{1,40}(\.[0-9]{1,40})?|NaN|-?Infinity|1e[0-9]{1,5}|[ 0-9x]{1,4}"),
-    ),
-    "text": Types("text", "text", TEXT, TEXT),
-    "bytea": Types("bytea", "bytea", st.binary(), regex(r"\\x[0-9a-fA-F]{0,9}")),
-    "uuid": Types(
-        "uuid",
-        "uuid",
-        st.uuids(),
-        regex(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-g]{12}"),
-    ),
-    "date": Types(
-        "date", "date", st.dates(), regex(r"[0-9]{4,6}-[01][0-9]-[0-3][0-9]( BC)?|-?infinity")
-    ),
-    "time": Types(
-        "time",
-        "time",
-        st.times(),
-        regex(r"[0-2][0-9]:[0-9]{2}(:[0-6][0-9](\.[0-9]{0,8})?)?( |\+00)?"),
-    ),
-    "timestamp": Types(
-        "timestamp",
-        "timestamp",
-        st.datetimes(),
-        regex(
-            r"[0-9]{4,6}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
-            r"(\.[0-9]{0,7})?( BC)?|-?infinity"
-        ),
-    ),
-    "timestamptz": Types(
-        "timestamptz",
-        "timestamptz",
-        st.datetimes(timezones=st.just(UTC)),
-        tzinfo=UTC,
-    ),
-    "interval": Types(
-        "interval",
-        "interval",
-        SPANS,
-        regex(
-            r"(-?[0-9]{1,4} years? ?)?(-?[0-9]{1,3} mons? ?)?(-?[0-9]{1,8} days? ?)?"
-            r"([-+]?[0-9]{1,6}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,7})?)?"
-        ),
-    ),
-    "json": Types("json", "json", JSON.map(json.dumps)),
-    "jsonb": Types("json", "jsonb", JSON.map(lambda value: json.dumps(value, ensure_ascii=False))),
-}
-
-
-@pytest.mark.parametrize("kind", TYPES)
 @examples
 @given(data=st.data())
-def test_values_of_the_server_are_read_as_the_driver_reads_them(kind, driver, data):
+def test_values_of_the_server_are_read_as_the_driver_reads_them(kind, format_, driver, data):
     type_ = TYPES[kind]
     values = data.draw(st.lists(st.none() | type_.values, min_size=1, max_size=20))
-    cursor = driver.cursor()
-    dumped = "text" if "json" in kind else type_.type_name
+    cursor = driver.cursor(binary=format_ == Format.BINARY)
+    parameter = f"%t::text::{type_.type_name}" if "json" in kind else f"%s::{type_.type_name}"
     cursor.execute(
-        f"SELECT value::{type_.type_name}"
-        f" FROM unnest(%s::{dumped}[]) WITH ORDINALITY AS x (value, position) ORDER BY position",
-        [values],
+        " UNION ALL ".join(f"SELECT {parameter}, {n} AS n" for n in range(len(values)))
+        + " ORDER BY n",
+        values,
     )
-    hydrated = type_.plan(type_.loader(driver).load).hydrate_result(
+    hydrated = type_.plan(type_.choose(cursor, format_)).hydrate_result(
         cursor.pgresult, 0, cursor.pgresult.ntuples
     )
-    assert fingerprint(hydrated) == fingerprint([value for (value,) in cursor.fetchall()])
+    assert fingerprint(hydrated) == fingerprint([value for value, _ in cursor.fetchall()])
 
 
 @pytest.mark.parametrize("kind", [kind for kind, type_ in TYPES.items() if type_.wire is not None])
@@ -167,11 +59,11 @@ def test_any_text_is_read_as_the_driver_reads_it_or_refused_alike(kind, driver, 
 
 
 def assert_read_alike(type_, texts, driver):
-    load = type_.loader(driver).load
-    plan = type_.plan(load)
+    choice = type_.choose(driver.cursor())
+    plan = type_.plan(choice)
     pgresult = result_of_texts(driver, texts)
     for row, text in enumerate(texts):
-        expected = outcome(lambda: load(text.encode()))  # noqa: B023
+        expected = outcome(lambda: choice.load(text.encode()))  # noqa: B023
         assert outcome(lambda: plan.hydrate_result(pgresult, row, row + 1)[0]) == expected  # noqa: B023
 
 
