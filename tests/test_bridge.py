@@ -15,7 +15,7 @@ from django_async_backend.db import async_connections
 
 from tests.clients import separate_task
 from turbo_orm import bridge
-from turbo_orm.bridge import await_, breathe, run
+from turbo_orm.bridge import Breath, await_, run
 from turbo_orm.connection import BridgedDatabaseWrapper
 
 VARIABLE = ContextVar("VARIABLE", default="unset")
@@ -490,31 +490,42 @@ async def test_nothing_of_a_run_is_kept():
     assert kept() is None
 
 
-# breathe()
+# Breath
 
 
-@played
-async def test_breathe_gives_other_tasks_a_turn():
-    turns = []
+@pytest.mark.parametrize(
+    ("length", "turns"),
+    [(0, ["function", "other"] * 3), (60, ["function", "function", "function", "other"])],
+)
+def test_a_breath_gives_other_tasks_a_turn_now_and_then(length, turns, monkeypatch):
+    monkeypatch.setattr(Breath, "LENGTH", length)
+    assert asyncio.run(turns_taken())[: len(turns)] == turns
+
+
+async def turns_taken():
+    taken = []
 
     async def count():
         while True:
-            turns.append("other")
+            taken.append("other")
             await asyncio.sleep(0)
 
     def function():
+        breath = Breath()
         for _ in range(3):
-            turns.append("function")
-            breathe()
+            taken.append("function")
+            breath.take()
 
     counting = asyncio.create_task(count())
     await run(function)
+    await asyncio.sleep(0)
     counting.cancel()
-    assert turns[:6] == ["function", "other"] * 3
+    return taken
 
 
-def test_breathe_does_nothing_elsewhere():
-    assert breathe() is None
+def test_a_breath_is_nothing_elsewhere(monkeypatch):
+    monkeypatch.setattr(Breath, "LENGTH", 0)
+    assert Breath().take() is None
 
 
 # What the function sees as django.db.connections

@@ -60,7 +60,10 @@ def collect_if_due() -> None:
     if _promoted < PATIENCE:
         return
     _promoted = 0
-    if _count() > _alive * 1.25:
+    alive = _count()
+    if not _alive:
+        _alive = alive
+    elif alive > _alive * 1.25:
         gc.collect()
         _alive = _count()
 

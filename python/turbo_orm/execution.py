@@ -23,7 +23,7 @@ from turbo_orm.hydration import Hydrator
 
 type Chunks = Generator[list[Any]]
 
-# Rows hydrated before the event loop gets a turn. 1,000 rows of twelve columns take about 3 ms.
+# Rows hydrated at a time, after which the event loop may get a turn: of twelve columns, about 2 ms.
 SLICE = 1000
 
 
@@ -67,9 +67,9 @@ def _chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int = SLICE) -> C
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
+    breath = bridge.Breath()
     for start in range(0, pgresult.ntuples, size):
-        if start:
-            bridge.breathe()
+        breath.take()
         yield hydrator.result(pgresult, start, min(start + size, pgresult.ntuples))
 
 
@@ -103,9 +103,9 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
         if not hydrator.is_native:
             # A model's own code may query, which the connection cannot answer before the end.
             arriving = iter(list(arriving))
+        breath = bridge.Breath()
         for pgresult in arriving:
-            if pgresult is not first:
-                bridge.breathe()
+            breath.take()
             yield hydrator.result(pgresult, 0, pgresult.ntuples)
 
 
