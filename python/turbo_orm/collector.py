@@ -7,28 +7,30 @@ them: a third of the time of long lists, and the longest pauses. So a long slice
 the oldest generation, as ``gc.freeze()`` and ``gc.unfreeze()`` send it.
 
 What goes there unseen is not counted by the collector, which would start a full collection too
-late, or never. So they are counted here, and one is started, between two queries, where there
-really are a quarter more objects than after the last one: the collector's own measure.
+late, or never. So long slices are counted here, and one is started, between two queries, where the
+interpreter really uses a quarter more blocks of memory than after the last one: the collector's own
+measure, but of what is left alive. Python's public means to know are none too cheap: counting the
+objects takes 5 ms where there are 200,000 of them, counting the blocks 0.1 ms.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 # Shorter slices stay young: looking at them costs little, and they soon die.
 LONG = 1000
-# Rows sent to the oldest generation before it is seen how many objects there are. That takes about
-# 3 ns for each object in the process.
+# Rows sent to the oldest generation before it is seen how much memory is in use.
 PATIENCE = 20_000
 
 _lock = Lock()
 _holders = 0
 _was_enabled = False
 _promoted = 0
-_alive = 0
+_in_use = 0
 
 
 @contextmanager
@@ -55,17 +57,16 @@ def held_off(rows: int) -> Iterator[None]:
 
 
 def collect_if_due() -> None:
-    """Collect all garbage if many rows were promoted and a quarter more objects are alive."""
-    global _promoted, _alive
+    """Collect all garbage if many rows were promoted and a quarter more memory is in use."""
+    global _promoted, _in_use
     if _promoted < PATIENCE:
         return
     _promoted = 0
-    alive = _count()
-    if not _alive:
-        _alive = alive
-    elif alive > _alive * 1.25:
+    if not _in_use:
+        _in_use = _blocks()
+    elif _blocks() > _in_use * 1.25:
         gc.collect()
-        _alive = _count()
+        _in_use = _blocks()
 
 
 def _promote(rows: int) -> None:
@@ -77,11 +78,6 @@ def _promote(rows: int) -> None:
         _promoted += rows
 
 
-def _count() -> int:
-    """Return how many objects the collector knows. Somebody's frozen objects stay frozen."""
-    if frozen := gc.get_freeze_count():
-        return frozen
-    gc.freeze()
-    count = gc.get_freeze_count()
-    gc.unfreeze()
-    return count
+def _blocks() -> int:
+    """Return how many blocks the interpreter uses; of another allocator (PYTHONMALLOC), objects."""
+    return sys.getallocatedblocks() or len(gc.get_objects())

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference};
 
 use crate::column::check_index;
-use crate::pytypes::{Bare, set_attribute};
+use crate::pytypes::{Bare, attributes, set_attribute};
 use crate::rows::Row;
 use crate::source::Source;
 
@@ -217,9 +217,7 @@ impl Fill {
         }
         let instance = self.model.make(py)?;
         if self.through_dict {
-            let attributes = instance
-                .getattr(intern!(py, "__dict__"))?
-                .cast_into::<PyDict>()?;
+            let attributes = attributes(&instance)?;
             attributes.set_item(intern!(py, "_state"), &state)?;
             for (name, index) in fields {
                 attributes.set_item(name.bind(py), row.value(*index)?)?;

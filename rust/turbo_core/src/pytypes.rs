@@ -5,7 +5,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 /// A class whose bare instances can be made without running any of its code.
 pub struct Bare(Py<PyType>);
@@ -42,7 +42,41 @@ impl Bare {
     }
 }
 
-/// `object.__setattr__(instance, name, value)`, which stores where a class forbids it.
+/// A descriptor by which a class stores, as one named in `__slots__`.
+pub struct Slot(Py<PyAny>, ffi::descrsetfunc);
+
+impl Slot {
+    /// Find the descriptor of a class that stores under a name.
+    fn new(class: &Bound<'_, PyType>, name: &str) -> PyResult<Self> {
+        let descriptor = class.getattr(name)?;
+        // SAFETY: a slot of the type of an object that is held is read.
+        let set = unsafe { (*ffi::Py_TYPE(descriptor.as_ptr())).tp_descr_set };
+        match set {
+            Some(set) => Ok(Self(descriptor.unbind(), set)),
+            None => Err(PyTypeError::new_err(format!(
+                "{name} is not stored in a slot"
+            ))),
+        }
+    }
+
+    /// Store without looking for the descriptor, and past a `__setattr__()` that forbids it.
+    #[inline]
+    pub fn set<'py>(
+        &self,
+        instance: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        // SAFETY: the function is that of the descriptor's own type, which checks the instance.
+        let failed = unsafe { (self.1)(self.0.as_ptr(), instance.as_ptr(), value.as_ptr()) != 0 };
+        if failed {
+            Err(PyErr::fetch(instance.py()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Store an attribute as `object.__setattr__()` does, whatever the class has of its own.
 #[inline]
 pub fn set_attribute<'py>(
     instance: &Bound<'py, PyAny>,
@@ -58,6 +92,17 @@ pub fn set_attribute<'py>(
     } else {
         Ok(())
     }
+}
+
+/// The `__dict__` of a bare instance, without asking its class for a descriptor of that name.
+#[inline]
+pub fn attributes<'py>(instance: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    // SAFETY: an object that is held. Where its class has no dict, there is an exception.
+    let attributes = unsafe {
+        let dict = ffi::PyObject_GenericGetDict(instance.as_ptr(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(instance.py(), dict)?
+    };
+    Ok(attributes.cast_into()?)
 }
 
 /// `decimal.Decimal`.
@@ -78,22 +123,28 @@ pub fn multirange<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
     CELL.import(py, "psycopg.types.multirange", "Multirange")
 }
 
-/// `uuid.UUID`.
-pub fn uuid(py: Python<'_>) -> PyResult<&Bare> {
-    static CELL: PyOnceLock<Bare> = PyOnceLock::new();
-    CELL.get_or_try_init(py, || {
-        Bare::new(py.import("uuid")?.getattr("UUID")?.cast::<PyType>()?)
-    })
+/// `uuid.UUID`, and what an instance of it holds.
+pub struct Uuid {
+    pub class: Bare,
+    pub int: Slot,
+    pub is_safe: Slot,
+    /// What a UUID made from anything but a generator carries.
+    pub unknown: Py<PyAny>,
 }
 
-/// `uuid.SafeUUID.unknown`, what a UUID made from anything but a generator carries.
-pub fn uuid_is_safe<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
-    static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// `uuid.UUID`.
+pub fn uuid(py: Python<'_>) -> PyResult<&Uuid> {
+    static CELL: PyOnceLock<Uuid> = PyOnceLock::new();
     CELL.get_or_try_init(py, || {
-        let class = py.import("uuid")?.getattr("SafeUUID")?;
-        Ok::<_, PyErr>(class.getattr("unknown")?.unbind())
+        let module = py.import("uuid")?;
+        let class = module.getattr("UUID")?.cast_into::<PyType>()?;
+        Ok(Uuid {
+            class: Bare::new(&class)?,
+            int: Slot::new(&class, "int")?,
+            is_safe: Slot::new(&class, "is_safe")?,
+            unknown: module.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
+        })
     })
-    .map(|value| value.bind(py))
 }
 
 /// `tuple.__new__`, which makes a named tuple of a tuple as it is.

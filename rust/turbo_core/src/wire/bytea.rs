@@ -14,12 +14,22 @@ pub fn byte([high, low]: [u8; 2]) -> Option<u8> {
     Some(nibble(high)? << 4 | nibble(low)?)
 }
 
-/// The value of one hexadecimal digit.
+/// The value of one hexadecimal digit. A table: branches on random digits took thrice as long.
+#[inline]
 pub fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    let value = VALUES.get(usize::from(digit))?;
+    (*value < 16).then_some(*value)
 }
+
+/// The value of each byte as a hexadecimal digit, 16 where it is none.
+#[expect(clippy::indexing_slicing, reason = "it is the compiler that runs this")]
+static VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};

@@ -12,9 +12,12 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 pub fn is_text(wire: &[u8]) -> bool {
     match wire {
         b"NaN" | b"Infinity" | b"-Infinity" => true,
-        [b'-', digits @ ..] | digits => {
-            let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-            digits.first().is_some_and(u8::is_ascii_digit) && digits.iter().all(plain)
+        [b'-', number @ ..] | number => {
+            let mut parts = number.split(|byte| *byte == b'.');
+            let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+            parts.next().is_some_and(is_digits)
+                && parts.next().is_none_or(is_digits)
+                && parts.next().is_none()
         }
     }
 }
@@ -24,7 +27,7 @@ pub fn binary(wire: &[u8]) -> Read<String> {
     let count = usize::from(u16::from_be_bytes(bytes.fixed()?));
     let weight = i32::from(i16::from_be_bytes(bytes.fixed()?));
     let sign = u16::from_be_bytes(bytes.fixed()?);
-    let scale = usize::from(u16::from_be_bytes(bytes.fixed()?));
+    let scale = u16::from_be_bytes(bytes.fixed()?);
     let mut groups = Vec::with_capacity(count.min(wire.len()));
     for _ in 0..count {
         match u16::from_be_bytes(bytes.fixed()?) {
@@ -33,14 +36,20 @@ pub fn binary(wire: &[u8]) -> Read<String> {
         }
     }
     bytes.end()?;
-    match sign {
-        NAN => Ok("NaN".to_owned()),
-        INFINITY => Ok("Infinity".to_owned()),
-        NEGATIVE_INFINITY => Ok("-Infinity".to_owned()),
-        POSITIVE => Ok(spelled("", &groups, weight, scale)),
-        NEGATIVE => Ok(spelled("-", &groups, weight, scale)),
-        _ => Err(Refusal::Malformed),
+    let sign = match sign {
+        NAN => return Ok("NaN".to_owned()),
+        INFINITY => return Ok("Infinity".to_owned()),
+        NEGATIVE_INFINITY => return Ok("-Infinity".to_owned()),
+        POSITIVE => "",
+        // There is one zero.
+        NEGATIVE if groups.iter().any(|group| *group != 0) => "-",
+        _ => return Err(Refusal::Malformed),
+    };
+    // The first digit stands before the last place that there is.
+    if (weight + 2) * 4 + i32::from(scale) < 1 {
+        return Err(Refusal::Malformed);
     }
+    Ok(spelled(sign, &groups, weight, scale.into()))
 }
 
 /// Spell a number. The first group counts 10,000 to the power of `weight`, and groups that are

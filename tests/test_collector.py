@@ -1,0 +1,117 @@
+"""What is kept from Python's garbage collector, and what is not."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+from turbo_orm import collector
+
+LONG = collector.LONG
+
+
+class Node:
+    """Can be part of a cycle."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_promoted(monkeypatch):
+    gc.collect()
+    monkeypatch.setattr(collector, "_promoted", 0)
+    monkeypatch.setattr(collector, "_in_use", 0)
+    yield
+    assert gc.isenabled()
+    gc.unfreeze()
+
+
+def is_young(thing):
+    return any(thing is other for other in gc.get_objects(generation=0))
+
+
+@pytest.mark.parametrize("rows", [LONG - 1, LONG])
+def test_a_long_slice_goes_to_the_oldest_generation(rows):
+    with collector.held_off(rows):
+        node = Node()
+        assert not gc.isenabled()
+    assert is_young(node) is (rows < LONG)
+    assert gc.is_tracked(node)
+    assert gc.get_freeze_count() == 0
+
+
+def test_frozen_objects_stay_frozen():
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    with collector.held_off(LONG):
+        node = Node()
+    assert gc.get_freeze_count() == frozen
+    assert is_young(node)
+
+
+def test_a_collector_that_is_off_stays_off():
+    gc.disable()
+    try:
+        with collector.held_off(LONG):
+            node = Node()
+        assert not gc.isenabled()
+        assert is_young(node)
+    finally:
+        gc.enable()
+
+
+def test_an_exception_turns_it_on_again():
+    with pytest.raises(ZeroDivisionError), collector.held_off(LONG):
+        raise ZeroDivisionError
+
+
+def test_two_threads_hold_it_off():
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with collector.held_off(1):
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(10)
+    with collector.held_off(1):
+        pass
+    assert not gc.isenabled()
+    leave.set()
+    thread.join()
+
+
+def garbage(count):
+    """Leave cycles behind that only a full collection finds. Return a reference to one."""
+    with collector.held_off(LONG):
+        nodes = [Node() for _ in range(count)]
+        for node in nodes:
+            node.me = node
+        return weakref.ref(nodes[0])
+
+
+def test_garbage_is_collected_when_there_is_a_quarter_more(monkeypatch):
+    monkeypatch.setattr(collector, "PATIENCE", LONG)
+    garbage(1)
+    collector.collect_if_due()
+    in_use = collector._in_use
+    assert in_use
+    little = garbage(10)
+    collector.collect_if_due()
+    assert little() is not None
+    # A node, its cycle's reference, and whatever else: at least one block each.
+    much = garbage(in_use // 3)
+    collector.collect_if_due()
+    assert (little(), much()) == (None, None)
+
+
+def test_nobody_looks_before_many_rows_were_promoted(monkeypatch):
+    monkeypatch.setattr(collector, "_blocks", pytest.fail)
+    garbage(10)
+    collector.collect_if_due()
+
+
+def test_another_allocator_has_no_blocks_to_count(monkeypatch):
+    monkeypatch.setattr("sys.getallocatedblocks", lambda: 0)
+    assert collector._blocks() > 1000
