@@ -8,6 +8,7 @@ from django.db.models import Avg, Count, FilteredRelation, Q
 from django.db.models.query import ModelIterable
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
+from psycopg.adapt import Loader
 
 from tests.library.models import Author, Book, Converted, Order, Sample, WithFromDb, WithInit
 from turbo_orm import aexplain_hydration, explain_hydration
@@ -131,6 +132,27 @@ def test_why_the_loader_is_used():
     (column,) = explanation.columns
     assert (column.decoder, column.reason) == ("loader", "DateStyle is German, DMY, not ISO")
     assert "psycopg's loader reads it, since DateStyle is German" in str(explanation)
+
+
+def test_a_loader_of_ones_own():
+    class Reversed(Loader):
+        def load(self, data):
+            return bytes(data).decode()[::-1]
+
+    connection.ensure_connection()
+    connection.connection.adapters.register_loader("text", Reversed)
+    try:
+        (column,) = explain_hydration(Sample.objects.values("text")).columns
+    finally:
+        connection.close()
+    assert column.reason.endswith("Reversed has no native counterpart")
+
+
+def test_objects_that_the_queryset_knows():
+    author = Author.objects.get(name="Ada")
+    explanation = explain_hydration(author.books.all())
+    assert (explanation.known_fields, explanation.is_native) == (["author"], False)
+    assert "author is set to the object that the queryset knows" in str(explanation)
 
 
 def test_an_iterable_class_of_ones_own():

@@ -123,7 +123,7 @@ class Breath:
         self._taken = perf_counter()
 
     def take(self) -> None:
-        """Give the loop a turn if it had none for 2 ms. Elsewhere than on the bridge do nothing."""
+        """Give the loop a turn if it had none for 2 ms. Do nothing where there is no bridge."""
         if active() and perf_counter() - self._taken >= self.LENGTH:
             await_(asyncio.sleep(0))
             self._taken = perf_counter()

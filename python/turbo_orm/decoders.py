@@ -132,7 +132,7 @@ class Decoders:
             if inner_choice.reason:
                 return f"of what is in it: {inner_choice.reason}"
             return _composed(loader, kind, inner_choice.decoder, inner)
-        return f"{kind.__module__}.{kind.__qualname__} is registered for its type"
+        return f"{kind.__module__}.{kind.__qualname__} has no native counterpart"
 
     def _objection(self, name: str, format_: Format) -> str:
         """Say what of the session makes the server send other text than the decoder reads."""

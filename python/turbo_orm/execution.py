@@ -23,7 +23,7 @@ from turbo_orm.hydration import Hydrator
 
 type Chunks = Generator[list[Any]]
 
-# Rows hydrated at a time, after which the event loop may get a turn: of twelve columns, about 2 ms.
+# Rows hydrated at a time, before the event loop may get a turn: of twelve columns, about 2 ms.
 SLICE = 1000
 
 

@@ -60,13 +60,18 @@ class InstanceExplanation:
 
 @dataclass(frozen=True)
 class HydrationExplanation:
-    """How the rows of a queryset become objects. Print it."""
+    """How the rows of a queryset become objects. Print it.
+
+    ``known_fields`` are set to objects that the queryset knows, as that of a related manager does.
+    ``is_native`` says whether no Python code runs for a row.
+    """
 
     label: str
     shape: str
-    columns: Sequence[ColumnExplanation]
-    instances: Sequence[InstanceExplanation]
-    is_native: bool
+    columns: Sequence[ColumnExplanation] = ()
+    instances: Sequence[InstanceExplanation] = ()
+    known_fields: Sequence[str] = ()
+    is_native: bool = False
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -81,6 +86,8 @@ class HydrationExplanation:
             yield f"  {name}: " + (
                 f"by from_db(), since it {reasons}" if reasons else "filled directly"
             )
+        for field in self.known_fields:
+            yield f"  {field} is set to the object that the queryset knows, by its descriptor"
         if self.is_native:
             yield "  no Python code runs for a row: some are hydrated while others arrive"
         else:
@@ -112,13 +119,13 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
     label = queryset.model._meta.label
     if not hydrates(queryset):
         iterable = f"{queryset._iterable_class.__module__}.{queryset._iterable_class.__qualname__}"
-        return HydrationExplanation(label, f"whatever {iterable} makes of it", [], [], False)
+        return HydrationExplanation(label, f"whatever {iterable} makes of it")
     asked = queryset.all()
     asked.query.set_limits(high=1)
     compiler = compiler_for(asked)
     cursor = compiler.execute_sql(CURSOR)
     if cursor is None:
-        return HydrationExplanation(label, "nothing, since nothing can match", [], [], True)
+        return HydrationExplanation(label, "nothing, since nothing can match", is_native=True)
     with closing(cursor):
         driver = driver_cursor(cursor)
         pgresult = driver.pgresult
@@ -134,7 +141,14 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
         _column(paths.get(index, "") + column.name, type_, choice, column.converters)
         for index, (column, choice, type_) in enumerate(zip(columns, chosen, types, strict=True))
     ]
-    return HydrationExplanation(label, hydrator.shape, explained, instances, hydrator.is_native)
+    return HydrationExplanation(
+        label,
+        hydrator.shape,
+        explained,
+        instances,
+        hydrator.known_fields,
+        hydrator.is_native,
+    )
 
 
 async def aexplain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:

@@ -62,6 +62,8 @@ class Hydrator:
         self.is_native = plan.is_native and not known_related_objects
         #: What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values".
         self.shape = plan.shape
+        #: The fields of which the queryset knows the related objects.
+        self.known_fields = [known.field.name for known in known_related_objects]
 
     @classmethod
     def for_result(
