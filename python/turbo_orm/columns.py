@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import DecimalField, FloatField, IntegerField, JSONField, Value
-from django.db.models.expressions import ColPairs
+from django.db.models.expressions import Col, ColPairs
 
 from turbo_orm._core import Column, Decoder
 from turbo_orm.decoders import Choice, Decoders
@@ -34,15 +34,14 @@ def selected(compiler: Any) -> list[Selected]:
     converters = compiler.get_converters([expression for expression, _, _ in select])
     names: list[str] = []
     for expression, _, alias in select:
-        if isinstance(expression, ColPairs):
+        if alias is None and type(expression) is Col:
+            names.append(expression.target.attname)
+        elif isinstance(expression, ColPairs):
             names.extend(target.attname for target in expression.targets)
         else:
             target = getattr(expression, "target", None)
             names.append(alias or getattr(target, "attname", None) or f"column {len(names)}")
-    return [
-        Selected(name, *reversed(converters.get(index, ((), None))))
-        for index, name in enumerate(names)
-    ]
+    return _with_converters(names, converters)
 
 
 def raw_selected(queryset: Any, connection: Any) -> list[Selected]:
@@ -51,10 +50,14 @@ def raw_selected(queryset: Any, connection: Any) -> list[Selected]:
     fields = [queryset.model_fields.get(name) for name in queryset.columns]
     expressions = [field and field.get_col(field.model._meta.db_table) for field in fields]
     converters = compiler.get_converters(expressions)
-    return [
-        Selected(name, *reversed(converters.get(index, ((), None))))
-        for index, name in enumerate(queryset.columns)
-    ]
+    return _with_converters(queryset.columns, converters)
+
+
+def _with_converters(names: list[str], converters: dict[int, Any]) -> list[Selected]:
+    columns = [Selected(name, None, ()) for name in names]
+    for index, (functions, expression) in converters.items():
+        columns[index] = Selected(names[index], expression, functions)
+    return columns
 
 
 def result_columns(
@@ -83,6 +86,8 @@ def choices(selected: Sequence[Selected], decoders: Decoders, pgresult: Any) -> 
 
 def _column(selected: Selected, choice: Choice, connection: Any) -> Column:
     name, expression, converters = selected
+    if not converters:
+        return Column(name, choice.decoder, choice.load)
     converting = converting_decoder(choice.decoder, converters)
     return Column(
         name,

@@ -7,8 +7,9 @@ or the session sends text that the decoder does not read, the loader itself is u
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader
@@ -92,10 +93,13 @@ _MULTIRANGES = (multirange.MultirangeLoader, multirange.MultirangeBinaryLoader)
 
 
 class Choice(NamedTuple):
-    """How the values of a type are read: natively where there is no ``reason`` why not."""
+    """How the values of a type are read: natively where there is no ``reason`` why not.
+
+    ``load`` is the driver's own reader, for what the decoder does not recognise.
+    """
 
     decoder: Decoder
-    load: Any
+    load: Callable[[Any], Any]
     reason: str
 
 
@@ -103,35 +107,39 @@ class Decoders:
     """Chooses decoders for the results of a driver's cursor."""
 
     def __init__(self, driver_cursor: Any) -> None:
-        self._transformer: Any = Transformer(driver_cursor)
+        self._cursor = driver_cursor
+        self._adapters = driver_cursor.adapters
         self._session = Session(driver_cursor.connection)
 
     def choose(self, oid: int, format_: Format) -> Choice:
         """Choose for the values of a type, by its OID, in one of the formats."""
-        loader = self._transformer.get_loader(oid, format_)
-        found = self._decoder(loader, oid, format_)
+        found = self._decoder(oid, format_)
         if isinstance(found, Decoder):
-            return Choice(found, loader.load, "")
+            return Choice(found, _LateLoad(self._cursor, oid, format_), "")
+        loader = Transformer(self._cursor).get_loader(oid, format_)
         return Choice(_decoder("loader", format_), loader.load, found)
 
-    def _decoder(self, loader: Any, oid: int, format_: Format) -> Decoder | str:
+    def _decoder(self, oid: int, format_: Format) -> Decoder | str:
         """Return the decoder that reads what the loader would, or say why there is none."""
-        kind = type(loader)
+        # As psycopg does it: a type that is not known has the loader of type 0.
+        kind: Any = self._adapters.get_loader(oid, format_) or self._adapters.get_loader(
+            0, format_
+        )
         if name := _NAMES.get(kind):
             if reason := self._objection(name, format_) or _json_objection(name, kind):
                 return reason
             if name == "timestamptz":
                 zone = self._session.time_zone
-                return self._moments(zone, format_)
+                return _moments(zone, zone, format_)
             return _decoder(name, format_)
         if _is_django_tz_loader(kind):
             objection = self._objection("timestamptz", format_)
-            return objection or self._moments(loader.timezone, format_)
-        if inner := self._inner_oid(loader, kind, oid):
-            inner_choice = self.choose(inner, format_)
-            if inner_choice.reason:
-                return f"of what is in it: {inner_choice.reason}"
-            return _composed(loader, kind, inner_choice.decoder, inner)
+            return objection or _moments(self._session.time_zone, kind.timezone, format_)
+        if inner_oid := self._inner_oid(kind, oid):
+            inner = self._decoder(inner_oid, format_)
+            if isinstance(inner, Decoder):
+                return _composed(kind, inner, inner_oid)
+            return f"of what is in it: {inner}"
         return f"{kind.__module__}.{kind.__qualname__} has no native counterpart"
 
     def _objection(self, name: str, format_: Format) -> str:
@@ -149,34 +157,51 @@ class Decoders:
             return f"IntervalStyle is {session.interval_style}, not postgres"
         return ""
 
-    def _moments(self, tzinfo: Any, format_: Format) -> Decoder:
-        zone = self._session.time_zone
-        return Decoder(
-            "timestamptz",
-            binary=format_ == Format.BINARY,
-            zone=None if zone is UTC else zone,
-            tzinfo=tzinfo,
-        )
-
-    def _inner_oid(self, loader: Any, kind: Any, oid: int) -> int | None:
+    def _inner_oid(self, kind: Any, oid: int) -> int | None:
         """Return the type of what an array or a range is made of."""
         if kind is _BINARY_ARRAY:
-            info = self._transformer.adapters.types.get(oid)
+            info = self._adapters.types.get(oid)
             return info.oid if info and info.array_oid == oid else None
         base: Any
         for base in (_ARRAY, *_RANGES, *_MULTIRANGES):
             if issubclass(kind, base) and kind.load is base.load:
-                inner: int = loader.base_oid if base is _ARRAY else loader.subtype_oid
+                inner: int = kind.base_oid if base is _ARRAY else kind.subtype_oid
                 return inner
         return None
 
 
-def _composed(loader: Any, kind: type, inner: Decoder, inner_oid: int) -> Decoder:
+class _LateLoad:
+    """A loader of the driver's that is made when it is needed, since it rarely is."""
+
+    __slots__ = ("_args", "_load")
+
+    def __init__(self, driver_cursor: Any, oid: int, format_: Format) -> None:
+        self._args = (driver_cursor, oid, format_)
+        self._load: Callable[[Any], Any] | None = None
+
+    def __call__(self, wire: Any) -> Any:
+        if self._load is None:
+            cursor, oid, format_ = self._args
+            self._load = Transformer(cursor).get_loader(oid, format_).load
+        return self._load(wire)
+
+
+def _composed(kind: Any, inner: Decoder, inner_oid: int) -> Decoder:
     if kind is _BINARY_ARRAY:
         return Decoder.array(inner, oid=inner_oid)
     if issubclass(kind, _ARRAY):
-        return Decoder.array(inner, delimiter=loader.delimiter[0])
+        return Decoder.array(inner, delimiter=kind.delimiter[0])
     return Decoder.range(inner) if issubclass(kind, _RANGES) else Decoder.multirange(inner)
+
+
+@lru_cache(maxsize=100)
+def _moments(zone: Any, tzinfo: Any, format_: Format) -> Decoder:
+    return Decoder(
+        "timestamptz",
+        binary=format_ == Format.BINARY,
+        zone=None if zone is UTC else zone,
+        tzinfo=tzinfo,
+    )
 
 
 @cache

@@ -7,8 +7,8 @@ would run or see a difference. Everywhere else ``from_db()`` is called, as Djang
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import django
@@ -54,17 +54,17 @@ def instance(
         fields,
         compiler.using,
         fetch_mode,
-        values_as_list=_slices_lists(compiler, klass_info),
+        gets_lists=lambda: _slices_lists(compiler, klass_info),
         pk=dict(fields)[model._meta.pk_fields[0].attname] if is_related else None,
-        related=[
+        related=tuple(
             (
                 instance(compiler, related, fetch_mode=fetch_mode),
                 _setter(related["local_setter"]),
                 _setter(related["remote_setter"]),
             )
-            for related in klass_info.get("related_klass_infos", [])
-        ],
-        annotations=list((annotations or {}).items()),
+            for related in klass_info.get("related_klass_infos", ())
+        ),
+        annotations=tuple((annotations or {}).items()),
     )
 
 
@@ -81,36 +81,76 @@ def raw_instance(queryset: Any) -> Instance:
         raise FieldDoesNotExist("Raw query must include the primary key")
     return _instance(
         model,
-        list(zip(names, columns, strict=True)),
+        tuple(zip(names, columns, strict=True)),
         queryset.db,
         getattr(queryset, "_fetch_mode", None),
-        values_as_list=True,
-        annotations=annotations,
+        gets_lists=lambda: True,
+        annotations=tuple(annotations),
     )
+
+
+type _Fields = tuple[tuple[str, int], ...]
+type _Related = tuple[tuple[Instance, Any, Any], ...]
 
 
 def _instance(
     model: type[Model],
-    fields: list[tuple[str, int]],
+    fields: _Fields,
     using: str,
     fetch_mode: Any,
     *,
-    values_as_list: bool,
-    **options: Any,
+    gets_lists: Callable[[], bool],
+    pk: int | None = None,
+    related: _Related = (),
+    annotations: _Fields = (),
 ) -> Instance:
-    direct = fills_directly(model, [name for name, _ in fields])
+    names = tuple([name for name, _ in fields])
+    direct = fills_directly(model, names)
+    peers: list[Any] | None = [] if HAS_FETCH_MODES and fetch_mode.track_peers else None
+    if direct and peers is None and all(_is_name(s) for _, *both in related for s in both):
+        return _filled(model, fields, using, fetch_mode, pk, related, annotations)
     return Instance(
         model,
         fields,
         state_class=ModelState,
         state=_state(using, fetch_mode),
-        through_dict=direct and _needs_dict(model, fields),
+        through_dict=direct and _needs_dict(model, names),
         from_db=None if direct else _from_db(model, fetch_mode),
         db=using,
-        values_as_list=values_as_list,
-        peers=[] if HAS_FETCH_MODES and fetch_mode.track_peers else None,
-        **options,
+        values_as_list=not direct and gets_lists(),
+        pk=pk,
+        related=related,
+        annotations=annotations,
+        peers=peers,
     )
+
+
+@lru_cache(maxsize=1000)
+def _filled(
+    model: type[Model],
+    fields: _Fields,
+    using: str,
+    fetch_mode: Any,
+    pk: int | None,
+    related: _Related,
+    annotations: _Fields,
+) -> Instance:
+    """Describe instances that are filled directly. Many queries have the same ones."""
+    return Instance(
+        model,
+        fields,
+        state_class=ModelState,
+        state=_state(using, fetch_mode),
+        through_dict=_needs_dict(model, tuple(name for name, _ in fields)),
+        pk=pk,
+        related=related,
+        annotations=annotations,
+    )
+
+
+def _is_name(setter: Any) -> bool:
+    """Return whether a setter is described by a name or nothing, and so is the next query's."""
+    return setter is None or isinstance(setter, str)
 
 
 def fills_directly(model: type[Model], attnames: Sequence[str]) -> bool:
@@ -131,11 +171,8 @@ def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str
         reasons.append("overrides __setattr__()")
     if pre_init.has_listeners(model) or post_init.has_listeners(model):
         reasons.append("has receivers of pre_init or post_init")
-    reasons += [
-        f"has a descriptor of its own for {attname!r}"
-        for attname in (*attnames, "_state")
-        if not _stores_plainly(_descriptor_class(model, attname))
-    ]
+    odd, _ = _descriptors(model, tuple(attnames))
+    reasons += [f"has a descriptor of its own for {attname!r}" for attname in odd]
     return reasons
 
 
@@ -144,33 +181,39 @@ def _init_behind_model(model: type[Model]) -> bool:
     return super(Model, model).__init__ is not object.__init__
 
 
-@cache
-def _descriptor_class(model: type[Model], attname: str) -> type:
-    """Return the class of what a model class has under a name. ``getattr_static()`` takes 4 µs."""
-    return type(inspect.getattr_static(model, attname, None))
+@lru_cache(maxsize=1000)
+def _descriptors(model: type[Model], attnames: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Return the names that have descriptors of their own, and whether any other has to be called.
+
+    Those that have to be called store a value in ``__dict__``, and do nothing else.
+    """
+    kinds = {
+        name: type(inspect.getattr_static(model, name, None)) for name in (*attnames, "_state")
+    }
+    stores = {name for name, kind in kinds.items() if kind in _STORING_DESCRIPTORS}
+    odd = [name for name, kind in kinds.items() if hasattr(kind, "__set__") and name not in stores]
+    return odd, bool(stores)
 
 
-def _stores_plainly(kind: type) -> bool:
-    return kind in _STORING_DESCRIPTORS or not hasattr(kind, "__set__")
-
-
-def _needs_dict(model: type[Model], fields: Sequence[tuple[str, int]]) -> bool:
+def _needs_dict(model: type[Model], attnames: tuple[str, ...]) -> bool:
     """Return whether a field's descriptor would have to be called to store its value."""
-    return any(_descriptor_class(model, name) in _STORING_DESCRIPTORS for name, _ in fields)
+    return _descriptors(model, attnames)[1]
 
 
-def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> list[tuple[str, int]]:
+def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> _Fields:
     """Pair each selected field's attribute name with its column, in the model's field order."""
     columns = {
         # Every expression selected with instances is one column: an index is that of its column.
         select[index][0].target.attname: index
         for index in klass_info["select_fields"]
     }
-    return [
-        (field.attname, columns[field.attname])
-        for field in klass_info["model"]._meta.concrete_fields
-        if field.attname in columns
-    ]
+    return tuple(
+        [
+            (field.attname, columns[field.attname])
+            for field in klass_info["model"]._meta.concrete_fields
+            if field.attname in columns
+        ]
+    )
 
 
 def _slices_lists(compiler: Any, klass_info: dict[str, Any]) -> bool:
