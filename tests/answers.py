@@ -13,19 +13,33 @@ from unittest import mock
 
 from django.db import connections
 from django.db.models import Model, QuerySet
+from django.db.models.query import RawQuerySet
 from django.test.utils import CaptureQueriesContext
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range
+
+from turbo_orm import bridge
 
 
 @contextmanager
 def django_hydrates():
     """Have Django's own iterables make the objects, as if the native core were not there."""
-    with mock.patch("turbo_orm.queryset.hydrates", return_value=False):
+    with (
+        mock.patch("turbo_orm.queryset.hydrates", return_value=False),
+        mock.patch("turbo_orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
+    ):
         yield
 
 
 def django_answer(function: Callable[[], Any]) -> dict[str, Any]:
+    """Return what a sync function returns or raises by Django's iterables, and its statements."""
+    with django_hydrates():
+        return sync_answer(function)
+
+
+def sync_answer(function: Callable[[], Any]) -> dict[str, Any]:
     """Return what a sync function returns or raises, and its statements."""
-    with django_hydrates(), CaptureQueriesContext(connections["default"]) as captured:
+    with CaptureQueriesContext(connections["default"]) as captured:
         outcome = _outcome(function)
     return {**outcome, "statements": _statements(captured.captured_queries)}
 
@@ -34,8 +48,9 @@ async def turbo_answer(function: Callable[[], Any]) -> dict[str, Any]:
     """Return what an async function returns or raises, and its statements."""
     from django_async_backend.db import async_connections
 
+    # What it takes to connect is no part of the answer.
+    await bridge.run(lambda: connections["default"].ensure_connection())
     connection = async_connections["default"]
-    await connection.ensure_connection()
     connection.force_debug_cursor = True
     before = len(connection.queries_log)
     try:
@@ -65,28 +80,37 @@ def _statements(queries: list[dict[str, str]]) -> list[str]:
     ]
 
 
-def fingerprint(value: Any, seen: frozenset[int] = frozenset()) -> Any:
-    """Return a value in a form that is equal for equal values of equal types, however deep."""
-    if id(value) in seen:
-        return ("seen", type(value))
-    inside = seen | {id(value)}
+def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Any:
+    """Return a value in a form that is equal for equal values of equal types, however deep.
+
+    Where one model instance stands in several places, it has to do so in what is equal, too.
+    """
+    seen = {} if seen is None else seen
     if isinstance(value, Model):
-        return (type(value), _attributes(value.__dict__, inside))
+        if id(value) in seen:
+            return ("seen", type(value), seen[id(value)])
+        seen[id(value)] = len(seen)
+        return (type(value), _items(value.__dict__, seen))
     if isinstance(value, QuerySet):
-        return (type(value), fingerprint(value._result_cache, inside))
+        return (type(value), fingerprint(value._result_cache, seen))
     if isinstance(value, dict):
-        return (type(value), _attributes(value, inside))
+        return (type(value), _items(value, seen))
     if isinstance(value, list | tuple):
         names = getattr(value, "_fields", None)
-        return (_kind(type(value)), names, [fingerprint(item, inside) for item in value])
+        return (_kind(type(value)), names, [fingerprint(item, seen) for item in value])
+    if isinstance(value, Range):
+        parts = (value.lower, value.upper, value.bounds)
+        return (type(value), [fingerprint(part) for part in parts])
+    if isinstance(value, Multirange):
+        return (type(value), [fingerprint(part) for part in value])
     if isinstance(value, set | frozenset):
-        return (type(value), {fingerprint(item, inside) for item in value})
+        return (type(value), {fingerprint(item, seen) for item in value})
     if type(value).__name__ == "ModelState":
         state = dict(value.__dict__)
         # Django makes this dict when it is first looked at, which storing a foreign key does.
         cache = state.pop("fields_cache", {})
         peers = [type(peer()) for peer in state.pop("peers", ())]
-        return ("state", _attributes(state, inside), fingerprint(cache, inside), peers)
+        return ("state", _items(state, seen), fingerprint(cache, seen), peers)
     if isinstance(value, float) and math.isnan(value):
         return (float, "nan")
     if isinstance(value, float):
@@ -98,9 +122,9 @@ def fingerprint(value: Any, seen: frozenset[int] = frozenset()) -> Any:
     return (type(value), value)
 
 
-def _attributes(attributes: dict[Any, Any], seen: frozenset[int]) -> list[tuple[Any, Any]]:
+def _items(items: dict[Any, Any], seen: dict[int, int]) -> list[tuple[Any, Any]]:
     """Return the items, in their order."""
-    return [(name, fingerprint(item, seen)) for name, item in attributes.items()]
+    return [(name, fingerprint(item, seen)) for name, item in items.items()]
 
 
 def _kind(kind: type) -> Any:

@@ -23,9 +23,11 @@ from psycopg.conninfo import make_conninfo
 from atlas.postgres import database, server_dsn
 
 # So that its assertions say what differs.
-pytest.register_assert_rewrite("tests.scenario")
+pytest.register_assert_rewrite("tests.reading", "tests.scenario")
 
 DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
+
+EXTENSIONS = ["citext", "hstore"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,19 +35,36 @@ def pytest_configure(config: pytest.Config) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for name in DATABASES.values():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            create_extensions(make_conninfo(dsn, dbname=name))
     config.stash[_DSN] = dsn
     settings.configure(
         DATABASES={
             alias: database(make_conninfo(dsn, dbname=name)) for alias, name in DATABASES.items()
         },
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        INSTALLED_APPS=["django.contrib.contenttypes", "turbo_orm", "atlas", "tests.library"],
+        INSTALLED_APPS=[
+            "django.contrib.contenttypes",
+            "django.contrib.postgres",
+            "turbo_orm",
+            "atlas",
+            "tests.library",
+        ],
         # Without migrations of its own, so that the tables of the test app can refer to it.
         MIGRATION_MODULES={"contenttypes": None},
         SECRET_KEY="for tests only",
+        # Pillow looks into the files of an ImageField, and no test has any.
+        SILENCED_SYSTEM_CHECKS=["fields.E210"],
         USE_TZ=True,
     )
     django.setup()
+
+
+def create_extensions(dsn: str) -> None:
+    """Create those of ``EXTENSIONS`` that the server has, before Django asks for their types."""
+    query = "SELECT name FROM pg_available_extensions WHERE name = ANY(%s)"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for (name,) in connection.execute(query, [EXTENSIONS]).fetchall():
+            connection.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(name)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -80,6 +99,25 @@ def library(tables: None) -> None:
     from tests.library.data import fill
 
     fill()
+
+
+@pytest.fixture(scope="session")
+def extended(library: None) -> None:
+    """Make and fill the tables that have types of extensions."""
+    from django.db import connection
+
+    from tests.library.rows import EXTENDED
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extname FROM pg_extension")
+        missing = {*EXTENSIONS} - {name for (name,) in cursor.fetchall()}
+    if missing:
+        pytest.skip(f"the server does not have {' and '.join(sorted(missing))}")
+    for model, rows in EXTENDED.items():
+        with connection.schema_editor() as editor:
+            editor.create_model(model)
+        for row in rows:
+            model.objects.create(**row)
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +189,7 @@ async def close_connections() -> None:
         connection = async_connections[alias]
         assert not connection.in_atomic_block
         await connection.close()
+        await connection.close_pool()
 
 
 @contextlib.contextmanager
@@ -177,6 +216,14 @@ def only_the_event_loop() -> Iterator[None]:
         forbid("a sync cursor was used", psycopg.Cursor, "execute")
         forbid("a sync cursor was used", psycopg.ServerCursor, "execute")
         yield
+
+
+@pytest.fixture
+def read(library: None, run: Run) -> Any:
+    """Return a function that reads a queryset in every way, and compares with Django's answer."""
+    from tests.reading import Read
+
+    return Read(run)
 
 
 @pytest.fixture

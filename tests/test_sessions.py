@@ -28,6 +28,7 @@ from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
 from tests.answers import django_answer, turbo_answer
+from tests.library.fields import Arrays, Ranges, Structured
 from tests.library.models import Author, Sample
 from tests.test_reading import QUERYSETS
 from turbo_orm import libpq
@@ -192,6 +193,26 @@ def test_instances_under_a_setting_of_the_session(case, play):
             return await orm.list(Author.objects.filter(name__in=["Ada", "Bo"]))
         finally:
             await orm.close()
+
+    play(steps)
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+@pytest.mark.parametrize("model", [Arrays, Ranges, Structured], ids=lambda model: model.__name__)
+def test_what_is_in_arrays_and_ranges_under_a_setting(model, case, play):
+    async def steps(orm):
+        found = []
+        try:
+            await orm.run(lambda: execute(SETTINGS[case]))
+            for field in model._meta.concrete_fields:
+                queryset = model.objects.order_by("pk").values_list(field.name, flat=True)
+                try:
+                    found.append((field.name, await orm.list(queryset)))
+                except Exception as exc:
+                    found.append((field.name, type(exc), str(exc)))
+        finally:
+            await orm.close()
+        return found
 
     play(steps)
 

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 
 from tests.library import models as m
+from tests.library import rows
 
 # The models whose tables the tests write to; those of all others are only read.
 WRITTEN = [
@@ -33,6 +34,7 @@ def fill() -> None:
     people()
     samples()
     kinds()
+    rows.fill()
 
 
 def people() -> None:
