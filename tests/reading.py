@@ -1,6 +1,6 @@
 """Every way of reading a queryset, held against Django's answer to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -48,20 +48,19 @@ class Read:
 
     def __call__(self, make: Make, *, raises: type[BaseException] | None = None) -> dict[str, Any]:
         """Return the answer that all gave. An exception is one where it is expected."""
-        expected, _ = self._answers(make, WHOLE, IN_CHUNKS)
+        expected, _ = self._answers((make, WHOLE), (make, IN_CHUNKS))
         raised, _ = expected.get("raised", (None, None))
         assert issubclass(raised, raises) if raises and raised else raised is raises, expected
         return expected
 
-    def whole(self, make: Make) -> dict[str, Any]:
-        """Read all at once, and return the answer, whatever it is."""
-        (expected,) = self._answers(make, WHOLE)
-        return expected
+    def each(self, makes: Iterable[Make]) -> list[dict[str, Any]]:
+        """Read each all at once, and return the answers, whatever they are."""
+        return self._answers(*((make, WHOLE) for make in makes))
 
-    def _answers(self, make: Make, *ways: Way) -> list[dict[str, Any]]:
-        """Return Django's answer by each way. Each reading has a queryset with an empty cache."""
+    def _answers(self, *readings: tuple[Make, Way]) -> list[dict[str, Any]]:
+        """Return Django's answers. Each reading has a queryset of its own: one without a cache."""
         expected, asked = [], []
-        for way in ways:
+        for make, way in readings:
             django, sync = make(), make()
             answer = django_answer(lambda: way.sync(django))  # noqa: B023
             assert sync_answer(lambda: way.sync(sync)) == answer  # noqa: B023
