@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-RUST := Cargo.toml rust/turbo_core/Cargo.toml $(shell find rust -name '*.rs')
+RUST := Cargo.toml rust/turbo_core/Cargo.toml $(shell find rust/turbo_core/src -name '*.rs')
 
 # What is in .venv is recorded by empty files. Another Python has another VENV stamp, and starts anew.
 MADE := .venv/.made
@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test lint types bench report docs wheel matrix clean
+.PHONY: help demo test checked fuzz lint types bench report docs wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,36 @@ test: $(EXTENSION) $(call group,test) ## run the tests
 	$(call say,running the tests)
 	@$(BIN)/python -m pytest $(ARGS)
 
+FUZZ := rust/turbo_core/fuzz
+CHECKED := $(CURDIR)/.venvs/checked
+# What hydrates: the core by itself, and values and rows of all kinds through Django.
+CORE_TESTS = $(wildcard $(patsubst %,tests/test_%.py,core decoders malformed leaks \
+	fields instances kinds shapes timezones types values))
+
+checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a debugging allocator and odd bytes
+	$(need_cargo)
+	$(call say,testing the parsers)
+	@cargo test --quiet --manifest-path $(FUZZ)/Cargo.toml
+	$(call say,compiling the extension with assertions)
+	@rm -rf $(CHECKED)
+	@$(BIN)/maturin build --profile checked --quiet --interpreter $(BIN)/python --out $(CHECKED)/wheel
+	@$(PIP_INSTALL) --no-deps --target $(CHECKED)/site $(CHECKED)/wheel/*.whl
+	$(call say,running its tests)
+	@cd $(CHECKED) && PYTHONPATH=site ../../$(BIN)/python -c \
+		'import turbo_orm._core as c; assert c.__file__.startswith("$(CHECKED)"), c.__file__'
+	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet $(CORE_TESTS) $(ARGS)
+
+SECONDS = 60
+
+fuzz: ## let libFuzzer at the parsers for SECONDS=60
+	$(need_cargo)
+	@cargo fuzz --version >/dev/null 2>&1 \
+		|| { echo "cargo-fuzz was not found: cargo install cargo-fuzz --version 0.13.2"; exit 1; }
+	$(call say,fuzzing the parsers)
+	@mkdir -p target/corpus
+	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir $(FUZZ) wire target/corpus $(FUZZ)/corpus/wire -- \
+		-max_len=200 -max_total_time=$(SECONDS) -print_final_stats=1 $(ARGS)
+
 lint: types ## check format, rules, types, the direction of imports, and the workflows
 	$(call say,ruff)
 	@$(BIN)/ruff format --check .
@@ -52,8 +82,10 @@ lint: types ## check format, rules, types, the direction of imports, and the wor
 	@$(BIN)/lint-imports --no-logo
 	$(call say,rustfmt)
 	@cargo fmt --check
+	@cargo fmt --check --manifest-path $(FUZZ)/Cargo.toml
 	$(call say,clippy)
 	@PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --all-targets -- -D warnings
+	@cargo clippy --quiet --manifest-path $(FUZZ)/Cargo.toml --all-targets -- -D warnings
 	$(call say,workflows)
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@if command -v actionlint >/dev/null; then actionlint; else echo "(actionlint is not installed: CI runs it)"; fi
