@@ -47,6 +47,9 @@ def instance(**options):
     return Instance(Thing, fields, state_class=ModelState, state=[("db", "default")], **options)
 
 
+# More than CPython keeps places for in an instance.
+MANY = [(f"field_{index}", index % 3) for index in range(40)]
+
 PLANS = {
     "flat": lambda columns: Plan.flat("library.Book", columns, 1),
     "flat group": lambda columns: Plan.flat("library.Book", columns, [2, 0]),
@@ -58,6 +61,11 @@ PLANS = {
     ),
     "instances by dict": lambda columns: Plan.instances(
         "library.Book", columns, instance(through_dict=True)
+    ),
+    "instances of many fields": lambda columns: Plan.instances(
+        "library.Book",
+        columns,
+        Instance(Thing, MANY, state_class=ModelState, state=[], annotations=[("extra", 2)]),
     ),
     "instances by from_db": lambda columns: Plan.instances(
         "library.Book",
@@ -103,6 +111,8 @@ def test_shapes(rows):
     assert list(row.items()) == [("z", "1"), ("a", 1), ("m", ("text 1",))]
     (thing,) = PLANS["instances"](columns()).hydrate_result(result, 2, 3)
     assert list(vars(thing)) == ["_state", "number", "text", "extra"]
+    (thing,) = PLANS["instances of many fields"](columns()).hydrate_result(result, 0, 1)
+    assert list(vars(thing)) == ["_state", *(name for name, _ in MANY), "extra"]
     (called,) = PLANS["instances by from_db"](columns()).hydrate_result(result, 0, 1)
     assert called == ("other", ["number", "text"], [1, "text 1"])
 
