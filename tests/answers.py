@@ -39,6 +39,8 @@ def django_answer(function: Callable[[], Any]) -> dict[str, Any]:
 
 def sync_answer(function: Callable[[], Any]) -> dict[str, Any]:
     """Return what a sync function returns or raises, and its statements."""
+    # Django logs so many and no more.
+    connections["default"].queries_log.clear()
     with CaptureQueriesContext(connections["default"]) as captured:
         outcome = _outcome(function)
     return {**outcome, "statements": _statements(captured.captured_queries)}
