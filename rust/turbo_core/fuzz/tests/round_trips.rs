@@ -69,6 +69,52 @@ fn texts_that_only_python_takes_for_numbers() {
     }
 }
 
+#[test]
+fn texts_that_are_left_to_the_driver() {
+    let ints = [
+        "",
+        "-",
+        "--1",
+        "+1",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551617",
+    ];
+    let spans = [
+        "2147483647 years",
+        "-2147483648 days -1 mons",
+        "1 day ago",
+        "1",
+        "600000:00:00",
+    ];
+    let times = [
+        "12:00:00.",
+        "12:00:00.1234567",
+        "12:00",
+        "12:00:00+01",
+        "1:00:00",
+    ];
+    let moments = [
+        "2024-01-01 24:00:00+01",
+        "2024-02-30 12:00:00+01",
+        "9999-12-31 23:00:00-02",
+    ];
+    let moments = moments.map(|text| timestamp::text_tz(text.as_bytes()));
+    assert_eq!(moments, [None; 3]);
+    assert_eq!(ints.map(|text| int::text(text.as_bytes())), [None; 7]);
+    assert_eq!(spans.map(|text| interval::text(text.as_bytes())), [None; 5]);
+    assert_eq!(times.map(|text| time::text(text.as_bytes())), [None; 5]);
+    assert_eq!(
+        ["abcd", "\\x0", "\\X00"].map(|text| bytea::text(text.as_bytes())),
+        [None; 3]
+    );
+}
+
+/// A value with a byte behind its end.
+fn longer(wire: &[u8]) -> Vec<u8> {
+    [wire, b"\0"].concat()
+}
+
 /// An array of one to three dimensions: their lengths, and its elements.
 fn arrays() -> impl Strategy<Value = (Vec<usize>, Vec<Option<Vec<u8>>>)> {
     vec(1_usize..4, 1..4).prop_flat_map(|lengths| {
@@ -139,6 +185,7 @@ proptest! {
         let is_zero = !text.contains(|character| matches!(character, '1'..='9'));
         let text = if is_zero { text.replace('-', "") } else { text };
         prop_assert!(numeric::is_text(text.as_bytes()));
+        prop_assert!(numeric::binary(&longer(&encoders::numeric(&text))).is_err());
         prop_assert_eq!(numeric::binary(&encoders::numeric(&text)), Ok(text));
     }
 
@@ -203,6 +250,7 @@ proptest! {
             * MICROSECONDS_IN_DAY
             + microsecond;
         prop_assert_eq!(interval::binary(&binary).map(microseconds), Ok(expected));
+        prop_assert!(interval::binary(&longer(&binary)).is_err());
         prop_assert_eq!(interval::text(text.as_bytes()).map(microseconds), Some(expected));
     }
 
@@ -228,6 +276,7 @@ proptest! {
         prop_assert_eq!(opened, 1 + lists.sum::<usize>());
 
         let binary = encoders::binary_array(&lengths, &elements, 25);
+        prop_assert!(array::binary(&longer(&binary)).is_err());
         let array = array::binary(&binary).expect("an array");
         prop_assert_eq!((array.element_oid, array.lengths), (25, lengths));
         let read: Vec<_> = array.elements.iter().map(|item| item.map(<[u8]>::to_vec)).collect();
@@ -240,10 +289,12 @@ proptest! {
             let (text, binary) = (encoders::range(range), encoders::binary_range(range));
             prop_assert!(range::text(&text).as_ref() == Some(range), "{text:?}");
             prop_assert!(range::binary(&binary).as_ref() == Ok(range), "{binary:?}");
+            prop_assert!(range::binary(&longer(&binary)).is_err());
         }
         let text = encoders::multirange(&ranges);
         let binary = encoders::binary_multirange(&ranges);
         prop_assert!(range::multirange_text(&text).as_ref() == Some(&ranges), "{text:?}");
+        prop_assert!(range::multirange_binary(&longer(&binary)).is_err());
         prop_assert!(range::multirange_binary(&binary) == Ok(ranges), "{binary:?}");
     }
 
@@ -255,6 +306,7 @@ proptest! {
             .collect();
         let (text, binary) = (encoders::hstore(&pairs), encoders::binary_hstore(&pairs));
         prop_assert!(hstore::text(&text).as_ref() == Some(&pairs), "{text:?}");
+        prop_assert!(hstore::binary(&longer(&binary)).is_err());
         prop_assert!(hstore::binary(&binary) == Ok(pairs), "{binary:?}");
     }
 }
