@@ -4,12 +4,15 @@ import gc
 import sys
 import weakref
 from contextlib import suppress
+from datetime import tzinfo
 from itertools import chain
 from types import SimpleNamespace
 
 import pytest
 from django.db.models.base import ModelState
+from psycopg.pq import Format
 
+from tests import results
 from tests.answers import fingerprint
 from turbo_orm import HydrationError, _core
 from turbo_orm._core import Column, Decoder, Instance, Plan
@@ -178,6 +181,29 @@ UNFIT = {
 def test_a_plan_that_refers_to_a_column_that_it_does_not_have(case):
     with pytest.raises(HydrationError, match=r"refers to column \d and has \d"):
         UNFIT[case]()
+
+
+def nested(make, inner, depth):
+    for _ in range(depth):
+        inner = make(inner)
+    return inner
+
+
+NESTED = {
+    "arrays": lambda depth: nested(Decoder.array, Decoder("int"), depth),
+    "ranges": lambda depth: nested(Decoder.range, Decoder("int"), depth),
+    "multiranges": lambda depth: nested(Decoder.multirange, Decoder("int"), depth),
+    "instances": lambda depth: nested(
+        lambda inner: unfit([], related=[(inner, "a", "b")]), unfit([]), depth
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_what_is_nested_without_end_is_refused(case):
+    NESTED[case](99)
+    with pytest.raises(HydrationError, match="more than 100 are nested"):
+        NESTED[case](101)
 
 
 def test_names_and_items_that_differ_in_number():
@@ -416,6 +442,14 @@ def related(local, remote):
     return [(Instance(Thing, [], state_class=ModelState, state=[]), local, remote)]
 
 
+class Zone(tzinfo):
+    def __init__(self, exc):
+        self.exc = exc
+
+    def fromutc(self, moment):
+        raise self.exc
+
+
 # Wherever the core calls Python: plans in which that raises.
 CALLS = {
     "a loader": lambda exc: Plan.flat(
@@ -434,15 +468,19 @@ CALLS = {
         exc, Guarded, [], annotations=[("number", 0)]
     ),
     "__hash__() of a name": raising_name,
+    "fromutc() of a zone": lambda exc: Plan.flat(
+        "library.Book", [Column("number", Decoder("timestamptz", zone=Zone(exc)), pytest.fail)], 0
+    ),
 }
 
 
 @pytest.mark.parametrize("raised", [Refused, KeyboardInterrupt, SystemExit, MemoryError])
 @pytest.mark.parametrize("call", CALLS)
-def test_whatever_python_raises_comes_through_as_it_is(call, raised, rows):
+def test_whatever_python_raises_comes_through_as_it_is(call, raised):
     raised = raised("still the same")
+    wire = b"2024-02-29 12:30:00+00" if "zone" in call else b"1"
     with pytest.raises(type(raised)) as caught:
-        CALLS[call](raised).hydrate_result(rows.pgresult, 0, 10)
+        CALLS[call](raised).hydrate_result(results.column(Format.TEXT, [wire]), 0, 1)
     assert caught.value is raised
     assert (raised.__cause__, raised.__context__) == (None, None)
 
@@ -462,6 +500,39 @@ def test_what_is_no_address(address):
     result = SimpleNamespace(pgresult_ptr=address)
     with pytest.raises((TypeError, OverflowError)):
         PLANS["flat"](columns()).hydrate_result(result, 0, 1)
+
+
+def clearing(call):
+    """Return a plan of two columns whose first has Python called, and the result cleared then."""
+    pgresult = results.result([(0, Format.TEXT)] * 2, [[b"x" * 5000, b"y" * 5000]] * 3)
+
+    def clear(*args):
+        pgresult.clear()
+        return Thing.__new__(Thing)
+
+    text = Column("text", Decoder("text"), pytest.fail)
+    clearing = {
+        "a loader": Column("text", Decoder("loader"), clear),
+        "a converter": Column("text", Decoder("text"), clear, converters=[(clear, None)]),
+    }
+    plan = Plan.tuples("library.Book", [clearing.get(call, text), text], [0, 1])
+    inner = Instance(Thing, [("text", 1)], state_class=ModelState, state=[])
+    options = {
+        "from_db()": {"from_db": clear, "related": [(inner, None, None)]},
+        "a setter": {"related": [(inner, clear, None), (inner, None, None)]},
+    }
+    if call in options:
+        fields = [("text", 0)]
+        made = Instance(Thing, fields, state_class=ModelState, state=[], **options[call])
+        plan = Plan.instances("library.Book", [text, text], made)
+    return plan, pgresult
+
+
+@pytest.mark.parametrize("call", ["a loader", "a converter", "from_db()", "a setter"])
+def test_a_result_that_is_cleared_meanwhile(call):
+    plan, pgresult = clearing(call)
+    with pytest.raises(HydrationError, match="cleared"):
+        plan.hydrate_result(pgresult, 0, 3)
 
 
 def test_hydration_without_end_is_an_error(rows):
@@ -505,6 +576,22 @@ class Tracked:
 
 
 @pytest.mark.usefixtures("only_new_objects")
+def test_a_cycle_through_a_plan_is_collected():
+    plans = []
+
+    def convert(value, expression, connection):
+        return plans
+
+    kept = weakref.ref(convert)
+    related = [(unfit([]), convert, None)]
+    made = Instance(Thing, [], state_class=ModelState, state=[], from_db=convert, related=related)
+    column = Column("c", Decoder("text"), convert, converters=[(convert, convert)])
+    plans.append(Plan.instances("m", [column], made))
+    del convert, related, made, column, plans
+    gc.collect()
+    assert kept() is None
+
+
 def test_an_exception_leaves_nothing_behind(rows):
     alive = []
 

@@ -21,7 +21,8 @@ class Decoder:
 
     ``name`` is "bool", "bytea", "date", "float", "hstore", "int", "interval", "json", "jsonb",
     "numeric", "oid", "text", "time", "timestamp", "timestamptz" or "uuid"; or it is "loader", and
-    the driver's loader reads all. "timestamptz" takes moments to the session's time ``zone``
+    the driver's loader reads all. "int2", "int4", "int8", "float4" and "float8" are "int" and
+    "float" of so many bytes in binary. "timestamptz" takes moments to the session's time ``zone``
     (``None`` is UTC) and has them say ``tzinfo``.
 
     Raises ``HydrationError`` for a name that does not exist.

@@ -1,6 +1,9 @@
 //! One column of a result: how its values are read, and what is still done to them.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::{PyArithmeticError, PyLookupError, PyUnicodeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -54,6 +57,15 @@ impl Column {
         self.decoder.clone_ref(py)
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for (converter, expression) in &self.converters {
+            visit.call(converter)?;
+            visit.call(expression)?;
+        }
+        visit.call(&self.load)?;
+        visit.call(&self.connection)
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "<Column {:?} decoder={:?}>",
@@ -69,12 +81,23 @@ impl Column {
         self.decoder.get().is_binary()
     }
 
-    /// Read a value as it came over the wire.
+    /// Read a value as it came over the wire, and say whether Python code has run for it.
     #[inline]
-    pub fn read<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
+    pub fn read<'py>(
+        &self,
+        py: Python<'py>,
+        wire: &[u8],
+        python_ran: &Cell<bool>,
+    ) -> Decoded<'py> {
         match self.decoder.get().decode(py, wire) {
-            Err(Failure::Unknown) => self.convert(self.load(py, wire)?),
-            Ok(value) if self.converts() => self.convert(value),
+            Err(Failure::Unknown) => {
+                python_ran.set(true);
+                self.convert(self.load(py, wire)?)
+            }
+            Ok(value) if self.converts() => {
+                python_ran.set(true);
+                self.convert(value)
+            }
             decoded => decoded,
         }
     }

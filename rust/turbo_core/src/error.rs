@@ -13,11 +13,25 @@ create_exception!(
     "A result and the plan made for it do not fit together."
 );
 
+/// How deep decoders and instances may be nested, since the stack is not endless.
+const MAX_DEPTH: usize = 100;
+
+/// The depth of what is made of something so deep.
+pub fn deeper(depth: usize) -> Result<usize, Error> {
+    if depth < MAX_DEPTH {
+        Ok(depth + 1)
+    } else {
+        Err(Error::TooDeep)
+    }
+}
+
 /// A disagreement between plan, result and driver. Never carries a value of a row.
 #[derive(Debug)]
 pub enum Error {
     /// A plan names a decoder that does not exist.
     UnknownDecoder(String),
+    /// Decoders or instances are made of each other too often.
+    TooDeep,
     /// A plan refers to a column that it does not have.
     NoSuchColumn { index: usize, columns: usize },
     /// A plan gives its rows another number of names than of items.
@@ -42,6 +56,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownDecoder(name) => write!(f, "there is no decoder {name:?}"),
+            Self::TooDeep => write!(f, "more than {MAX_DEPTH} are nested in each other"),
             Self::NoSuchColumn { index, columns } => {
                 write!(f, "the plan refers to column {index} and has {columns}")
             }

@@ -1,10 +1,12 @@
 //! Model instances: filled directly where nobody could tell, by `from_db()` otherwise.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference};
 
 use crate::column::check_index;
+use crate::error::deeper;
 use crate::pytypes::{Bare, attributes, set_attribute};
 use crate::rows::Row;
 use crate::source::Source;
@@ -28,6 +30,7 @@ pub struct Instance {
     related: Vec<Related>,
     annotations: Vec<(Py<PyString>, usize)>,
     peers: Option<Py<PyList>>,
+    depth: usize,
 }
 
 /// How the values get into an instance.
@@ -121,7 +124,9 @@ impl Instance {
                 as_list: values_as_list,
             }),
         };
+        let depth = related.iter().map(|(instance, ..)| instance.get().depth);
         Ok(Self {
+            depth: deeper(depth.max().unwrap_or(0))?,
             model: model.unbind(),
             fields,
             way,
@@ -133,6 +138,27 @@ impl Instance {
             annotations,
             peers,
         })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.way {
+            Way::Fill(fill) => {
+                for (_, value) in &fill.state {
+                    visit.call(value)?;
+                }
+            }
+            Way::FromDb(from_db) => visit.call(&from_db.call)?,
+        }
+        for related in &self.related {
+            visit.call(&related.instance)?;
+            for setter in [&related.local, &related.remote] {
+                if let Setter::Call(set) = setter {
+                    visit.call(set)?;
+                }
+            }
+        }
+        visit.call(&self.model)?;
+        visit.call(&self.peers)
     }
 
     /// Whether instances are filled directly, without `from_db()`.
@@ -213,9 +239,15 @@ impl Instance {
                     related.remote.set(&mut other, &built.instance)?;
                 }
             }
+            if !related.is_native() {
+                row.source.python_ran();
+            }
         }
         for (name, index) in &self.annotations {
             built.instance.setattr(name.bind(py), row.value(*index)?)?;
+            if !self.direct() {
+                row.source.python_ran();
+            }
         }
         Ok(Some(built))
     }
@@ -292,6 +324,7 @@ impl FromDb {
         };
         let arguments = (self.db.bind(py), self.names.bind(py), values);
         let instance = self.call.bind(py).call1(arguments)?;
+        row.source.python_ran();
         Ok(Built {
             instance,
             state: None,

@@ -1,5 +1,6 @@
 //! A plan: what a query's rows become. Built and checked once, then only read.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
@@ -160,6 +161,15 @@ impl Plan {
             Shape::Dicts(..) => "dicts",
             Shape::Flat(_) => "flat values",
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Shape::Instances(instance) = &self.shape {
+            visit.call(instance)?;
+        }
+        self.columns
+            .iter()
+            .try_for_each(|column| visit.call(column))
     }
 
     fn __repr__(&self) -> String {

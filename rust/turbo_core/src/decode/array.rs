@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::{Decoded, Decoder, Failure};
+use super::{Decoded, Decoder, Failure, all};
 use crate::wire::array::{self, Token, Tokens};
 
 pub fn text<'py>(py: Python<'py>, wire: &[u8], element: &Decoder, delimiter: u8) -> Decoded<'py> {
@@ -29,14 +29,10 @@ pub fn binary<'py>(py: Python<'py>, wire: &[u8], element: &Decoder, oid: u32) ->
     if array.element_oid != oid {
         return Err(Failure::Malformed);
     }
-    let mut items = array
-        .elements
-        .into_iter()
-        .map(|item| match item {
-            Some(item) => element.decode(py, item),
-            None => Ok(py.None().into_bound(py)),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut items = all(array.elements.into_iter().map(|item| match item {
+        Some(item) => element.decode(py, item),
+        None => Ok(py.None().into_bound(py)),
+    }))?;
     // From the innermost dimension outwards, what belongs together becomes a list.
     for length in array.lengths.iter().skip(1).rev() {
         items = items

@@ -19,7 +19,7 @@ mod uuid;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTzInfo};
 
-use crate::error::Error;
+use crate::error::{Error, deeper};
 use crate::wire::{self, Read, Refusal};
 
 use timestamp::Zone;
@@ -54,6 +54,23 @@ impl From<PyErr> for Failure {
     }
 }
 
+/// Read all parts of a value. One that is left to the driver leaves it the whole, and its loader
+/// must not be led beyond the end of another, so each of them is looked at.
+pub fn all<'py>(
+    parts: impl Iterator<Item = Decoded<'py>>,
+) -> Result<Vec<Bound<'py, PyAny>>, Failure> {
+    let mut is_known = true;
+    let mut values = Vec::with_capacity(parts.size_hint().0);
+    for part in parts {
+        match part {
+            Ok(value) => values.push(value),
+            Err(Failure::Unknown) => is_known = false,
+            Err(failure) => return Err(failure),
+        }
+    }
+    is_known.then_some(values).ok_or(Failure::Unknown)
+}
+
 /// A native reader of the values of one type, in one of the two formats.
 ///
 /// `name` says which: "loader" reads nothing, and leaves all to the driver's own. Arrays, ranges
@@ -64,6 +81,7 @@ pub struct Decoder {
     kind: Kind,
     #[pyo3(get)]
     binary: bool,
+    depth: usize,
 }
 
 enum Kind {
@@ -71,9 +89,10 @@ enum Kind {
     Bool,
     Bytea,
     Date,
-    Float,
+    /// Of so many bytes in binary, if it is known.
+    Float(Option<usize>),
     Hstore,
-    Int,
+    Int(Option<usize>),
     Interval,
     Json,
     Jsonb,
@@ -108,9 +127,14 @@ impl Decoder {
             "bool" => Kind::Bool,
             "bytea" => Kind::Bytea,
             "date" => Kind::Date,
-            "float" => Kind::Float,
+            "float" => Kind::Float(None),
+            "float4" => Kind::Float(Some(4)),
+            "float8" => Kind::Float(Some(8)),
             "hstore" => Kind::Hstore,
-            "int" => Kind::Int,
+            "int" => Kind::Int(None),
+            "int2" => Kind::Int(Some(2)),
+            "int4" => Kind::Int(Some(4)),
+            "int8" => Kind::Int(Some(8)),
             "interval" => Kind::Interval,
             "json" => Kind::Json,
             "jsonb" => Kind::Jsonb,
@@ -123,39 +147,46 @@ impl Decoder {
             "uuid" => Kind::Uuid,
             _ => return Err(Error::UnknownDecoder(name.to_owned()).into()),
         };
-        Ok(Self { kind, binary })
+        Ok(Self {
+            kind,
+            binary,
+            depth: 0,
+        })
     }
 
     /// Read arrays: of elements that are so delimited in text, of this type in binary.
     #[staticmethod]
     #[pyo3(signature = (element, *, delimiter=b',', oid=0))]
-    fn array(element: Py<Decoder>, delimiter: u8, oid: u32) -> Self {
-        Self {
+    fn array(element: Py<Decoder>, delimiter: u8, oid: u32) -> PyResult<Self> {
+        Ok(Self {
             binary: element.get().binary,
+            depth: deeper(element.get().depth)?,
             kind: Kind::Array {
                 element,
                 delimiter,
                 oid,
             },
-        }
+        })
     }
 
     /// Read ranges with such bounds.
     #[staticmethod]
-    fn range(subtype: Py<Decoder>) -> Self {
-        Self {
+    fn range(subtype: Py<Decoder>) -> PyResult<Self> {
+        Ok(Self {
             binary: subtype.get().binary,
+            depth: deeper(subtype.get().depth)?,
             kind: Kind::Range(subtype),
-        }
+        })
     }
 
     /// Read multiranges with such bounds.
     #[staticmethod]
-    fn multirange(subtype: Py<Decoder>) -> Self {
-        Self {
+    fn multirange(subtype: Py<Decoder>) -> PyResult<Self> {
+        Ok(Self {
             binary: subtype.get().binary,
+            depth: deeper(subtype.get().depth)?,
             kind: Kind::Multirange(subtype),
-        }
+        })
     }
 
     /// What is read: "int", "array of int", "loader".
@@ -166,9 +197,9 @@ impl Decoder {
             Kind::Bool => "bool",
             Kind::Bytea => "bytea",
             Kind::Date => "date",
-            Kind::Float => "float",
+            Kind::Float(_) => "float",
             Kind::Hstore => "hstore",
-            Kind::Int => "int",
+            Kind::Int(_) => "int",
             Kind::Interval => "interval",
             Kind::Json => "json",
             Kind::Jsonb => "jsonb",
@@ -209,7 +240,10 @@ impl Decoder {
     pub fn decode<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
         match &self.kind {
             Kind::Loader => Err(Failure::Unknown),
-            Kind::Int => int::value(py, self.read(wire, wire::int::text, wire::int::binary)?),
+            Kind::Int(length) => {
+                let binary = |wire| wire::int::binary(wire::of_length(wire, *length)?);
+                int::value(py, self.read(wire, wire::int::text, binary)?)
+            }
             Kind::Text => text::value(py, wire),
             Kind::TimestampTz(zone) => {
                 let read = self.read(wire, wire::timestamp::text_tz, wire::timestamp::binary);
@@ -222,8 +256,9 @@ impl Decoder {
             Kind::Bytea if self.binary => bytea::binary(py, wire),
             Kind::Bytea => bytea::text(py, wire),
             Kind::Date => date::value(py, self.read(wire, wire::date::text, wire::date::binary)?),
-            Kind::Float => {
-                float::value(py, self.read(wire, wire::float::text, wire::float::binary)?)
+            Kind::Float(length) => {
+                let binary = |wire| wire::float::binary(wire::of_length(wire, *length)?);
+                float::value(py, self.read(wire, wire::float::text, binary)?)
             }
             Kind::Hstore => hstore::value(
                 py,

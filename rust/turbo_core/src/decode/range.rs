@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::{Decoded, Decoder};
+use super::{Decoded, Decoder, all};
 use crate::pytypes;
 use crate::wire::range::Range;
 
@@ -25,14 +25,14 @@ pub fn value<'py>(py: Python<'py>, range: &Range<'_>, subtype: &Decoder) -> Deco
             lower,
             upper,
             brackets,
-        } => Ok(class.call1((bound(lower)?, bound(upper)?, *brackets))?),
+        } => {
+            let mut bounds = all([lower, upper].into_iter().map(bound))?.into_iter();
+            Ok(class.call1((bounds.next(), bounds.next(), *brackets))?)
+        }
     }
 }
 
 pub fn values<'py>(py: Python<'py>, ranges: &[Range<'_>], subtype: &Decoder) -> Decoded<'py> {
-    let ranges = ranges
-        .iter()
-        .map(|range| value(py, range, subtype))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ranges = all(ranges.iter().map(|range| value(py, range, subtype)))?;
     Ok(pytypes::multirange(py)?.call1((PyList::new(py, ranges)?,))?)
 }

@@ -1,5 +1,6 @@
 //! `timestamp` and `timestamp with time zone`: `datetime.datetime`.
 
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateAccess, PyDateTime, PyTimeAccess, PyTzInfo, PyTzInfoAccess};
@@ -29,7 +30,14 @@ impl Zone {
         // Near the first and the last year that Python has, this may fail: the driver knows better.
         let local = zone
             .call_method1(intern!(py, "fromutc"), (build(py, utc, Some(zone))?,))
-            .map_err(|_| Failure::Unknown)?
+            .map_err(|error| {
+                let is_out_of_range = error.is_instance_of::<PyOverflowError>(py)
+                    || error.is_instance_of::<PyValueError>(py);
+                match is_out_of_range {
+                    true => Failure::Unknown,
+                    false => Failure::Raised(error),
+                }
+            })?
             .cast_into_exact::<PyDateTime>()
             .map_err(|_| Failure::Unknown)?;
         if tzinfo.is_some_and(|tzinfo| local.get_tzinfo().is_some_and(|own| own.is(tzinfo))) {

@@ -1,5 +1,6 @@
 //! libpq's `PGresult`, read where psycopg keeps it.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
 
@@ -62,28 +63,34 @@ pub fn bind_libpq(
     Ok(())
 }
 
+/// Where psycopg says that its result is.
+fn address_in(owner: &Bound<'_, PyAny>) -> PyResult<*const c_void> {
+    let address: Option<usize> = owner
+        .getattr(intern!(owner.py(), "pgresult_ptr"))?
+        .extract()?;
+    match address {
+        Some(address) if address != 0 => Ok(address as *const c_void),
+        _ => Err(Error::ResultCleared.into()),
+    }
+}
+
 /// A result, held by the Python object that owns it.
 pub struct PgResult<'py> {
     libpq: &'static LibPq,
     result: *const c_void,
     rows: usize,
     owner: Bound<'py, PyAny>,
+    /// Whether Python code has run since it was last seen that the result is there.
+    python_ran: Cell<bool>,
 }
 
 impl<'py> PgResult<'py> {
     /// Open a `psycopg.pq.PGresult` that has at least these columns, in their formats.
     pub fn new(owner: Bound<'py, PyAny>, columns: &[Py<Column>]) -> PyResult<Self> {
         let libpq = LIBPQ.get().ok_or(Error::LibpqNotBound)?;
-        let address: Option<usize> = owner
-            .getattr(intern!(owner.py(), "pgresult_ptr"))?
-            .extract()?;
-        let address = address
-            .filter(|address| *address != 0)
-            .ok_or(Error::ResultCleared)?;
-        let result = address as *const c_void;
+        let result = address_in(&owner)?;
         // SAFETY: psycopg says that its result lives at this address, and it does as long as
-        // `owner` is held and not cleared. Only the holder of the cursor could clear it, by
-        // `PGresult.clear()` from within one of its own converters; psycopg itself never does.
+        // `owner` is held and not cleared, which `wire()` asks again after Python code has run.
         let (rows, found) = unsafe { ((libpq.ntuples)(result), (libpq.nfields)(result)) };
         let rows = usize::try_from(rows).map_err(|_| Error::ResultCleared)?;
         let found = usize::try_from(found).map_err(|_| Error::ResultCleared)?;
@@ -106,6 +113,7 @@ impl<'py> PgResult<'py> {
             result,
             rows,
             owner,
+            python_ran: Cell::new(false),
         })
     }
 
@@ -115,9 +123,12 @@ impl<'py> PgResult<'py> {
 
     /// The wire text of a value, `None` where it is NULL.
     #[inline]
-    fn wire(&self, row: usize, index: usize) -> Result<Option<&[u8]>, Error> {
+    fn wire(&self, row: usize, index: usize) -> PyResult<Option<&[u8]>> {
+        if self.python_ran.replace(false) && address_in(&self.owner)? != self.result {
+            return Err(Error::ResultCleared.into());
+        }
         let (Ok(row), Ok(index)) = (c_int::try_from(row), c_int::try_from(index)) else {
-            return Err(Error::ResultCleared);
+            return Err(Error::ResultCleared.into());
         };
         // SAFETY: `result` is alive as in `new()`. libpq checks row and column itself, and answers
         // an index that does not exist with length 0 and "is null".
@@ -135,7 +146,7 @@ impl<'py> PgResult<'py> {
         let start = unsafe { (self.libpq.getvalue)(self.result, row, index) };
         let length = usize::try_from(length).map_err(|_| Error::ResultCleared)?;
         if start.is_null() {
-            return Err(Error::ResultCleared);
+            return Err(Error::ResultCleared.into());
         }
         debug_assert!(row >= 0 && index >= 0);
         // SAFETY: libpq keeps `length` bytes at `start`, unchanged until the result is cleared.
@@ -153,9 +164,16 @@ impl<'py> Source<'py> for PgResult<'py> {
     #[inline]
     fn value(&self, row: usize, index: usize, column: &Column) -> Decoded<'py> {
         let py = self.owner.py();
-        match self.wire(row, index).map_err(PyErr::from)? {
-            Some(wire) => column.read(py, wire),
-            None => column.null(py),
+        match self.wire(row, index)? {
+            Some(wire) => column.read(py, wire, &self.python_ran),
+            None => {
+                self.python_ran.set(column.converts());
+                column.null(py)
+            }
         }
+    }
+
+    fn python_ran(&self) {
+        self.python_ran.set(true);
     }
 }

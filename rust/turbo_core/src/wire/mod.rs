@@ -76,6 +76,14 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// The value, if it has the length that is known of its type.
+pub fn of_length(wire: &[u8], length: Option<usize>) -> Read<&[u8]> {
+    match length {
+        Some(length) if length != wire.len() => Err(Refusal::Malformed),
+        _ => Ok(wire),
+    }
+}
+
 /// The whole of a value that has one length.
 pub fn fixed<const N: usize>(wire: &[u8]) -> Read<[u8; N]> {
     wire.try_into().map_err(|_| Refusal::Malformed)
