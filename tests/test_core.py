@@ -576,20 +576,30 @@ class Tracked:
 
 
 @pytest.mark.usefixtures("only_new_objects")
-def test_a_cycle_through_a_plan_is_collected():
+def cycle():
+    """Have a plan call what holds the plan. Return a reference to that."""
     plans = []
 
-    def convert(value, expression, connection):
+    def call(*args):
         return plans
 
-    kept = weakref.ref(convert)
-    related = [(unfit([]), convert, None)]
-    made = Instance(Thing, [], state_class=ModelState, state=[], from_db=convert, related=related)
-    column = Column("c", Decoder("text"), convert, converters=[(convert, convert)])
+    made = Instance(
+        Thing,
+        [],
+        state_class=ModelState,
+        state=[],
+        from_db=call,
+        related=[(unfit([]), call, None)],
+    )
+    column = Column("c", Decoder("text"), call, converters=[(call, call)])
     plans.append(Plan.instances("m", [column], made))
-    del convert, related, made, column, plans
+    return weakref.ref(call)
+
+
+def test_a_cycle_through_a_plan_is_collected():
+    call = cycle()
     gc.collect()
-    assert kept() is None
+    assert call() is None
 
 
 def test_an_exception_leaves_nothing_behind(rows):
