@@ -156,7 +156,7 @@ impl Decoder {
 
     /// Read arrays: of elements that are so delimited in text, of this type in binary.
     #[staticmethod]
-    #[pyo3(signature = (element, *, delimiter=b',', oid=0))]
+    #[pyo3(signature = (element, *, delimiter=44, oid=0))]
     fn array(element: Py<Decoder>, delimiter: u8, oid: u32) -> PyResult<Self> {
         Ok(Self {
             binary: element.get().binary,
