@@ -175,6 +175,23 @@ def test_receivers(case, signal, read):
         assert told
 
 
+def test_a_receiver_that_raises(read):
+    def refuse(instance, **kwargs):
+        if instance.pk == 2:
+            raise LookupError(f"Not {instance.name}.")
+
+    post_init.connect(refuse, sender=Author)
+    try:
+        read(lambda: Author.objects.order_by("pk"), raises=LookupError)
+        read(lambda: Book.objects.select_related("author").order_by("pk"), raises=LookupError)
+    finally:
+        post_init.disconnect(refuse, sender=Author)
+
+
+def test_an_annotation_that_cannot_be_set(read):
+    read(lambda: WithClassAttributes.objects.annotate(fixed=Value(1)), raises=AttributeError)
+
+
 # What is done with instances
 
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import django
 import pytest
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import FieldError, SynchronousOnlyOperation
 from django.db import connection, connections
 from django.db import models as django_models
@@ -33,6 +34,7 @@ from django.db.models.query import ModelIterable
 from django.test.utils import CaptureQueriesContext
 
 from tests.answers import django_answer, django_hydrates, fingerprint, turbo_answer
+from tests.library.fields import Language
 from tests.library.models import (
     Author,
     Book,
@@ -250,6 +252,13 @@ QUESTIONS = [
     ("in_bulk", Author.objects.all(), [[]], {}),
     ("in_bulk", Tag.objects.all(), [["tag-1", "tag-2"]], {"field_name": "label"}),
     ("in_bulk", Author.objects.all(), [["x"]], {"field_name": "name"}),
+    ("in_bulk", Language.objects.all(), [["en", "ü", ""]], {}),
+    ("in_bulk", Language.objects.all(), [["en-speak"]], {"field_name": "name"}),
+    ("in_bulk", Order.objects.all(), [[(0, 2), (1, 1), (7, 7)]], {}),
+    ("in_bulk", BOOKS.select_related("author").only("author__name"), [[3, 1]], {}),
+    ("in_bulk", BOOKS[:3], [], {}),
+    ("aggregate", Sample.objects.all(), [Sum("span"), Max("moment"), Avg("amount")], {}),
+    ("aggregate", Author.objects.all(), [ArrayAgg("born", order_by="pk")], {}),
     ("explain", BOOKS, [], {}),
     ("explain", BOOKS, [], {"format": "json"}),
     ("explain", BOOKS, [], {"format": "no such format"}),

@@ -203,6 +203,7 @@ ANNOTATED = {
     "extra": lambda: BOOKS.extra(
         select={"double": "pages * %s", "now": "'2024-02-29'::date"}, select_params=[2]
     ).annotate(n=F("pages")),
+    "extra over a field": lambda: BOOKS.extra(select={"title": "upper(title)"}),
     "extra tables": lambda: Tag.objects.extra(
         tables=["library_profile"],
         where=["library_profile.id = library_tag.id"],

@@ -22,6 +22,7 @@ VALUES = {
     "an annotation of values": (BOOKS.values("pages").annotate(a=F("pages")), ["a", "pk"]),
     "an alias": (BOOKS.alias(a=F("pages")).annotate(b=F("a")), []),
     "extra among them": (BOOKS.extra(select={"e": "1", "f": "2"}), ["f", "title", "e"]),
+    "extra over a field": (BOOKS.extra(select={"title": "upper(title)"}), ["pk", "title"]),
     "extra and all": (BOOKS.extra(select={"e": "1"}).annotate(a=F("pk")), []),
     "extra and annotations": (
         BOOKS.extra(select={"e": "pages"}).annotate(a=F("pk")),

@@ -162,6 +162,10 @@ class WithClassAttributes(Named):
         return self.name.upper()
 
     @property
+    def fixed(self):
+        return self.name
+
+    @property
     def extra(self):
         return self.__dict__["_extra"]
 
