@@ -24,12 +24,19 @@ def test_results_are_read_where_they_are():
     assert libpq.bind()
 
 
-@pytest.mark.parametrize(
-    "model",
-    [Arrays, Bag, Lettered, Ranges, Sample, Searched, Whole],
-    ids=lambda model: model.__name__,
-)
-def test_values_are_read_natively(model, extended):
+MODELS = [Arrays, Lettered, Ranges, Sample, Searched, Whole]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_values_are_read_natively(model, library):
+    assert_native(model)
+
+
+def test_hstore_is_read_natively(extended):
+    assert_native(Bag)
+
+
+def assert_native(model):
     explanation = explain_hydration(model.objects.all())
     assert {column.name: column.reason for column in explanation.columns if column.reason} == {}
     converted = {column.name for column in explanation.columns if column.converters}
