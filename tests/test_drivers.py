@@ -5,13 +5,15 @@ from contextlib import contextmanager
 import pytest
 from django.db import NotSupportedError, connections
 from django.db.backends.signals import connection_created
-from django.db.models import Count, F, Prefetch, Value
+from django.db.models import Count, F, Prefetch, TextField, Value
 from django.test import override_settings
 from psycopg.pq import Format
 
 from tests.library.fields import Arrays, Bag, Ranges, Structured
 from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
+from tests.test_sessions import selected
+from turbo_orm import libpq
 from turbo_orm.connection import bridged_connection
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]
@@ -139,3 +141,22 @@ def test_hstore(variation, extended, read):
 def test_binary_results_are_refused_where_the_client_binds(read):
     with binary():
         read(QUERYSETS["instances"], raises=NotSupportedError)
+
+
+TOO_LARGE = "('1' || repeat('0', 5000))"
+
+
+@pytest.mark.parametrize("sql", [f"{TOO_LARGE}::json", f"ARRAY[{TOO_LARGE}::json]"])
+def test_json_that_is_too_much_for_python(sql, read):
+    """The ValueError of ``json.loads()`` is the driver's answer to what a server may send."""
+    read(lambda: selected(sql, TextField()), raises=ValueError)
+
+
+def test_binary_json_that_is_too_much_for_python(read):
+    with binary(server_side_binding=True):
+        read(lambda: selected(f"{TOO_LARGE}::jsonb", TextField()), raises=ValueError)
+
+
+def test_an_iterator_has_a_cursor_on_the_server_where_results_cannot_be_read(read, monkeypatch):
+    monkeypatch.setattr(libpq, "bind", lambda: False)
+    read(lambda: Book.objects.order_by("pk"))

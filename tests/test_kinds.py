@@ -258,3 +258,7 @@ def test_saving_what_was_deferred_writes_what_was_read(play):
         return account
 
     play(steps, given=lambda: Account.objects.create(owner="Ada", balance=1))
+
+
+def test_a_converter_that_does_not_expect_null_where_there_is_no_row(read):
+    read(lambda: Lock.objects.select_related("strict").order_by("pk"), raises=AttributeError)

@@ -194,7 +194,7 @@ for name in (
         ),
     )
 TYPES["text array"] = Types(
-    "text[]", arrays(TEXT), regex(r'\{("([^"\\]|\\["\\a])*"|NULL|null|[a-z ]*|\{|\}|,){0,6}\}?')
+    "text[]", arrays(TEXT), regex(r'\{("([^"\\\0]|\\["\\a])*"|NULL|null|[a-z ]*|\{|\}|,){0,6}\}?')
 )
 TYPES["range array"] = Types("int4range[]", arrays(ranges(RANGES["int4range"])))
 TYPES["interval array"] = Types("interval[]", arrays(SPANS))

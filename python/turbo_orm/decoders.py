@@ -135,7 +135,7 @@ class Decoders:
         if _is_django_tz_loader(kind):
             objection = self._objection("timestamptz", format_)
             return objection or _moments(self._session.time_zone, kind.timezone, format_)
-        if inner_oid := self._inner_oid(kind, oid):
+        if (inner_oid := self._inner_oid(kind, oid)) is not None:
             inner = self._decoder(inner_oid, format_)
             if isinstance(inner, Decoder):
                 return _composed(kind, inner, inner_oid)

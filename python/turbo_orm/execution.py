@@ -45,12 +45,14 @@ def stream(
     """
     if chunked_fetch and Hydrator.reads_pgresults():
         return _server_side_chunks(queryset, compiler, chunk_size)
-    return _chunks(queryset, compiler, chunk_size)
+    return _chunks(queryset, compiler, chunk_size, chunked_fetch)
 
 
-def _chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int = SLICE) -> Chunks:
+def _chunks(
+    queryset: QuerySet[Any, Any], compiler: Any, size: int = SLICE, chunked_fetch: bool = False
+) -> Chunks:
     """Receive the whole result, then hydrate it slice by slice."""
-    cursor = compiler.execute_sql(CURSOR)
+    cursor = compiler.execute_sql(CURSOR, chunked_fetch=chunked_fetch, chunk_size=size)
     # Django's compiler executes nothing where nothing can match.
     if cursor is None:
         return

@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 
 use crate::decode::{Decoded, Decoder, Failure};
 use crate::error::{Error, HydrationError};
+use crate::pytypes;
 
 /// How the values of one column of a result become Python values.
 ///
@@ -129,19 +130,27 @@ impl Column {
     #[cold]
     fn load<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
         let loaded = self.load.bind(py).call1((PyBytes::new(py, wire),));
-        loaded.map_err(|error| {
-            // The driver answers what a server may send with a value or with an error of its own
-            // (or of the encoding). The exceptions of a loader that is not known may mean anything.
-            let is_stray = (error.is_instance_of::<PyValueError>(py)
-                && !error.is_instance_of::<PyUnicodeError>(py))
-                || error.is_instance_of::<PyLookupError>(py)
-                || error.is_instance_of::<PyArithmeticError>(py);
-            if is_stray && !self.decoder.get().is_loader() {
-                Failure::Refused(error)
-            } else {
-                Failure::Raised(error)
-            }
+        loaded.map_err(|error| match self.is_answer(py, &error) {
+            true => Failure::Raised(error),
+            false => Failure::Refused(error),
         })
+    }
+
+    /// Whether an exception of the driver's loader is what it answers to something that a server may
+    /// send. That of a loader that is not known may mean anything.
+    fn is_answer(&self, py: Python<'_>, error: &PyErr) -> bool {
+        let decoder = self.decoder.get();
+        if decoder.is_loader() {
+            true
+        } else if decoder.holds_json() {
+            // Any other ValueError is about what is JSON and too much for Python.
+            pytypes::json_decode_error(py).is_ok_and(|class| !error.is_instance(py, class))
+        } else {
+            error.is_instance_of::<PyUnicodeError>(py)
+                || !(error.is_instance_of::<PyValueError>(py)
+                    || error.is_instance_of::<PyLookupError>(py)
+                    || error.is_instance_of::<PyArithmeticError>(py))
+        }
     }
 
     /// Whether anything is done to every value after it is read.

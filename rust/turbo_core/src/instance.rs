@@ -215,6 +215,7 @@ impl Instance {
         if let Some(index) = self.pk
             && row.is_null(index)?
         {
+            self.convert(row)?;
             return Ok(None);
         }
         let mut built = match &self.way {
@@ -331,6 +332,21 @@ impl FromDb {
             is_ours: false,
             cache: None,
         })
+    }
+}
+
+impl Instance {
+    /// Run the converters of a row's columns although there is no instance, as Django does.
+    #[cold]
+    fn convert<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<()> {
+        for (_, index) in &self.fields {
+            if Some(*index) != self.pk && row.converts(*index) {
+                row.value(*index)?;
+            }
+        }
+        self.related
+            .iter()
+            .try_for_each(|related| related.instance.get().convert(row))
     }
 }
 

@@ -105,6 +105,12 @@ pub fn attributes<'py>(instance: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDi
     Ok(attributes.cast_into()?)
 }
 
+/// `json.JSONDecodeError`.
+pub fn json_decode_error<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
+    static CELL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CELL.import(py, "json", "JSONDecodeError")
+}
+
 /// `decimal.Decimal`.
 pub fn decimal<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
     static CELL: PyOnceLock<Py<PyType>> = PyOnceLock::new();

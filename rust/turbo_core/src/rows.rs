@@ -36,6 +36,12 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
             .map_err(|failure| column.error(self.py, failure, self.label, index, self.index))
     }
 
+    /// Whether Python code is called for the values of a column.
+    pub fn converts(&self, index: usize) -> bool {
+        let column = self.columns.get(index);
+        column.is_some_and(|column| column.get().converts())
+    }
+
     /// Whether the value of a column is NULL, after conversion.
     pub fn is_null(&self, index: usize) -> PyResult<bool> {
         match self.columns.get(index) {

@@ -230,6 +230,17 @@ impl Decoder {
         matches!(self.kind, Kind::Loader)
     }
 
+    /// Whether JSON is in the values.
+    pub fn holds_json(&self) -> bool {
+        match &self.kind {
+            Kind::Json | Kind::Jsonb => true,
+            Kind::Array { element: inner, .. } | Kind::Range(inner) | Kind::Multirange(inner) => {
+                inner.get().holds_json()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether values come in binary format.
     pub fn is_binary(&self) -> bool {
         self.binary
