@@ -5,11 +5,13 @@ import inspect
 import pytest
 from django.db import connection
 from django.db.models import Avg, Count, FilteredRelation, Q
+from django.db.models.functions import Upper
 from django.db.models.query import ModelIterable
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from psycopg.adapt import Loader
 
+from tests.answers import django_answer, fingerprint
 from tests.library.models import Author, Book, Converted, Order, Sample, WithFromDb, WithInit
 from turbo_orm import aexplain_hydration, explain_hydration
 
@@ -120,6 +122,21 @@ def test_a_receiver_that_comes_and_goes():
         post_init.disconnect(receive, sender=Author)
     assert "author: library.Author: by from_db(), since it has receivers of pre_init" in told
     assert "receivers" not in str(explain_hydration(Book.objects.select_related("author")))
+
+
+def test_an_annotation_that_is_a_property(monkeypatch):
+    def set_loud(book, value):
+        book.heard = value + "!"
+
+    loud = property(lambda book: book.heard, set_loud)
+    monkeypatch.setattr(Book, "loud", loud, raising=False)
+    queryset = Book.objects.order_by("pk").annotate(loud=Upper("title"))
+    explanation = explain_hydration(queryset)
+    assert explanation.instances[0].reasons == ["has a descriptor of its own for 'loud'"]
+    assert not explanation.is_native
+    ours, theirs = list(queryset.all()), django_answer(lambda: list(queryset.all()))
+    assert fingerprint(ours) == theirs["returned"]
+    assert ours[0].heard.endswith("!")
 
 
 def test_why_the_loader_is_used():

@@ -180,7 +180,10 @@ def _instances(
 ) -> Iterator[InstanceExplanation]:
     """Explain the instances of a model and those related, and note where each column belongs."""
     model = klass_info["model"]
-    reasons = reasons_for_from_db(model, attnames(klass_info, compiler.select))
+    names = attnames(klass_info, compiler.select)
+    if not prefix:
+        names += compiler.annotation_col_map or ()
+    reasons = reasons_for_from_db(model, names)
     yield InstanceExplanation(model._meta.label, prefix.removesuffix("."), reasons)
     paths.update(dict.fromkeys(klass_info["select_fields"], prefix))
     for related in klass_info.get("related_klass_infos", []):

@@ -105,7 +105,8 @@ def _instance(
     annotations: _Fields = (),
 ) -> Instance:
     names = tuple([name for name, _ in fields])
-    direct = fills_directly(model, names)
+    # What is annotated is set by name, too, and might run into a property.
+    direct = fills_directly(model, names + tuple([name for name, _ in annotations]))
     peers: list[Any] | None = [] if HAS_FETCH_MODES and fetch_mode.track_peers else None
     if direct and peers is None and all(_is_name(s) for _, *both in related for s in both):
         return _filled(model, fields, using, fetch_mode, pk, related, annotations)

@@ -10,7 +10,7 @@ create_exception!(
     turbo_orm._core,
     HydrationError,
     PyException,
-    "A result and the plan made for it do not fit together."
+    "A result and the plan made for it do not fit together, or a value is malformed."
 );
 
 /// How deep decoders and instances may be nested, since the stack is not endless.

@@ -252,6 +252,19 @@ impl Instance {
         }
         Ok(Some(built))
     }
+
+    /// Run the converters of a row's columns although there is no instance, as Django does.
+    #[cold]
+    fn convert<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<()> {
+        for (_, index) in &self.fields {
+            if Some(*index) != self.pk && row.converts(*index) {
+                row.value(*index)?;
+            }
+        }
+        self.related
+            .iter()
+            .try_for_each(|related| related.instance.get().convert(row))
+    }
 }
 
 impl Fill {
@@ -332,21 +345,6 @@ impl FromDb {
             is_ours: false,
             cache: None,
         })
-    }
-}
-
-impl Instance {
-    /// Run the converters of a row's columns although there is no instance, as Django does.
-    #[cold]
-    fn convert<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<()> {
-        for (_, index) in &self.fields {
-            if Some(*index) != self.pk && row.converts(*index) {
-                row.value(*index)?;
-            }
-        }
-        self.related
-            .iter()
-            .try_for_each(|related| related.instance.get().convert(row))
     }
 }
 
