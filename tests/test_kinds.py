@@ -16,6 +16,7 @@ from tests.library.kinds import (
     BracketedReversed,
     Converting,
     Keyed,
+    KeyField,
     Lock,
     WithClassAttributes,
     WithFromDbBelow,
@@ -262,3 +263,19 @@ def test_saving_what_was_deferred_writes_what_was_read(play):
 
 def test_a_converter_that_does_not_expect_null_where_there_is_no_row(read):
     read(lambda: Lock.objects.select_related("strict").order_by("pk"), raises=AttributeError)
+
+
+def test_the_converter_of_a_related_key_runs_once_for_a_row(library, monkeypatch):
+    calls = []
+    convert = KeyField.from_db_value
+
+    def counted(self, value, expression, connection):
+        calls.append(value)
+        return convert(self, value, expression, connection)
+
+    monkeypatch.setattr(KeyField, "from_db_value", counted)
+    locks = Lock.objects.select_related("keyed").order_by("pk")
+    expected = django_answer(lambda: list(locks.all()))
+    asked, calls[:] = calls[:], []
+    assert sync_answer(lambda: list(locks.all())) == expected
+    assert calls == asked

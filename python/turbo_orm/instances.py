@@ -27,6 +27,9 @@ HAS_FETCH_MODES = django.VERSION >= (6, 1)
 if HAS_FETCH_MODES:
     from django.db.models.query import _get_from_db  # type: ignore[attr-defined]
 
+type _Fields = tuple[tuple[str, int], ...]
+type _Related = tuple[tuple[Instance, Any, Any], ...]
+
 # Django's setter for the remote side of a foreign key, which caches nothing.
 _NOTHING = (lambda x, y: None).__code__
 
@@ -87,10 +90,6 @@ def raw_instance(queryset: Any) -> Instance:
         gets_lists=lambda: True,
         annotations=tuple(annotations),
     )
-
-
-type _Fields = tuple[tuple[str, int], ...]
-type _Related = tuple[tuple[Instance, Any, Any], ...]
 
 
 def _instance(

@@ -212,15 +212,16 @@ impl Instance {
 
     fn built<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<Option<Built<'py>>> {
         let py = row.py;
-        if let Some(index) = self.pk
-            && row.is_null(index)?
-        {
-            self.convert(row)?;
-            return Ok(None);
-        }
+        let key = match self.pk.map(|index| Key::read(row, index)).transpose()? {
+            Some(Key::Null) => {
+                self.convert(row)?;
+                return Ok(None);
+            }
+            key => key.unwrap_or(Key::Unread),
+        };
         let mut built = match &self.way {
-            Way::Fill(fill) => fill.make(&self.fields, row)?,
-            Way::FromDb(from_db) => from_db.make(&self.fields, row)?,
+            Way::Fill(fill) => fill.make(&self.fields, row, &key)?,
+            Way::FromDb(from_db) => from_db.make(&self.fields, row, &key)?,
         };
         if let Some(peers) = &self.peers {
             let peers = peers.bind(py);
@@ -273,6 +274,7 @@ impl Fill {
         &self,
         fields: &[(Py<PyString>, usize)],
         row: &Row<'_, 'py, S>,
+        key: &Key<'py>,
     ) -> PyResult<Built<'py>> {
         let py = row.py;
         let state = self.state_class.make(py)?;
@@ -284,7 +286,7 @@ impl Fill {
             Store::Inline => {
                 set_attribute(&instance, intern!(py, "_state"), &state)?;
                 for (name, index) in fields {
-                    set_attribute(&instance, name.bind(py), &row.value(*index)?)?;
+                    set_attribute(&instance, name.bind(py), &key.value(row, *index)?)?;
                 }
                 None
             }
@@ -294,7 +296,7 @@ impl Fill {
         if let Some(attributes) = attributes {
             attributes.set_item(intern!(py, "_state"), &state)?;
             for (name, index) in fields {
-                attributes.set_item(name.bind(py), row.value(*index)?)?;
+                attributes.set_item(name.bind(py), key.value(row, *index)?)?;
             }
             if let Store::Copy(_) = self.store {
                 // Not PyObject_GenericSetDict(), which in 3.13 leaves the places standing.
@@ -325,11 +327,12 @@ impl FromDb {
         &self,
         fields: &[(Py<PyString>, usize)],
         row: &Row<'_, 'py, S>,
+        key: &Key<'py>,
     ) -> PyResult<Built<'py>> {
         let py = row.py;
         let values = fields
             .iter()
-            .map(|(_, index)| row.value(*index))
+            .map(|(_, index)| key.value(row, *index))
             .collect::<PyResult<Vec<_>>>()?;
         let values = if self.as_list {
             PyList::new(py, values)?.into_any()
@@ -345,6 +348,41 @@ impl FromDb {
             is_ours: false,
             cache: None,
         })
+    }
+}
+
+/// What is known of the primary key by which it is seen whether there is an instance.
+enum Key<'py> {
+    Null,
+    Unread,
+    /// Converters ran for it, which they do but once for a row.
+    Converted(usize, Bound<'py, PyAny>),
+}
+
+impl<'py> Key<'py> {
+    fn read<S: Source<'py>>(row: &Row<'_, 'py, S>, index: usize) -> PyResult<Self> {
+        if !row.converts(index) {
+            let is_null = row.source.is_null(row.index, index)?;
+            return Ok(if is_null { Self::Null } else { Self::Unread });
+        }
+        let value = row.value(index)?;
+        Ok(match value.is_none() {
+            true => Self::Null,
+            false => Self::Converted(index, value),
+        })
+    }
+
+    /// The value of a column, which may be that of the key.
+    #[inline]
+    fn value<S: Source<'py>>(
+        &self,
+        row: &Row<'_, 'py, S>,
+        index: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Converted(key, value) if *key == index => Ok(value.clone()),
+            _ => row.value(index),
+        }
     }
 }
 

@@ -42,14 +42,6 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
         column.is_some_and(|column| column.get().converts())
     }
 
-    /// Whether the value of a column is NULL, after conversion.
-    pub fn is_null(&self, index: usize) -> PyResult<bool> {
-        match self.columns.get(index) {
-            Some(column) if !column.get().converts() => self.source.is_null(self.index, index),
-            _ => Ok(self.value(index)?.is_none()),
-        }
-    }
-
     /// The value of an item: `values_list(flat=True)`.
     pub fn item(&self, item: &Item) -> PyResult<Bound<'py, PyAny>> {
         match item {
