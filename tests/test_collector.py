@@ -36,12 +36,13 @@ def test_a_long_slice_goes_to_the_oldest_generation(rows):
         assert not gc.isenabled()
     assert is_young(node) is (rows < LONG)
     assert gc.is_tracked(node)
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < collector.FROZEN
 
 
 def test_frozen_objects_stay_frozen():
     gc.freeze()
     frozen = gc.get_freeze_count()
+    assert frozen > collector.FROZEN
     with collector.held_off(LONG):
         node = Node()
     assert gc.get_freeze_count() == frozen

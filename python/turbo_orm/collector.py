@@ -26,6 +26,10 @@ LONG = 1000
 # Rows sent to the oldest generation before it is seen how much memory is in use.
 PATIENCE = 20_000
 
+# More frozen objects than this are somebody's, who froze all there were. Python 3.12 keeps some
+# hundred immortal ones with them.
+FROZEN = 5000
+
 _lock = Lock()
 _holders = 0
 _was_enabled = False
@@ -72,7 +76,7 @@ def collect_if_due() -> None:
 def _promote(rows: int) -> None:
     """Send all that is young to the oldest generation, unless somebody has frozen objects."""
     global _promoted
-    if not gc.get_freeze_count():
+    if gc.get_freeze_count() < FROZEN:
         gc.freeze()
         gc.unfreeze()
         _promoted += rows
