@@ -20,6 +20,7 @@ def nothing_promoted(monkeypatch):
     gc.collect()
     monkeypatch.setattr(collector, "_promoted", 0)
     monkeypatch.setattr(collector, "_in_use", 0)
+    monkeypatch.setattr(collector, "_frozen", False)
     yield
     assert gc.isenabled()
     gc.unfreeze()
@@ -39,7 +40,7 @@ def test_a_long_slice_goes_to_the_oldest_generation(rows):
     assert gc.get_freeze_count() < collector.FROZEN
 
 
-def test_frozen_objects_stay_frozen():
+def test_frozen_objects_stay_frozen(monkeypatch):
     gc.freeze()
     frozen = gc.get_freeze_count()
     assert frozen > collector.FROZEN
@@ -47,6 +48,12 @@ def test_frozen_objects_stay_frozen():
         node = Node()
     assert gc.get_freeze_count() == frozen
     assert is_young(node)
+    # They are not counted again and again.
+    with monkeypatch.context() as patch:
+        patch.setattr(gc, "get_freeze_count", pytest.fail)
+        with collector.held_off(LONG):
+            pass
+    assert gc.get_freeze_count() == frozen
 
 
 def test_a_collector_that_is_off_stays_off():

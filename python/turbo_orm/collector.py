@@ -35,6 +35,7 @@ _holders = 0
 _was_enabled = False
 _promoted = 0
 _in_use = 0
+_frozen = False
 
 
 @contextmanager
@@ -74,9 +75,11 @@ def collect_if_due() -> None:
 
 
 def _promote(rows: int) -> None:
-    """Send all that is young to the oldest generation, unless somebody has frozen objects."""
-    global _promoted
-    if gc.get_freeze_count() < FROZEN:
+    """Send all that is young to the oldest generation, unless somebody has ever frozen objects."""
+    global _promoted, _frozen
+    # It takes some milliseconds to count what a server has frozen before it forked.
+    _frozen = _frozen or gc.get_freeze_count() > FROZEN
+    if not _frozen:
         gc.freeze()
         gc.unfreeze()
         _promoted += rows
