@@ -6,8 +6,9 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -57,15 +58,43 @@ def _chunks(
     if cursor is None:
         return
     with compiler.connection.wrap_database_errors, closing(cursor):
-        driver = driver_cursor(cursor)
-        pgresult = getattr(driver, "pgresult", None)
-        if pgresult is None or not Hydrator.reads_pgresults():
-            hydrator = Hydrator.for_rows(queryset, compiler)
-            while rows := cursor.fetchmany(size):
-                yield hydrator.rows(list(rows))
-            return
-        hydrator = Hydrator.for_result(queryset, compiler, driver, pgresult)
-        yield from _slices(hydrator, pgresult, size)
+        yield from _received(
+            cursor,
+            size,
+            partial(Hydrator.for_result, queryset, compiler),
+            partial(Hydrator.for_rows, queryset, compiler),
+        )
+
+
+def raw(queryset: RawQuerySet[Any]) -> Chunks:
+    """Execute a raw query and yield its instances in lists."""
+    query: Any = queryset.query
+    connection: Any = connections[queryset.db]
+    query._execute_query()
+    with connection.wrap_database_errors, closing(query.cursor) as cursor:
+        yield from _received(
+            cursor,
+            SLICE,
+            partial(Hydrator.for_raw_result, queryset, connection),
+            partial(Hydrator.for_raw_rows, queryset, connection),
+        )
+
+
+def _received(
+    cursor: Any,
+    size: int,
+    for_result: Callable[[Any, Any], Hydrator],
+    for_rows: Callable[[], Hydrator],
+) -> Chunks:
+    """Hydrate what a cursor has received: the result where it is, or row tuples."""
+    driver = driver_cursor(cursor)
+    pgresult = getattr(driver, "pgresult", None)
+    if pgresult is None or not Hydrator.reads_pgresults():
+        hydrator = for_rows()
+        while rows := cursor.fetchmany(size):
+            yield hydrator.rows(list(rows))
+        return
+    yield from _slices(for_result(driver, pgresult), pgresult, size)
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
@@ -137,22 +166,6 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                 yield chunk
             if len(chunk) < size:
                 return
-
-
-def raw(queryset: RawQuerySet[Any]) -> Chunks:
-    """Execute a raw query and yield its instances in lists."""
-    query: Any = queryset.query
-    connection: Any = connections[queryset.db]
-    query._execute_query()
-    with connection.wrap_database_errors, closing(query.cursor) as cursor:
-        driver = driver_cursor(cursor)
-        if not Hydrator.reads_pgresults():
-            hydrator = Hydrator.for_raw_rows(queryset, connection)
-            while rows := cursor.fetchmany(SLICE):
-                yield hydrator.rows(list(rows))
-            return
-        hydrator = Hydrator.for_raw_result(queryset, connection, driver, driver.pgresult)
-        yield from _slices(hydrator, driver.pgresult, SLICE)
 
 
 def driver_cursor(cursor: Any) -> Any:

@@ -104,20 +104,20 @@ def _instance(
     annotations: _Fields = (),
 ) -> Instance:
     names = tuple([name for name, _ in fields])
-    # What is annotated is set by name, too, and might run into a property.
-    direct = fills_directly(model, names + tuple([name for name, _ in annotations]))
     peers: list[Any] | None = [] if HAS_FETCH_MODES and fetch_mode.track_peers else None
-    if direct and peers is None and all(_is_name(s) for _, *both in related for s in both):
-        return _filled(model, fields, using, fetch_mode, pk, related, annotations)
+    # What is annotated is set by name, too, and might run into a property.
+    if fills_directly(model, names + tuple([name for name, _ in annotations])):
+        if peers is None and all(_is_name(s) for _, *both in related for s in both):
+            return _filled_again(model, fields, using, fetch_mode, pk, related, annotations)
+        return _filled(model, fields, using, fetch_mode, pk, related, annotations, peers)
     return Instance(
         model,
         fields,
         state_class=ModelState,
-        state=_state(using, fetch_mode),
-        through_dict=direct and _needs_dict(model, names),
-        from_db=None if direct else _from_db(model, fetch_mode),
+        state=[],
+        from_db=_from_db(model, fetch_mode),
         db=using,
-        values_as_list=not direct and gets_lists(),
+        values_as_list=gets_lists(),
         pk=pk,
         related=related,
         annotations=annotations,
@@ -125,7 +125,6 @@ def _instance(
     )
 
 
-@lru_cache(maxsize=1000)
 def _filled(
     model: type[Model],
     fields: _Fields,
@@ -134,18 +133,24 @@ def _filled(
     pk: int | None,
     related: _Related,
     annotations: _Fields,
+    peers: list[Any] | None = None,
 ) -> Instance:
-    """Describe instances that are filled directly. Many queries have the same ones."""
+    """Describe instances that are filled directly."""
     return Instance(
         model,
         fields,
         state_class=ModelState,
         state=_state(using, fetch_mode),
-        through_dict=_needs_dict(model, tuple(name for name, _ in fields)),
+        through_dict=_needs_dict(model, tuple([name for name, _ in fields])),
         pk=pk,
         related=related,
         annotations=annotations,
+        peers=peers,
     )
+
+
+# Many queries fill the same instances, and can share one description of them.
+_filled_again = lru_cache(maxsize=1000)(_filled)
 
 
 def _is_name(setter: Any) -> bool:

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference}
 use crate::column::check_index;
 use crate::error::deeper;
 use crate::pytypes::{Bare, attributes, set_attribute};
-use crate::rows::Row;
+use crate::rows::{Row, template};
 use crate::source::Source;
 
 /// How one model instance is made of a row, with the instances that `select_related()` hangs on it.
@@ -112,7 +112,11 @@ impl Instance {
                 state_class: Bare::new(&state_class)?,
                 state,
                 store: match (fields.len() + annotations.len(), through_dict) {
-                    (PLACES.., _) => Store::Copy(template(py, &fields)?),
+                    (PLACES.., _) => {
+                        let names = fields.iter().map(|(name, _)| name.bind(py));
+                        let names = std::iter::once(intern!(py, "_state")).chain(names);
+                        Store::Copy(template(py, names)?)
+                    }
                     (_, true) => Store::Dict,
                     (_, false) => Store::Inline,
                 },
@@ -303,23 +307,8 @@ impl Fill {
                 set_attribute(&instance, intern!(py, "__dict__"), &attributes)?;
             }
         }
-        Ok(Built {
-            instance,
-            state: Some(state),
-            is_ours: true,
-            cache: None,
-        })
+        Ok(Built::new(instance, Some(state)))
     }
-}
-
-/// A dict with the names of all attributes, in their order.
-fn template(py: Python<'_>, fields: &[(Py<PyString>, usize)]) -> PyResult<Py<PyDict>> {
-    let template = PyDict::new(py);
-    template.set_item(intern!(py, "_state"), py.None())?;
-    for (name, _) in fields {
-        template.set_item(name.bind(py), py.None())?;
-    }
-    Ok(template.unbind())
 }
 
 impl FromDb {
@@ -342,12 +331,7 @@ impl FromDb {
         let arguments = (self.db.bind(py), self.names.bind(py), values);
         let instance = self.call.bind(py).call1(arguments)?;
         row.source.python_ran();
-        Ok(Built {
-            instance,
-            state: None,
-            is_ours: false,
-            cache: None,
-        })
+        Ok(Built::new(instance, None))
     }
 }
 
@@ -397,6 +381,16 @@ struct Built<'py> {
 }
 
 impl<'py> Built<'py> {
+    /// Take an instance with its bare state, or one that the model's own code has made.
+    fn new(instance: Bound<'py, PyAny>, state: Option<Bound<'py, PyAny>>) -> Self {
+        Self {
+            is_ours: state.is_some(),
+            instance,
+            state,
+            cache: None,
+        }
+    }
+
     fn state(&mut self) -> PyResult<&Bound<'py, PyAny>> {
         let state = match self.state.take() {
             Some(state) => state,

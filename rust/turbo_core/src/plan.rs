@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyType};
 use crate::column::{Column, check_index};
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::rows::{Item, Row, Values};
+use crate::rows::{Item, Row, Values, template};
 use crate::source::Source;
 use crate::source::pgresult::PgResult;
 use crate::source::tuples::Tuples;
@@ -87,15 +87,12 @@ impl Plan {
             }
             .into());
         }
-        let template = PyDict::new(py);
-        for name in &names {
-            template.set_item(name, py.None())?;
-        }
+        let template = template(py, names.iter().map(|name| name.bind(py)))?;
         let entries = names.into_iter().zip(items).collect();
         Ok(Self {
             label,
             columns,
-            shape: Shape::Dicts(entries, template.unbind()),
+            shape: Shape::Dicts(entries, template),
         })
     }
 

@@ -97,6 +97,18 @@ impl<'py, S: Source<'py>> Row<'_, 'py, S> {
     }
 }
 
+/// A dict with these keys, in their order, to be copied and filled for each row.
+pub fn template<'a, 'py: 'a>(
+    py: Python<'py>,
+    names: impl Iterator<Item = &'a Bound<'py, PyString>>,
+) -> PyResult<Py<PyDict>> {
+    let template = PyDict::new(py);
+    for name in names {
+        template.set_item(name, py.None())?;
+    }
+    Ok(template.unbind())
+}
+
 /// Whether the garbage collector looks at an object.
 fn is_tracked(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: it reads the header of an object that is held.
