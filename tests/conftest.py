@@ -37,10 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             create_extensions(make_conninfo(dsn, dbname=name))
     config.stash[_DSN] = dsn
+    databases = {
+        alias: database(make_conninfo(dsn, dbname=name)) for alias, name in DATABASES.items()
+    }
     settings.configure(
-        DATABASES={
-            alias: database(make_conninfo(dsn, dbname=name)) for alias, name in DATABASES.items()
-        },
+        # The default database once more, with a pool: for the event loop, and for nothing else.
+        DATABASES={**databases, "pooled": pooled(databases["default"])},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
@@ -57,6 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
         USE_TZ=True,
     )
     django.setup()
+
+
+def pooled(database: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a database with a pool."""
+    pool = {"min_size": 1, "max_size": 4, "timeout": 5}
+    return {**database, "OPTIONS": {**database.get("OPTIONS", {}), "pool": pool}}
 
 
 def create_extensions(dsn: str) -> None:
@@ -183,13 +191,12 @@ def run() -> Run:
 
 
 async def close_connections() -> None:
-    from django_async_backend.db import async_connections
+    from turbo_orm.tasks import async_connections
 
     for alias in DATABASES:
         connection = async_connections[alias]
-        assert not connection.in_atomic_block
+        assert connection.block is None
         await connection.close()
-        await connection.close_pool()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connection as default_connection
 from django.db import connections
 from django.db.utils import ConnectionDoesNotExist
@@ -545,31 +546,60 @@ def test_connections_are_djangos_in_sync_code():
 
 
 @played
-async def test_connections_are_bridged_on_the_bridge_alone():
+async def test_connections_are_bridged_in_an_event_loop():
     outside = connections["default"]
     bridged = await run(seen)
     assert isinstance(bridged, BridgedDatabaseWrapper)
     assert bridged.alias == "default"
+    assert bridged is outside
     assert (await run(seen, "other")).alias == "other"
-    assert connections["default"] is outside
-    assert not isinstance(outside, BridgedDatabaseWrapper)
+
+
+def test_connections_are_djangos_where_no_event_loop_runs(tables):
+    assert not isinstance(connections["default"], BridgedDatabaseWrapper)
+
+
+def test_connections_are_djangos_where_sync_code_is_allowed(monkeypatch):
+    """As in a notebook."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+    async def look():
+        assert not isinstance(connections["default"], BridgedDatabaseWrapper)
+        assert isinstance(await run(seen), BridgedDatabaseWrapper)
+
+    asyncio.run(look())
+
+
+WAITING = {
+    "cursor": [],
+    "chunked_cursor": [],
+    "close": [],
+    "commit": [],
+    "get_autocommit": [],
+    "rollback": [],
+    "savepoint": [],
+    "savepoint_commit": ["s"],
+    "savepoint_rollback": ["s"],
+    "set_autocommit": [False],
+    "connect": [],
+}
+
+
+@pytest.mark.parametrize("method", WAITING)
+def test_plain_code_in_an_event_loop_cannot_wait_for_the_database(method, tables):
+    async def steps():
+        with pytest.raises(SynchronousOnlyOperation, match=r"async_connections\['default'\]"):
+            getattr(connections["default"], method)(*WAITING[method])
+        assert async_connections["default"].connection is None
+
+    asyncio.run(steps())
 
 
 @played
 async def test_the_proxy_of_the_default_connection_follows():
-    assert await run(lambda: default_connection.async_connection) is async_connections["default"]
-    assert not hasattr(default_connection, "async_connection")
-
-
-@played
-async def test_connections_are_djangos_again_after_an_exception():
-    def function():
-        assert isinstance(seen(), BridgedDatabaseWrapper)
-        await_(fail_soon(OfNoAccount))
-
-    with pytest.raises(OfNoAccount):
-        await run(function)
-    assert not isinstance(connections["default"], BridgedDatabaseWrapper)
+    mine = async_connections["default"]
+    assert await run(lambda: default_connection.async_connection) is mine
+    assert default_connection.async_connection is mine
 
 
 @played
@@ -579,21 +609,23 @@ async def test_connections_do_not_leak_to_what_runs_meanwhile():
 
     async def look():
         """As another task, and as a callback of the loop, in the same context even."""
-        found.append(type(connections["default"]))
-        asyncio.get_running_loop().call_soon(lambda: found.append(type(connections["default"])))
+        found.append(connections["default"].async_connection)
+        asyncio.get_running_loop().call_soon(
+            lambda: found.append(connections["default"].async_connection)
+        )
         await asyncio.sleep(0)
         waiting.set()
 
     def function():
-        before = type(seen())
+        before = seen().async_connection
         task = asyncio.create_task(look())
         await_(waiting.wait())
         await_(task)
-        return before, type(seen())
+        return before, seen().async_connection
 
-    assert await run(function) == (BridgedDatabaseWrapper, BridgedDatabaseWrapper)
-    assert len(found) == 2
-    assert not any(issubclass(kind, BridgedDatabaseWrapper) for kind in found)
+    mine = async_connections["default"]
+    assert await run(function) == (mine, mine)
+    assert len({mine, *found}) == 3
 
 
 @played
@@ -642,7 +674,7 @@ async def test_an_alias_that_does_not_exist():
 
 
 def test_all_connections_can_still_be_listed_and_closed():
-    assert {connection.alias for connection in connections.all()} == {"default", "other"}
+    assert {connection.alias for connection in connections.all()} == {"default", "other", "pooled"}
     connections.close_all()
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT 1")

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from itertools import count
 
-import django
 import pytest
 from django.db import IntegrityError, InternalError, connection, transaction
 from django.db.models import CharField, Func, Value
@@ -436,46 +435,6 @@ def test_many_tasks_of_which_some_fail_and_some_are_cancelled(scratch, run):
 
     assert run(steps) == [number % 3 == 2 for number in range(12)]
     assert sorted(map(int, owners())) == [0, 3, 6, 9]
-
-
-@pytest.mark.skipif(django.VERSION < (6, 1), reason="its connections do not know their tasks")
-def test_a_child_task_does_not_touch_its_parents_transaction(scratch, run):
-    async def steps():
-        async with async_atomic():
-            await Account.objects.acreate(**ADA)
-            child = asyncio.create_task(Account.objects.acreate(**BO))
-            with pytest.raises(RuntimeError, match="owned by another task"):
-                await child
-            await Account.objects.acreate(**CY)
-
-    run(steps)
-    assert owners() == ["Ada", "Cy"]
-
-
-CHILDREN = {
-    "acreate": lambda: Account.objects.acreate(owner="child"),
-    "aupdate_or_create": lambda: Account.objects.aupdate_or_create(owner="child"),
-    "abulk_create": lambda: Account.objects.abulk_create([Account(owner="child")]),
-    "adelete": lambda: Account.objects.filter(owner="Di").adelete(),
-}
-
-
-@pytest.mark.parametrize("case", CHILDREN)
-def test_a_child_task_leaves_its_parent_out_of_a_transaction(case, scratch, run):
-    """Whether it gets an error or does its work, what the parent writes is committed."""
-
-    async def steps():
-        await Account.objects.acreate(**ADA)
-        child = asyncio.create_task(CHILDREN[case]())
-        await Account.objects.acreate(**BO)
-        with suppress(RuntimeError):
-            await child
-        await Account.objects.acreate(**CY)
-        assert not async_connections["default"].in_atomic_block
-        assert transaction_status() is TransactionStatus.IDLE
-
-    run(steps)
-    assert {"Ada", "Bo", "Cy"} <= set(owners())
 
 
 def test_an_iterator_whose_steps_are_taken_by_several_tasks(scratch, run):

@@ -14,7 +14,7 @@ from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
 from tests.test_sessions import selected
 from turbo_orm import libpq
-from turbo_orm.connection import bridged_connection
+from turbo_orm.connection import shared_connection
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]
 
@@ -62,7 +62,7 @@ def forget_connections():
     connections["default"].close()
     connections["default"].close_pool()
     del connections["default"]
-    bridged_connection.cache_clear()
+    shared_connection.cache_clear()
 
 
 def options(**changes):

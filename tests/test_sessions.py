@@ -32,7 +32,7 @@ from tests.library.fields import Arrays, Ranges, Structured
 from tests.library.models import Author, Sample
 from tests.test_reading import QUERYSETS
 from turbo_orm import libpq
-from turbo_orm.connection import bridged_connection
+from turbo_orm.connection import shared_connection
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -252,7 +252,7 @@ def start_anew():
     connections["default"].close()
     for name in ("timezone", "timezone_name"):
         vars(connections["default"]).pop(name, None)
-    bridged_connection.cache_clear()
+    shared_connection.cache_clear()
 
 
 # Loaders and converters of ones own

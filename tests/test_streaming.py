@@ -15,7 +15,7 @@ from tests.clients import Rival
 from tests.library.models import Account, Author
 from tests.test_reading import QUERYSETS
 from turbo_orm import async_atomic, streaming
-from turbo_orm.connection import bridged_connection
+from turbo_orm.connection import shared_connection
 from turbo_orm.streaming import StreamingCursor
 
 pytestmark = pytest.mark.skipif(
@@ -264,10 +264,10 @@ def test_bindings_on_the_server_are_not_streamed(library, run, chunks, monkeypat
     expected = list(ours.all())
     options = connections["default"].settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "server_side_binding", True)
-    bridged_connection.cache_clear()
+    shared_connection.cache_clear()
     try:
         assert run(ours.alist) == expected
     finally:
-        bridged_connection.cache_clear()
+        shared_connection.cache_clear()
     assert chunks == []
     assert len(expected) > 2

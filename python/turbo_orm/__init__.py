@@ -19,7 +19,7 @@ from turbo_orm.explanation import aexplain_hydration, explain_hydration
 from turbo_orm.manager import AsyncManager
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
-from turbo_orm.transaction import async_atomic
+from turbo_orm.transaction import async_atomic, async_connection
 
 __all__ = [
     "AsyncManager",
@@ -28,6 +28,7 @@ __all__ = [
     "HydrationError",
     "aexplain_hydration",
     "async_atomic",
+    "async_connection",
     "explain_hydration",
 ]
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import request_finished, request_started
-from django_async_backend.db import async_connections
 
 from turbo_orm.checks import check_engines, check_libpq
+from turbo_orm.tasks import async_connections
 
 
 class TurboOrmConfig(AppConfig):
@@ -24,12 +24,8 @@ class TurboOrmConfig(AppConfig):
 
 
 async def close_async_connections(**kwargs: Any) -> None:
-    """Close the async connections of the task that served a request."""
-    for connection in _opened_connections():
-        await connection.close()
+    """Have the task that served a request give back its connections.
 
-
-def _opened_connections() -> list[Any]:
-    # Looking a connection up would make it, and for all() to make none is new in 6.0.
-    handler: Any = async_connections
-    return [handler[alias] for alias in handler if hasattr(handler._connections, alias)]
+    They are when the task ends; this is for tasks that serve several, as tests do.
+    """
+    async_connections.give_back_idle()

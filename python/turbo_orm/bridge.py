@@ -17,7 +17,7 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 
-class _Bridge(greenlet):
+class Bridge(greenlet):
     """A greenlet in which sync code may await. It shares its task's context variables."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -25,6 +25,16 @@ class _Bridge(greenlet):
         super().__init__(function, task)
         self.gr_context = task.gr_context
         self.abandoned = False
+        self.outermost: Bridge = task.outermost if isinstance(task, Bridge) else self
+        self._exits: list[Callable[[], None]] = []
+
+    def at_exit(self, function: Callable[[], None]) -> None:
+        """Call a function when the code on the bridge has ended, one way or another."""
+        self._exits.append(function)
+
+    def exit(self) -> None:
+        for function in self._exits:
+            function()
 
     def wait(self, future: Any) -> None:
         """Have the event loop wait. What that raises is raised here."""
@@ -38,7 +48,15 @@ class _Bridge(greenlet):
 
 def active() -> bool:
     """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
-    return isinstance(getcurrent(), _Bridge)
+    return isinstance(getcurrent(), Bridge)
+
+
+def outermost() -> Bridge:
+    """Return the outermost bridge that the caller runs on; code on a bridge may run another."""
+    bridge = getcurrent()
+    if not isinstance(bridge, Bridge):
+        raise RuntimeError("This code is not run by bridge.run().")
+    return bridge.outermost
 
 
 async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,21 +65,24 @@ async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
     """
-    bridge = _Bridge(function)
-    result = bridge.switch(*args, **kwargs)
-    while not bridge.dead:
-        try:
-            await result
-        except GeneratorExit as exc:
-            # The coroutine is being closed: nothing can be awaited any more.
-            bridge.abandoned = True
-            result = bridge.throw(exc)
-        except BaseException as exc:
-            result = bridge.throw(exc)
-        else:
-            result = bridge.switch()
-    returned: R = result
-    return returned
+    bridge = Bridge(function)
+    try:
+        result = bridge.switch(*args, **kwargs)
+        while not bridge.dead:
+            try:
+                await result
+            except GeneratorExit as exc:
+                # The coroutine is being closed: nothing can be awaited any more.
+                bridge.abandoned = True
+                result = bridge.throw(exc)
+            except BaseException as exc:
+                result = bridge.throw(exc)
+            else:
+                result = bridge.switch()
+        returned: R = result
+        return returned
+    finally:
+        bridge.exit()
 
 
 def await_[R](awaitable: Awaitable[R]) -> R:
@@ -73,7 +94,7 @@ def await_[R](awaitable: Awaitable[R]) -> R:
     Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
     """
     bridge = getcurrent()
-    if not isinstance(bridge, _Bridge):
+    if not isinstance(bridge, Bridge):
         if isinstance(awaitable, Coroutine):
             awaitable.close()
         raise RuntimeError("await_() can only be called by code that bridge.run() has called.")

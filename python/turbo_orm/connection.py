@@ -6,35 +6,39 @@ all that changes with a connection (transaction state, query log, the driver's c
 kept on django-async-backend's wrapper alone, so that ``async_atomic`` outside and ``atomic``
 inside are one transaction.
 
-There is one such wrapper for each alias in a process; which connection it stands for depends on
-the task that asks, as it does in ``async_connections``.
+Each task has such a wrapper beside its connection (turbo_orm.tasks). What does not change (the
+features, operations, settings) it shares with the process's one wrapper for the alias, so that it
+is made in no time and finds warm caches. In an event loop, ``django.db.connections`` answers with
+it, too: code there cannot wait for the server, but it can look at ``connection.queries``, install
+an ``execute_wrapper()`` or register for ``on_commit()``.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from functools import cache, cached_property, update_wrapper
+import os
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache, cached_property, partial, update_wrapper, wraps
 from inspect import isawaitable
 from types import SimpleNamespace
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
-from django_async_backend.db import async_connections
 
 from turbo_orm import bridge, streaming
-from turbo_orm.cursor import BridgedCursor
+from turbo_orm.cursor import BridgedCursor, ServerSideCursor
 from turbo_orm.streaming import StreamingCursor
+from turbo_orm.tasks import async_connections
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
 
 class _Shared:
-    """An attribute that is kept on django-async-backend's wrapper of the current task."""
+    """An attribute that is kept on django-async-backend's wrapper."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -43,18 +47,32 @@ class _Shared:
         return getattr(wrapper.async_connection, self.name)
 
     def __set__(self, wrapper: BridgedDatabaseWrapper, value: Any) -> None:
-        # A task that has inherited another's connection must not break its transaction.
-        wrapper.validate_thread_sharing()
         setattr(wrapper.async_connection, self.name, value)
 
 
-def _guarded(name: str) -> Any:
-    """Return a method of Django's wrapper without its check for a running event loop."""
-    return getattr(DatabaseWrapper, name).__wrapped__
+def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of Django's wrapper that works on the bridge, and says so elsewhere.
+
+    Django's own check refuses wherever an event loop runs: on the bridge, too.
+    """
+    method = getattr(method, "__wrapped__", method)
+
+    @wraps(method)
+    def bridged(self: BridgedDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
+        if not bridge.active():
+            raise SynchronousOnlyOperation(
+                f"{method.__name__}() of connections[{self.alias!r}] waits for the database, "
+                f"which plain code in an event loop cannot. Use turbo-orm's async methods, "
+                f"async_atomic() or `async_connections[{self.alias!r}]`, or have "
+                f"turbo_orm.bridge.run() call the code."
+            )
+        return method(self, *args, **kwargs)
+
+    return bridged
 
 
 class BridgedDatabaseWrapper(DatabaseWrapper):
-    """Django's wrapper over the async connection of the current task."""
+    """Django's wrapper over an async connection: of a task, or of whichever task asks."""
 
     atomic_blocks = _Shared()
     autocommit = _Shared()
@@ -78,28 +96,36 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     timezone = _Shared()
     timezone_name = _Shared()
 
-    chunked_cursor = _guarded("chunked_cursor")
-    clean_savepoints = _guarded("clean_savepoints")
-    close = _guarded("close")
-    commit = _guarded("commit")
-    cursor = _guarded("cursor")
-    rollback = _guarded("rollback")
-    savepoint = _guarded("savepoint")
-    savepoint_commit = _guarded("savepoint_commit")
-    savepoint_rollback = _guarded("savepoint_rollback")
+    chunked_cursor = _bridged(DatabaseWrapper.chunked_cursor)
+    clean_savepoints = _bridged(DatabaseWrapper.clean_savepoints)
+    close = _bridged(DatabaseWrapper.close)
+    commit = _bridged(DatabaseWrapper.commit)
+    cursor = _bridged(DatabaseWrapper.cursor)
+    get_autocommit = _bridged(DatabaseWrapper.get_autocommit)
+    rollback = _bridged(DatabaseWrapper.rollback)
+    savepoint = _bridged(DatabaseWrapper.savepoint)
+    savepoint_commit = _bridged(DatabaseWrapper.savepoint_commit)
+    savepoint_rollback = _bridged(DatabaseWrapper.savepoint_rollback)
+    set_autocommit = _bridged(DatabaseWrapper.set_autocommit)
+    _connect = _bridged(DatabaseWrapper.connect)
+    _ensure_connection = _bridged(DatabaseWrapper.ensure_connection)
 
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         # Django's __init__ resets the shared attributes: let it do so to something of no account.
-        self._initial: SimpleNamespace | None = SimpleNamespace(
-            validate_thread_sharing=lambda: None
-        )
+        self._fixed: Any = SimpleNamespace()
         super().__init__(settings_dict, alias)
-        self._initial = None
+        self._fixed = None
+
+    def of(self, async_connection: Any) -> BridgedDatabaseWrapper:
+        """Return the wrapper of one async connection, which shares what this one has."""
+        wrapper: BridgedDatabaseWrapper = object.__new__(type(self))
+        wrapper.__dict__.update(self.__dict__, _fixed=async_connection)
+        return wrapper
 
     @property
     def async_connection(self) -> Any:
-        """django-async-backend's wrapper of the current task."""
-        return self._initial or async_connections[self.alias]
+        """django-async-backend's wrapper."""
+        return self._fixed or async_connections[self.alias]
 
     @cached_property
     def pg_version(self) -> int:
@@ -109,20 +135,27 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         return version
 
     def ensure_connection(self) -> None:
-        """Connect if there is no connection. Its receivers of ``connection_created`` may query."""
-        if self.connection is None:
-            self.validate_thread_sharing()
-            with self.wrap_database_errors:
-                self.connect()
+        """Connect if there is no connection. Its receivers of ``connection_created`` may query.
+
+        In plain code of an event loop, do nothing: the next statement connects.
+        """
+        if bridge.active():
+            self.async_connection.use()
+            self._ensure_connection()
 
     def connect(self) -> None:
         """Connect as Django does; what fails or is cancelled halfway leaves nothing behind."""
         try:
-            _guarded("connect")(self)
+            self._connect()
         except BaseException:
             if self.connection is not None:
-                self.close()
+                self.async_connection.give_back()
             raise
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Do as Django on the bridge. Elsewhere, the end of the task does it."""
+        if bridge.active():
+            super().close_if_unusable_or_obsolete()
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return the driver's connection parameters, those of the async connection."""
@@ -137,14 +170,6 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         """Check the server's version, and set time zone and role."""
         bridge.await_(self.async_connection.init_connection_state())
 
-    def discard_closed_connection(self) -> None:
-        """Let go of a connection that is closed, unless a transaction is lost with it.
-
-        psycopg closes a connection whose running statement it could not cancel.
-        """
-        if self.connection is not None and self.connection.closed and not self.in_atomic_block:
-            self.close()
-
     def close_if_health_check_failed(self) -> None:
         """Close an existing connection if its health check is due and fails."""
         if self.health_check_enabled and not self.health_check_done:
@@ -157,51 +182,67 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> BridgedCursor:
         """Return a driver's cursor; a named one lives on the server."""
-        return BridgedCursor(self.async_connection.create_cursor(name), self._await)
+        cursor = self.async_connection.create_cursor(name)
+        if name is None:
+            return BridgedCursor(cursor)
+        return ServerSideCursor(cursor, self.async_connection)
 
     @property
     def can_stream(self) -> bool:
         """Whether a result can be had in chunks: not by bindings on the server."""
         return streaming.is_possible() and not self.features.uses_server_side_binding
 
+    @_bridged
     def streaming_cursor(self, chunk_size: int) -> Any:
         """Return a cursor, wrapped as Django does, whose result arrives in chunks of rows."""
         self.close_if_health_check_failed()
         self.ensure_connection()
         with self.wrap_database_errors:
             cursor = self.async_connection.create_cursor()
-            streaming_cursor = StreamingCursor(cursor, self._await, chunk_size)
+            streaming_cursor = StreamingCursor(cursor, chunk_size)
             return self._prepare_cursor(streaming_cursor)  # type: ignore[attr-defined]
 
     def validate_thread_sharing(self) -> None:
-        """Refuse a connection of another thread or, where it is known, of another task."""
+        """Refuse a connection of another thread."""
         self.async_connection.validate_thread_sharing()
-        # django-async-backend knows a connection's task since 6.1.
-        if validate_task_sharing := getattr(self.async_connection, "validate_task_sharing", None):
-            validate_task_sharing()
 
     def on_commit(self, func: Callable[[], Any], robust: bool = False) -> None:
-        """Call a function after the commit, on the bridge, whoever commits."""
-        super().on_commit(_CommitHook(func) if callable(func) else func, robust)
+        """Call a function after the commit, on the bridge, whoever commits.
 
-    def _await[R](self, awaitable: Awaitable[R]) -> R:
-        try:
-            return bridge.await_(awaitable)
-        except asyncio.CancelledError:
-            self.discard_closed_connection()
-            raise
+        What it returns is awaited if it can be. Where there is no transaction it is called at
+        once: plain code in an event loop cannot await it then, and gets ``RuntimeError``.
+        """
+        if not callable(func) or bridge.active():
+            super().on_commit(_CommitHook(func) if callable(func) else func, robust)
+        elif self.in_atomic_block:
+            self.run_on_commit.append((set(self.savepoint_ids), _CommitHook(func), robust))
+        else:
+            is_on = self.connection is None or self.autocommit
+            at_once: Any = SimpleNamespace(in_atomic_block=False, get_autocommit=lambda: is_on)
+            DatabaseWrapper.on_commit(at_once, partial(self._call_at_once, func), robust)
+
+    def _call_at_once(self, func: Callable[[], Any]) -> None:
+        result = func()
+        if not isawaitable(result):
+            return
+        if isinstance(result, Coroutine):
+            result.close()
+        raise RuntimeError(
+            f"There is no transaction on {self.alias!r} whose commit {func!r} could wait for: "
+            f"await it, or register it inside `async with async_atomic({self.alias!r}):`."
+        )
 
     def _commit(self) -> None:
-        self._await(self.async_connection._commit())
+        bridge.await_(self.async_connection._commit())
 
     def _rollback(self) -> None:
-        self._await(self.async_connection._rollback())
+        bridge.await_(self.async_connection._rollback())
 
     def _close(self) -> None:
         bridge.await_(self.async_connection._close())
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        self._await(self.async_connection._set_autocommit(autocommit))
+        bridge.await_(self.async_connection._set_autocommit(autocommit))
 
 
 class _CommitHook:
@@ -224,25 +265,40 @@ class _CommitHook:
 
 
 class BridgedConnectionHandler(ConnectionHandler):
-    """``django.db.connections``, which answers with the bridged connection on the bridge.
+    """``django.db.connections``, which answers with the bridged connection in an event loop.
 
-    That is a matter of the greenlet that asks, so nothing is set that could outlive a switch to
-    the event loop or leak to another task.
+    On the bridge that is a matter of the greenlet that asks, so nothing is set that could outlive
+    a switch to the event loop or leak to another task. ``DJANGO_ALLOW_ASYNC_UNSAFE`` has plain
+    code in an event loop, as that of a notebook, use the sync connection.
     """
 
     def __getitem__(self, alias: str) -> Any:
         if bridge.active():
             return bridged_connection(alias)
+        if _get_running_loop() is not None and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+            settings_dict = self.settings.get(alias)
+            if settings_dict is not None and has_async_engine(settings_dict):
+                return bridged_connection(alias)
         return super().__getitem__(alias)
 
 
-@cache
 def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
-    """Return the process's bridged connection for an alias.
+    """Return the running task's bridged connection for an alias.
 
     Raises ``ConnectionDoesNotExist`` for an unknown alias, and ``ImproperlyConfigured`` for one
     whose engine has no async connection.
     """
+    shared = shared_connection(alias)
+    connection = async_connections[alias]
+    if connection.bridged is None:
+        connection.bridged = shared.of(connection)
+    bridged: BridgedDatabaseWrapper = connection.bridged
+    return bridged
+
+
+@cache
+def shared_connection(alias: str) -> BridgedDatabaseWrapper:
+    """Return the process's bridged connection for an alias."""
     if alias not in connections.settings:
         raise connections.exception_class(f"The connection '{alias}' doesn't exist.")
     settings_dict = connections.settings[alias]
@@ -256,12 +312,17 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
 
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:
     """Return whether the engine of a ``DATABASES`` entry has an async connection."""
-    return hasattr(load_backend(settings_dict["ENGINE"]), "AsyncDatabaseWrapper")
+    return _has_async_connection(settings_dict["ENGINE"])
+
+
+@cache
+def _has_async_connection(engine: str) -> bool:
+    return hasattr(load_backend(engine), "AsyncDatabaseWrapper")
 
 
 def _forget_bridged_connections(*, setting: str, **kwargs: Any) -> None:
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
-        bridged_connection.cache_clear()
+        shared_connection.cache_clear()
 
 
 setting_changed.connect(_forget_bridged_connections)

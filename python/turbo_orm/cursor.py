@@ -1,12 +1,14 @@
-"""The driver's cursor that Django's sync code sees on the bridge."""
+"""The driver's cursors that Django's sync code sees on the bridge."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.backends.postgresql.base import CursorMixin
+
+from turbo_orm import bridge
 
 
 class BridgedCursor:
@@ -14,9 +16,8 @@ class BridgedCursor:
 
     callproc = CursorMixin.callproc
 
-    def __init__(self, cursor: Any, await_: Callable[[Awaitable[Any]], Any]) -> None:
+    def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
-        self._await = await_
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
@@ -33,7 +34,7 @@ class BridgedCursor:
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
         try:
-            self._await(self._cursor.execute(query, params, **kwargs))
+            bridge.await_(self._cursor.execute(query, params, **kwargs))
         except asyncio.CancelledError:
             # Django closes a cursor if an Exception is raised, which this is not.
             self.close()
@@ -41,25 +42,44 @@ class BridgedCursor:
         return self
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
-        self._await(self._cursor.executemany(query, params_seq, **kwargs))
+        bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
 
     def fetchone(self) -> Any:
-        return self._await(self._cursor.fetchone())
+        return bridge.await_(self._cursor.fetchone())
 
     def fetchmany(self, size: int = 0) -> list[Any]:
-        rows: list[Any] = self._await(self._cursor.fetchmany(size))
+        rows: list[Any] = bridge.await_(self._cursor.fetchmany(size))
         return rows
 
     def fetchall(self) -> list[Any]:
-        rows: list[Any] = self._await(self._cursor.fetchall())
+        rows: list[Any] = bridge.await_(self._cursor.fetchall())
         return rows
 
     def scroll(self, value: int, mode: str = "relative") -> None:
-        self._await(self._cursor.scroll(value, mode))
+        bridge.await_(self._cursor.scroll(value, mode))
 
     def sibling(self) -> BridgedCursor:
         """Return another cursor on the same connection."""
-        return BridgedCursor(self._cursor.connection.cursor(), self._await)
+        return BridgedCursor(self._cursor.connection.cursor())
 
     def close(self) -> None:
-        self._await(self._cursor.close())
+        bridge.await_(self._cursor.close())
+
+
+class ServerSideCursor(BridgedCursor):
+    """A named cursor, which lives on the server: it keeps its connection until it is closed."""
+
+    def __init__(self, cursor: Any, async_connection: Any) -> None:
+        super().__init__(cursor)
+        self._keeps: Any = async_connection
+        async_connection.server_side_cursors += 1
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            keeps, self._keeps = self._keeps, None
+            if keeps is not None:
+                keeps.server_side_cursors -= 1
+                # Whoever runs on the bridge, be it another task, gives it back afterwards.
+                keeps.use()

@@ -7,7 +7,7 @@ hydration runs no code but the native core's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready, Wait
 
+from turbo_orm import bridge
 from turbo_orm.cursor import BridgedCursor
 
 
@@ -27,10 +28,8 @@ def is_possible() -> bool:
 class StreamingCursor(BridgedCursor):
     """A driver's cursor that executes one statement and yields its result in chunks of rows."""
 
-    def __init__(
-        self, cursor: Any, await_: Callable[[Awaitable[Any]], Any], chunk_size: int
-    ) -> None:
-        super().__init__(cursor, await_)
+    def __init__(self, cursor: Any, chunk_size: int) -> None:
+        super().__init__(cursor)
         self._chunk_size = chunk_size
         self._received: AsyncGenerator[Any] | None = None
         self._first: Any = None
@@ -38,7 +37,7 @@ class StreamingCursor(BridgedCursor):
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> StreamingCursor:
         """Send the statement and wait for the first rows. Errors in later ones come later."""
         self._received = _receive(self._cursor, query, params, self._chunk_size)
-        self._first = self._await(anext(self._received, None))
+        self._first = bridge.await_(anext(self._received, None))
         return self
 
     def pgresults(self) -> Iterator[Any]:
@@ -47,12 +46,12 @@ class StreamingCursor(BridgedCursor):
         pgresult = self._first
         while pgresult is not None:
             yield pgresult
-            pgresult = self._await(anext(self._received, None))
+            pgresult = bridge.await_(anext(self._received, None))
 
     def close(self) -> None:
         """Close the cursor, once all that was asked for has arrived."""
         if self._received is not None:
-            self._await(self._received.aclose())
+            bridge.await_(self._received.aclose())
         super().close()
 
 

@@ -1,38 +1,36 @@
-"""Transactions for async code.
+"""Transactions for async code: Django's own ``atomic``, entered and left on the bridge.
 
-``async_atomic`` is django-async-backend's. Django's ``atomic`` in code on the bridge nests in it,
-since both keep their state on the same connection.
+So ``atomic`` in code on the bridge nests in it, and it in that. Both keep their state on the same
+connection, as the ``async_atomic`` of django-async-backend does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncContextDecorator, asynccontextmanager
 from typing import Any, overload
 
 from django.db import DEFAULT_DB_ALIAS
-from django_async_backend.db.transaction import AsyncAtomic as _AsyncAtomic
+from django.db.transaction import Atomic
 
 from turbo_orm import bridge
 from turbo_orm.connection import bridged_connection
+from turbo_orm.tasks import async_connections
 
 
-class AsyncAtomic(_AsyncAtomic):
+class AsyncAtomic(AsyncContextDecorator):
     """A block whose statements are committed together, or not at all."""
 
-    @property
-    def _alias(self) -> str:
-        return self.using or DEFAULT_DB_ALIAS
+    def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
+        self.using = using
+        # It keeps nothing of a block that it is in: it can be entered again, and by other tasks.
+        self._atomic = Atomic(using, savepoint, durable)
 
     async def __aenter__(self) -> None:
-        # Receivers of connection_created are sync code that may query: have them on the bridge.
-        await bridge.run(bridged_connection(self._alias).ensure_connection)
-        await super().__aenter__()
+        await bridge.run(self._atomic.__enter__)
 
     async def __aexit__(self, *exc_info: Any) -> None:
-        try:
-            await super().__aexit__(*exc_info)
-        finally:
-            await bridge.run(bridged_connection(self._alias).discard_closed_connection)
+        await bridge.run(self._atomic.__exit__, *exc_info)
 
 
 @overload
@@ -47,7 +45,33 @@ def async_atomic(using: Any = None, savepoint: bool = True, durable: bool = Fals
     As Django's ``atomic``, for ``async with`` and coroutine functions: within a transaction it
     makes a savepoint, unless ``savepoint=False``; with ``durable=True`` it raises ``RuntimeError``
     within a transaction. Raises ``ImproperlyConfigured`` for a database without async connection.
+
+    The connection is the task's until the end. A task that is started inside the block cannot use
+    the database: ``TransactionManagementError`` says how it can.
     """
     if callable(using):
         return AsyncAtomic(DEFAULT_DB_ALIAS, savepoint, durable)(using)
     return AsyncAtomic(using, savepoint, durable)
+
+
+@asynccontextmanager
+async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
+    """Keep one connection for all statements of the running task in an ``async with`` block.
+
+    For what lives in a session of the server: temporary tables, advisory locks, ``SET``,
+    ``COPY``. Yields the connection of django-async-backend (``async with await
+    connection.cursor() as cursor``). Where there is a pool, the session is reset (``DISCARD
+    ALL``) before anybody else gets it.
+
+    In a task that was started inside a transaction or such a block of another task, it gives the
+    task a connection of its own. Raises ``ImproperlyConfigured`` for a database without async
+    connection.
+    """
+    alias = using or DEFAULT_DB_ALIAS
+    connection = async_connections.own(alias)
+    connection.hold()
+    try:
+        await bridge.run(lambda: bridged_connection(alias).ensure_connection())
+        yield connection
+    finally:
+        connection.unhold()

@@ -1,0 +1,149 @@
+"""The pool that a database's connections are borrowed from, one for each event loop.
+
+The pool itself is psycopg's, made by django-async-backend of ``OPTIONS["pool"]``. What is added
+here is who holds its connections. A connection stays with its borrower for as long as nobody
+waits for one, which spares a statement the way to the pool and back; a borrower that has none
+takes it away from one that does nothing with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import Context
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+
+class Borrower(Protocol):
+    """Who holds a connection of the pool."""
+
+    def is_idle(self) -> bool:
+        """Return whether the connection can be taken away."""
+        ...
+
+    def let_go(self) -> Any:
+        """Have no connection any more, and return the one that there was."""
+        ...
+
+
+class Pool:
+    """A pool of psycopg's, with its borrowers."""
+
+    def __init__(self, driver_pool: Any) -> None:
+        self.driver_pool = driver_pool
+        self.borrowers: dict[Borrower, None] = {}
+        # Borrowers that wait for a connection. While there are any, nobody keeps an idle one.
+        self.waiting = 0
+
+    async def lend(self, borrower: Borrower) -> Any:
+        """Return a connection: a free one, one that another borrower does not use, or a new one.
+
+        Raises psycopg's ``PoolTimeout`` if there is none in time.
+        """
+        if self.driver_pool.closed:
+            await self.driver_pool.open()
+        connection = None
+        if not self.driver_pool.get_stats()["pool_available"]:
+            connection = self._take_idle()
+        if connection is None:
+            self.waiting += 1
+            try:
+                connection = await self.driver_pool.getconn()
+            finally:
+                self.waiting -= 1
+        self.borrowers[borrower] = None
+        return connection
+
+    def _take_idle(self) -> Any:
+        for borrower in self.borrowers:
+            if borrower.is_idle():
+                del self.borrowers[borrower]
+                return borrower.let_go()
+        return None
+
+    async def take_back(self, borrower: Borrower, connection: Any) -> None:
+        """Put a connection back. A broken one is replaced."""
+        self.borrowers.pop(borrower, None)
+        await self.driver_pool.putconn(connection)
+
+
+class LoopPools:
+    """The pools of an event loop, by alias. They are closed when the loop shuts down."""
+
+    def __init__(self) -> None:
+        # django-async-backend keeps psycopg's pools here.
+        self.driver_pools: dict[str, Any] = {}
+        self._pools: dict[str, Pool] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    def pool(self, alias: str, driver_pool: Any) -> Pool:
+        """Return the pool around one of psycopg's."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(
+                self._close_with_the_loop(), name="turbo_orm-pools", context=Context()
+            )
+        pool = self._pools.get(alias)
+        if pool is None or pool.driver_pool is not driver_pool:
+            pool = self._pools[alias] = Pool(driver_pool)
+        return pool
+
+    async def _close_with_the_loop(self) -> None:
+        """Wait for the loop to shut down: it cancels its tasks then.
+
+        A worker of psycopg's that is cancelled while it connects goes on working: only closing
+        the pool ends it, for which the loop would wait forever.
+        """
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            while self.driver_pools:
+                await _close(self.driver_pools.popitem()[1])
+
+
+async def _close(driver_pool: Any) -> None:
+    """Close a pool whose workers are cancelled: its ``close()`` then ends halfway."""
+    connections = []
+    with suppress(psycopg.Error):
+        for _ in range(driver_pool.get_stats()["pool_available"]):
+            connections.append(await driver_pool.getconn(timeout=0.1))
+    with suppress(asyncio.CancelledError):
+        await driver_pool.close()
+    for connection in connections:
+        await connection.close()
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools] = WeakKeyDictionary()
+
+
+def loop_pools() -> LoopPools:
+    """Return the pools of the running event loop. Raise ``RuntimeError`` if there is none."""
+    loop = asyncio.get_running_loop()
+    found = _of_loops.get(loop)
+    if found is None:
+        found = _of_loops[loop] = LoopPools()
+    return found
+
+
+_in_background: set[asyncio.Task[None]] = set()
+
+
+def soon(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine as far as it goes without waiting, and what is left of it in a task.
+
+    Where no event loop runs any more, what is left is not run.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        with suppress(StopIteration):
+            coroutine.send(None)
+        coroutine.close()
+        return
+    task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+    if not task.done():
+        _in_background.add(task)
+        task.add_done_callback(_in_background.discard)

@@ -1,0 +1,374 @@
+"""Which connection an asyncio task uses: its own.
+
+``async_connections[alias]`` is django-async-backend's wrapper of the current task. A task that
+asks for the first time gets a wrapper of its own, whatever its parent has: so ``asyncio.gather()``
+over querysets runs side by side. What a task has is given back or closed when the task ends.
+
+Two things of a parent cannot be shared: an open transaction, and the state of a session that it
+holds on to. A task that was started inside one is refused, rather than let loose on a connection
+that knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import Any, NamedTuple
+
+import django
+import django_async_backend
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from django.db.transaction import TransactionManagementError
+from django.db.utils import load_backend
+from django_async_backend.db import async_connections as _backend_connections
+from greenlet import getcurrent, greenlet
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+
+from turbo_orm import bridge
+from turbo_orm.pool import Pool, loop_pools, soon
+
+_LIBRARIES = tuple(
+    str(Path(module.__file__ or "").parent) + os.sep
+    for module in (django, django_async_backend, bridge, contextlib)
+)
+
+# The owner of what a task that has ended has left behind.
+_NOBODY = object()
+
+
+class Block(NamedTuple):
+    """A block that keeps a connection to itself: a transaction, or ``async_connection()``."""
+
+    what: str
+    where: str
+    task: str
+
+
+# The blocks, by alias, that the running code is in or was started in.
+_blocks: ContextVar[Mapping[str, Block]] = ContextVar(
+    "turbo_orm_blocks",
+    default=MappingProxyType({}),
+)
+
+
+class TaskConnection:
+    """django-async-backend's wrapper, as an asyncio task has it. Mixed into its class."""
+
+    alias: str
+    connection: Any
+    autocommit: bool
+    pool: Any
+    settings_dict: dict[str, Any]
+    execute_wrappers: list[Any]
+    force_debug_cursor: bool
+    queries_log: Any
+
+    # The one that Django's sync code sees on the bridge, once it was asked for.
+    bridged: Any = None
+    # Set while the connection must not be lent or given to another task.
+    block: Block | None = None
+    # Blocks of async_connection() that the task is in.
+    holds = 0
+    # Cursors on the server that are open: they outlive the call that opened them.
+    server_side_cursors = 0
+    # A cursor of django-async-backend's was asked for: nobody knows when it was closed.
+    is_kept = False
+    # What a task has set for its session is still there.
+    is_dirty = False
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
+        self._in_atomic_block = False
+        self._lender: Pool | None = None
+        self._user: bridge.Bridge | None = None
+        self._task: Any = None
+        super().__init__(settings_dict, alias)  # type: ignore[call-arg]
+
+    # Whose it is
+
+    def belongs_to(self, task: asyncio.Task[Any] | None) -> None:
+        """Make a task its owner, at whose end the connection is given back."""
+        self._task = task
+        if task is not None:
+            task.add_done_callback(self._outlive)
+
+    def _outlive(self, task: asyncio.Task[Any]) -> None:
+        self._task = _NOBODY
+        self.bridged = None
+        if self.connection is not None and not self.server_side_cursors:
+            self.give_back()
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the task that it belongs to has not ended."""
+        return self._task is not _NOBODY
+
+    def validate_task_sharing(self) -> None:
+        """Refuse to be used by another task than the owner."""
+        if self._task is not current_task():
+            raise RuntimeError(
+                f"This connection to {self.alias!r} belongs to another task. Ask "
+                f"async_connections[{self.alias!r}] for one of the running task's own."
+            )
+
+    def inherit(self, parent: TaskConnection) -> None:
+        """Be watched as the connection of the task that started this one is."""
+        self.execute_wrappers = [*parent.execute_wrappers]
+        self.force_debug_cursor = parent.force_debug_cursor
+        self.queries_log = parent.queries_log
+
+    # Blocks
+
+    @property
+    def in_atomic_block(self) -> bool:
+        return self._in_atomic_block
+
+    @in_atomic_block.setter
+    def in_atomic_block(self, value: bool) -> None:
+        self._in_atomic_block = value
+        self._enter_or_leave_block("transaction")
+
+    def hold(self) -> None:
+        """Keep the connection until ``unhold()`` is called as often."""
+        self.holds += 1
+        self.is_dirty = True
+        self._enter_or_leave_block("async_connection() block")
+
+    def unhold(self) -> None:
+        self.holds -= 1
+        self._enter_or_leave_block("async_connection() block")
+        self.release()
+
+    def _enter_or_leave_block(self, what: str) -> None:
+        is_in_block = self._in_atomic_block or self.holds > 0
+        if is_in_block and self.block is None:
+            self.block = Block(what, _place(), _name(self._task))
+            _blocks.set({**_blocks.get(), self.alias: self.block})
+        elif not is_in_block and self.block is not None:
+            self.block = None
+
+    def refuse_children(self) -> None:
+        """Raise if the running code was started inside a block that the connection is in."""
+        if self.block is not None and _blocks.get().get(self.alias) is self.block:
+            what, where, task = self.block
+            raise TransactionManagementError(
+                f"A {what} on {self.alias!r} is open in {task} ({where}), and "
+                f"{_name(current_task())} was started inside it. It is one connection, which does "
+                f"one thing at a time: await one after the other, gather outside of the block, or "
+                f"give the task a connection of its own with "
+                f"`async with async_connection({self.alias!r}):`, which sees nothing of the block."
+            )
+
+    # Borrowing
+
+    async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a connection of the pool, or a new one."""
+        self.isolation_level, is_set = self._isolation_level()
+        if self.pool is None:
+            self.connection = await AsyncConnection.connect(**conn_params)
+        else:
+            self._lender = loop_pools().pool(self.alias, self.pool)
+            self.connection = await self._lender.lend(self)
+        if is_set:
+            await self.connection.set_isolation_level(self.isolation_level)
+        return self.connection
+
+    def _isolation_level(self) -> tuple[IsolationLevel, bool]:
+        try:
+            level = self.settings_dict["OPTIONS"]["isolation_level"]
+        except KeyError:
+            return IsolationLevel.READ_COMMITTED, False
+        try:
+            return IsolationLevel(level), True
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"Invalid transaction isolation level {level} specified. Use one of the "
+                f"psycopg.IsolationLevel values."
+            ) from None
+
+    @property
+    def _connection_pools(self) -> dict[str, Any]:
+        # A pool of asyncio's belongs to an event loop.
+        return loop_pools().driver_pools
+
+    def use(self) -> None:
+        """Keep the connection until the code that runs on the bridge has ended."""
+        user = bridge.outermost()
+        if user is not self._user:
+            self._user = user
+            user.at_exit(self._unuse)
+
+    def _unuse(self) -> None:
+        self._user = None
+        self.release()
+
+    def is_idle(self) -> bool:
+        """Return whether nobody would notice if the connection were taken away."""
+        return (
+            self.connection is not None
+            and self._user is None
+            and self.block is None
+            and not self.server_side_cursors
+            and not self.is_kept
+            and self.autocommit
+            and self.connection.pgconn.transaction_status == TransactionStatus.IDLE
+        )
+
+    def release(self) -> None:
+        """Give the connection back if it is broken, used up, or wanted by somebody."""
+        if self.connection is None or self._in_atomic_block:
+            return
+        if self.connection.closed:
+            self.give_back()
+        elif self._lender is not None and self.is_idle():
+            if self.is_dirty or self._lender.waiting or not self.is_owned:
+                self.give_back()
+        elif not self.is_owned and not self.server_side_cursors:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Put the connection back into the pool, or close it where there is none."""
+        is_dirty = self.is_dirty
+        soon(self._return(self.let_go(), is_dirty))
+
+    def let_go(self) -> Any:
+        """Have no connection any more, and return the one that there was."""
+        connection, self.connection = self.connection, None
+        self.is_kept = self.is_dirty = False
+        return connection
+
+    async def _return(self, connection: Any, is_dirty: bool) -> None:
+        if self._lender is None:
+            await connection.close()
+            return
+        if is_dirty and not connection.closed:
+            try:
+                await self._reset(connection)
+            except Exception:
+                await connection.close()
+        try:
+            await self._lender.take_back(self, connection)
+        except BaseException:
+            # The loop shuts down meanwhile, and cancels this.
+            await connection.close()
+            raise
+
+    async def _reset(self, connection: Any) -> None:
+        """Have a session be as it was at its beginning, as far as the server can do that."""
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            return  # the pool rolls back, or closes
+        await connection.execute("DISCARD ALL", prepare=False)
+        await self._configure_connection(connection)  # type: ignore[attr-defined]
+
+    async def _close(self) -> None:
+        if self.connection is not None:
+            with self.wrap_database_errors:  # type: ignore[attr-defined]
+                is_dirty = self.is_dirty
+                await self._return(self.let_go(), is_dirty)
+
+    # The way of django-async-backend's own code
+
+    async def ensure_connection(self) -> None:
+        """Connect on the bridge, where receivers of ``connection_created`` may query."""
+        if self.connection is None:
+            await bridge.run(lambda: connections[self.alias].ensure_connection())
+
+    async def cursor(self) -> Any:
+        """Return a cursor. The connection stays with the task from then on."""
+        if not self._in_atomic_block:
+            self.is_kept = True
+        return await super().cursor()  # type: ignore[misc]
+
+
+def _place() -> str:
+    """Return where the caller's code was called from: the first frame that is no library's."""
+    frame: FrameType | None = sys._getframe(1)
+    suspended: greenlet | None = getcurrent()
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
+        frame = frame.f_back
+        while frame is None and suspended is not None:
+            # What has called the code on the bridge waits in another greenlet.
+            suspended = suspended.parent
+            frame = suspended.gr_frame if suspended is not None else None
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown code"
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the running task, or ``None`` if code of no task runs."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def _name(task: Any) -> str:
+    return task.get_name() if isinstance(task, asyncio.Task) else "no task"
+
+
+@cache
+def _class_over(wrapper_class: type) -> Callable[[dict[str, Any], str], Any]:
+    return type("TaskDatabaseWrapper", (TaskConnection, wrapper_class), {})
+
+
+class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
+    """``async_connections``, which answers with a connection of the task that asks."""
+
+    def __getitem__(self, alias: str) -> Any:
+        found = getattr(self._connections, alias, None)
+        task = current_task()
+        if found is None:
+            return self._of_its_own(alias, task)
+        if found._task is task:
+            return found
+        if found.is_owned:
+            found.refuse_children()
+        return self._of_its_own(alias, task, found)
+
+    def own(self, alias: str) -> Any:
+        """Return the running task's connection, in spite of a block that it was started in."""
+        found = getattr(self._connections, alias, None)
+        task = current_task()
+        if found is not None and found._task is task:
+            return found
+        return self._of_its_own(alias, task, found)
+
+    def _of_its_own(self, alias: str, task: asyncio.Task[Any] | None, parent: Any = None) -> Any:
+        connection = self.create_connection(alias)
+        connection.belongs_to(task)
+        if parent is not None and parent.is_owned:
+            connection.inherit(parent)
+        self[alias] = connection
+        return connection
+
+    def give_back_idle(self) -> None:
+        """Give back the connections that the running code's task has and does nothing with."""
+        for alias in self:
+            connection = getattr(self._connections, alias, None)
+            if connection is not None:
+                connection.is_kept = False
+                if connection.is_idle():
+                    connection.give_back()
+
+    def create_connection(self, alias: str) -> Any:
+        """Return a new connection. Raise ``ConnectionDoesNotExist`` if it cannot be async."""
+        if alias not in self.settings:
+            raise self.exception_class(f"The connection {alias!r} doesn't exist.")
+        settings_dict = self.settings[alias]
+        backend = load_backend(settings_dict["ENGINE"])
+        if not hasattr(backend, "AsyncDatabaseWrapper"):
+            raise self.exception_class(f"The async connection {alias!r} doesn't exist.")
+        return _class_over(backend.AsyncDatabaseWrapper)(settings_dict, alias)
+
+
+# The handler has no state of its own: the connections that exist already stay.
+async_connections: Any = _backend_connections
+async_connections.__class__ = TaskConnectionHandler

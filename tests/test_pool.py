@@ -1,0 +1,185 @@
+"""A pool of connections: a statement borrows one, and many tasks share a few."""
+
+import asyncio
+import time
+
+import pytest
+from django.db import OperationalError, connections
+
+from tests.library.models import Account
+from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm.tasks import async_connections
+
+pytestmark = pytest.mark.usefixtures("scratch")
+
+SIZE = 4
+
+
+def pooled():
+    return Account.objects.using("pooled")
+
+
+def stats():
+    return async_connections["pooled"].pool.get_stats()
+
+
+def server_process():
+    with connections["pooled"].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+def test_many_tasks_share_few_connections(run):
+    async def work(number):
+        async with async_atomic("pooled"):
+            await pooled().acreate(owner=f"{number}")
+        assert await pooled().filter(owner=f"{number}").acount() == 1
+        return await bridge.run(server_process)
+
+    async def steps():
+        pids = await asyncio.gather(*[work(number) for number in range(40)])
+        assert await pooled().acount() == 40
+        return len(set(pids)), stats()["pool_size"]
+
+    connections_used, size = run(steps)
+    assert 1 < connections_used <= SIZE
+    assert size <= SIZE
+
+
+def test_tasks_that_have_one_and_do_nothing_with_it_keep_nobody_waiting(run):
+    async def work(started, ended):
+        await pooled().acount()
+        started.release()
+        await ended.wait()
+        await pooled().acount()
+
+    async def steps():
+        started, ended = asyncio.Semaphore(0), asyncio.Event()
+        tasks = [asyncio.create_task(work(started, ended)) for _ in range(5 * SIZE)]
+        for _ in tasks:
+            await started.acquire()
+        await pooled().acount()
+        ended.set()
+        await asyncio.gather(*tasks)
+
+    run(steps)
+
+
+def test_a_task_keeps_its_connection_while_nobody_waits(run):
+    async def steps():
+        pids = {await bridge.run(server_process) for _ in range(5)}
+        requests = stats()["requests_num"]
+        return len(pids), requests
+
+    assert run(steps) == (1, 1)
+
+
+@pytest.mark.parametrize("block", [async_atomic, async_connection])
+def test_a_connection_in_a_block_is_not_taken_away(block, run):
+    async def hold(started, ended):
+        async with block("pooled"):
+            pid = await bridge.run(server_process)
+            started.release()
+            await ended.wait()
+            assert await bridge.run(server_process) == pid
+
+    async def steps():
+        started, ended = asyncio.Semaphore(0), asyncio.Event()
+        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE - 1)]
+        for _ in holders:
+            await started.acquire()
+        pids = await asyncio.gather(*[bridge.run(server_process) for _ in range(6)])
+        ended.set()
+        await asyncio.gather(*holders)
+        return len(set(pids))
+
+    assert run(steps) == 1
+
+
+def test_where_all_are_held_the_error_is_djangos_and_comes_in_time(run, monkeypatch):
+    async def hold(started, ended):
+        async with async_atomic("pooled"):
+            started.release()
+            await ended.wait()
+
+    async def steps():
+        started, ended = asyncio.Semaphore(0), asyncio.Event()
+        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE)]
+        for _ in holders:
+            await started.acquire()
+        async_connections["pooled"].pool.timeout = 0.1
+        with pytest.raises(OperationalError, match="couldn't get a connection"):
+            await pooled().acount()
+        with pytest.raises(OperationalError, match="couldn't get a connection"):
+            async with async_atomic("pooled"):
+                pass
+        ended.set()
+        await asyncio.gather(*holders)
+        assert await pooled().acount() == 0
+        await asyncio.sleep(0)
+        assert stats()["pool_available"] == SIZE - 1
+
+    run(steps)
+
+
+def test_a_waiting_task_that_is_cancelled_takes_nothing_with_it(run):
+    async def hold(started, ended):
+        async with async_atomic("pooled"):
+            started.release()
+            await ended.wait()
+
+    async def steps():
+        started, ended = asyncio.Semaphore(0), asyncio.Event()
+        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE)]
+        for _ in holders:
+            await started.acquire()
+        waiting = [asyncio.create_task(pooled().acount()) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        for task in waiting[::2]:
+            task.cancel()
+        ended.set()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*holders)
+        assert [isinstance(result, int) for result in results] == [False, True] * 5
+        await asyncio.sleep(0)
+        assert stats()["pool_available"] == stats()["pool_size"] == SIZE
+
+    run(steps)
+
+
+def test_a_broken_connection_is_replaced(run):
+    def terminate():
+        with connections["pooled"].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async def steps():
+        for _ in range(3 * SIZE):
+            with pytest.raises(OperationalError):
+                await bridge.run(terminate)
+            assert await pooled().acount() == 0
+        return stats()["pool_size"]
+
+    assert run(steps) <= SIZE
+
+
+def test_an_event_loop_has_a_pool_of_its_own_which_ends_with_it(tables):
+    async def work():
+        pids = await asyncio.gather(*[bridge.run(server_process) for _ in range(SIZE)])
+        return pids, async_connections["pooled"].pool
+
+    (first, one), (second, other) = asyncio.run(work()), asyncio.run(work())
+    assert one is not other
+    assert not {*first} & {*second}
+    assert one.closed
+    assert other.closed
+    remaining = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+
+    def are_gone():
+        with connections["default"].cursor() as cursor:
+            cursor.execute(remaining, [[*first, *second]])
+            return cursor.fetchone() == (0,)
+
+    deadline = time.monotonic() + 10
+    while not are_gone():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
