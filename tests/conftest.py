@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.configure(
         # The default database once more, with a pool: for the event loop, and for nothing else.
         DATABASES={**databases, "pooled": pooled(databases["default"])},
+        # django-async-backend warns of pools, which were none of an event loop of their own once.
+        ASYNC_BACKEND_DISABLE_POOL_WARNING=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[
             "django.contrib.contenttypes",

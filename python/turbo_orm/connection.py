@@ -279,6 +279,9 @@ class BridgedConnectionHandler(ConnectionHandler):
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
                 return bridged_connection(alias)
+        elif alias in async_connections.shared:
+            # Of a test, whose transaction a thread is to be in, too.
+            return async_connections.shared[alias].django
         return super().__getitem__(alias)
 
 

@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import django
 import django_async_backend
@@ -61,10 +61,39 @@ _blocks: ContextVar[Mapping[str, Block]] = ContextVar(
 )
 
 
-class TaskConnection:
-    """django-async-backend's wrapper, as an asyncio task has it. Mixed into its class."""
+class TaskBlocks:
+    """The block that a connection is in, and whom it keeps out."""
 
     alias: str
+    _task: Any
+
+    # Set while the connection must not be lent or given to another task.
+    block: Block | None = None
+
+    def enter_or_leave_block(self, what: str, is_in_block: bool) -> None:
+        """Have the code that runs from now on know that it is in a block, or no longer."""
+        if is_in_block and self.block is None:
+            self.block = Block(what, _place(), _name(self._task))
+            _blocks.set({**_blocks.get(), self.alias: self.block})
+        elif not is_in_block and self.block is not None:
+            self.block = None
+
+    def refuse_children(self) -> None:
+        """Raise if the running code was started inside the block that the connection is in."""
+        if self.block is not None and _blocks.get().get(self.alias) is self.block:
+            what, where, task = self.block
+            raise TransactionManagementError(
+                f"A {what} on {self.alias!r} is open in {task} ({where}), and "
+                f"{_name(current_task())} was started inside it. It is one connection, which does "
+                f"one thing at a time: await one after the other, gather outside of the block, or "
+                f"give the task a connection of its own with "
+                f"`async with async_connection({self.alias!r}):`, which sees nothing of the block."
+            )
+
+
+class TaskConnection(TaskBlocks):
+    """django-async-backend's wrapper, as an asyncio task has it. Mixed into its class."""
+
     connection: Any
     autocommit: bool
     pool: Any
@@ -75,8 +104,6 @@ class TaskConnection:
 
     # The one that Django's sync code sees on the bridge, once it was asked for.
     bridged: Any = None
-    # Set while the connection must not be lent or given to another task.
-    block: Block | None = None
     # Blocks of async_connection() that the task is in.
     holds = 0
     # Cursors on the server that are open: they outlive the call that opened them.
@@ -135,38 +162,21 @@ class TaskConnection:
     @in_atomic_block.setter
     def in_atomic_block(self, value: bool) -> None:
         self._in_atomic_block = value
-        self._enter_or_leave_block("transaction")
+        self._see_to_block("transaction")
 
     def hold(self) -> None:
         """Keep the connection until ``unhold()`` is called as often."""
         self.holds += 1
         self.is_dirty = True
-        self._enter_or_leave_block("async_connection() block")
+        self._see_to_block("async_connection() block")
 
     def unhold(self) -> None:
         self.holds -= 1
-        self._enter_or_leave_block("async_connection() block")
+        self._see_to_block("async_connection() block")
         self.release()
 
-    def _enter_or_leave_block(self, what: str) -> None:
-        is_in_block = self._in_atomic_block or self.holds > 0
-        if is_in_block and self.block is None:
-            self.block = Block(what, _place(), _name(self._task))
-            _blocks.set({**_blocks.get(), self.alias: self.block})
-        elif not is_in_block and self.block is not None:
-            self.block = None
-
-    def refuse_children(self) -> None:
-        """Raise if the running code was started inside a block that the connection is in."""
-        if self.block is not None and _blocks.get().get(self.alias) is self.block:
-            what, where, task = self.block
-            raise TransactionManagementError(
-                f"A {what} on {self.alias!r} is open in {task} ({where}), and "
-                f"{_name(current_task())} was started inside it. It is one connection, which does "
-                f"one thing at a time: await one after the other, gather outside of the block, or "
-                f"give the task a connection of its own with "
-                f"`async with async_connection({self.alias!r}):`, which sees nothing of the block."
-            )
+    def _see_to_block(self, what: str) -> None:
+        self.enter_or_leave_block(what, self._in_atomic_block or self.holds > 0)
 
     # Borrowing
 
@@ -320,9 +330,16 @@ def _class_over(wrapper_class: type) -> Callable[[dict[str, Any], str], Any]:
 
 
 class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
-    """``async_connections``, which answers with a connection of the task that asks."""
+    """``async_connections``, which answers with a connection of the task that asks.
+
+    Where a test has them shared, all tasks of all threads have the same.
+    """
+
+    shared: ClassVar[dict[str, Any]] = {}
 
     def __getitem__(self, alias: str) -> Any:
+        if self.shared and alias in self.shared:
+            return self.shared[alias]
         found = getattr(self._connections, alias, None)
         task = current_task()
         if found is None:
@@ -335,6 +352,8 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
 
     def own(self, alias: str) -> Any:
         """Return the running task's connection, in spite of a block that it was started in."""
+        if alias in self.shared:
+            return self.shared[alias]
         found = getattr(self._connections, alias, None)
         task = current_task()
         if found is not None and found._task is task:

@@ -1,0 +1,105 @@
+"""Test cases for async code: each test in a transaction that is rolled back.
+
+With pytest-django there is nothing to import: turbo_orm.pytest_plugin does the same for its tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django.test import TestCase
+
+from turbo_orm import bridge
+from turbo_orm.sharing import shared_connections
+
+__all__ = ["AsyncTestCase", "shared_connections"]
+
+
+class AsyncTestCase(TestCase):
+    """Django's ``TestCase``, whose transactions async code is in, too.
+
+    Everything of Django's works: ``setUpTestData()``, ``databases``, ``client``, ``async_client``,
+    fixtures. What sync code writes async code reads, and the other way round. Coroutine functions
+    named ``asyncSetUp`` and ``asyncTearDown`` run around an async test, on its event loop.
+
+    Tasks take turns on the test's one connection, so ``asyncio.gather()`` gives its results, but
+    nothing runs side by side; for that, and for what is only seen after a commit, there is
+    Django's ``TransactionTestCase``.
+    """
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.enterClassContext(shared_connections())
+        super().setUpClass()
+
+    def __call__(self, result: Any = None) -> Any:
+        method = getattr(self, self._testMethodName)
+        if iscoroutinefunction(method):
+            setattr(self, self._testMethodName, self._with_async_fixtures(method))
+        return super().__call__(result)
+
+    def _with_async_fixtures(
+        self, method: Callable[..., Awaitable[None]]
+    ) -> Callable[..., Awaitable[None]]:
+        @wraps(method)
+        async def with_fixtures(*args: Any, **kwargs: Any) -> None:
+            await self.asyncSetUp()
+            try:
+                await method(*args, **kwargs)
+            finally:
+                await self.asyncTearDown()
+
+        return with_fixtures
+
+    async def asyncSetUp(self) -> None:
+        """Prepare an async test, on its event loop."""
+
+    async def asyncTearDown(self) -> None:
+        """Clean up after an async test, on its event loop, whether it has passed or not."""
+
+    def aassertNumQueries(
+        self,
+        num: int,
+        func: Callable[..., Awaitable[Any]] | None = None,
+        *args: Any,
+        using: str = DEFAULT_DB_ALIAS,
+        **kwargs: Any,
+    ) -> Any:
+        """Assert that so many statements are executed, by tasks that are started meanwhile, too.
+
+        For ``async with``; with a coroutine function and its arguments, to be awaited.
+        """
+        block = self._assert_num_queries(num, using)
+        if func is None:
+            return block
+
+        async def call() -> None:
+            async with block:
+                await func(*args, **kwargs)
+
+        return call()
+
+    @asynccontextmanager
+    async def _assert_num_queries(self, num: int, using: str) -> AsyncIterator[Any]:
+        with self.assertNumQueries(num, using=using) as captured:
+            yield captured
+
+    @asynccontextmanager
+    async def acaptureOnCommitCallbacks(
+        self, *, using: str = DEFAULT_DB_ALIAS, execute: bool = False
+    ) -> AsyncIterator[list[Callable[[], Any]]]:
+        """Give the list of the functions that were registered with ``on_commit()``.
+
+        With ``execute`` they are called at the end of the block, and awaited if they can be.
+        """
+        block = self.captureOnCommitCallbacks(using=using, execute=execute)
+        callbacks = block.__enter__()
+        try:
+            yield callbacks
+        finally:
+            await bridge.run(block.__exit__, None, None, None)
