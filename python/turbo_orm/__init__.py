@@ -15,6 +15,7 @@ except ImportError as exc:
         "with `pip install -e .`, which needs Rust."
     ) from exc
 
+from turbo_orm.bridge import run as run_sync
 from turbo_orm.explanation import aexplain_hydration, explain_hydration
 from turbo_orm.manager import AsyncManager
 from turbo_orm.queryset import AsyncQuerySet
@@ -30,6 +31,7 @@ __all__ = [
     "async_atomic",
     "async_connection",
     "explain_hydration",
+    "run_sync",
 ]
 
 __version__ = metadata.version("turbo-orm")

@@ -60,7 +60,11 @@ def outermost() -> Bridge:
 
 
 async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a sync function on the bridge and return what it returns.
+    """Call a sync function on the bridge and return what it returns: ``turbo_orm.run_sync()``.
+
+    For sync code that queries, and has no async form: ``full_clean()``, a form's ``is_valid()``, a
+    serializer. Its queries await the task's asyncio connection, in the transaction that is open
+    there. What does not query the database, it does as ever, and the event loop waits for it.
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import cache, cached_property, partial, update_wrapper, wraps
 from inspect import isawaitable
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.core.signals import setting_changed
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
 
@@ -33,6 +35,8 @@ from turbo_orm import bridge, streaming
 from turbo_orm.cursor import BridgedCursor, ServerSideCursor
 from turbo_orm.streaming import StreamingCursor
 from turbo_orm.tasks import async_connections
+
+_ensure_connection = BaseDatabaseWrapper.ensure_connection
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -64,7 +68,7 @@ def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
                 f"{method.__name__}() of connections[{self.alias!r}] waits for the database, "
                 f"which plain code in an event loop cannot. Use turbo-orm's async methods, "
                 f"async_atomic() or `async_connections[{self.alias!r}]`, or have "
-                f"turbo_orm.bridge.run() call the code."
+                f"turbo_orm.run_sync() call the code."
             )
         return method(self, *args, **kwargs)
 
@@ -140,6 +144,10 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         In plain code of an event loop, do nothing: the next statement connects.
         """
         if bridge.active():
+            if BaseDatabaseWrapper.ensure_connection is not _ensure_connection:
+                # A test forbids to connect, or some databases: to Django, the bridge is its loop.
+                with suppress(SynchronousOnlyOperation):
+                    super().ensure_connection()
             self.async_connection.use()
             self._ensure_connection()
 

@@ -51,7 +51,6 @@ class _AsyncView(psycopg.AsyncConnection[Any]):
         self._adapters = self._sync.adapters
         # Statements are prepared for the session, whoever does it.
         self._prepared = self._sync._prepared
-        self._closed = True  # it is not for this one to complain of being forgotten
 
     @property
     def _autocommit(self) -> bool:
@@ -65,6 +64,9 @@ class _AsyncView(psycopg.AsyncConnection[Any]):
 
     async def close(self) -> None:
         self._sync.close()
+
+    def __del__(self, warn: Any = None, /) -> None:
+        """Do not complain: it is the sync one that has to be closed."""
 
 
 class SharedConnection(TaskBlocks):
