@@ -588,6 +588,15 @@ def test_related_managers_derive_from_a_manager_of_ones_own():
     assert type(Parent(pk=1).children(manager="plain").all()) is QuerySet
 
 
+@pytest.mark.parametrize("case", RELATED)
+def test_another_manager_of_a_relation(case, tables):
+    manager = RELATED[case]()
+    another = manager(manager="objects")
+    assert isinstance(another, AsyncManager)
+    assert another.instance is manager.instance
+    assert str(another.all().query) == str(manager.all().query)
+
+
 def test_one_to_one_and_foreign_keys_have_no_managers_of_their_own(library, run):
     async def ask():
         profile = await Profile.objects.select_related("author").afirst()
