@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked fuzz lint types bench report docs wheel matrix clean
+.PHONY: help demo test checked fuzz lint types bench report docs methods wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -114,6 +114,9 @@ docs: $(VENV) $(call group,docs) ## build the documentation into site/
 	$(call say,building the documentation)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "site/index.html"
+
+methods: $(VENV) ## write the tables of docs/compatibility.md from tests/methods.py
+	@$(BIN)/python -m tests.method_tables
 
 wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
 	$(need_cargo)

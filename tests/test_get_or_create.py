@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.exceptions import FieldError
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, OperationalError, connections
 from django.db.transaction import TransactionManagementError
 
 from tests.answers import fingerprint
 from tests.clients import Rival, separate_task, until
 from tests.conftest import empty
-from tests.givens import accounts
-from tests.library.models import Account
+from tests.givens import accounts, accounts_with_entries
+from tests.library.models import Account, Entry
 from turbo_orm import async_atomic
 
 # aget_or_create() and aupdate_or_create()
@@ -183,3 +183,98 @@ def test_select_for_update_locks(scratch, run):
         return order
 
     assert run(race) == [("first", 500), ("second", 500)]
+
+
+class Held:
+    """Has another client hold rows before a scenario, which has to let go of them at its end."""
+
+    def __init__(self, statement):
+        self.statement = statement
+
+    def given(self):
+        accounts_with_entries()
+        self.rival = Rival(self.statement)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.rival.__exit__(*exc_info)
+
+
+HOLD_ADA = "SELECT 1 FROM library_account WHERE owner = 'Ada' FOR UPDATE"
+# As a foreign key does that refers to the row.
+REFER_TO_ADA = "SELECT 1 FROM library_account WHERE owner = 'Ada' FOR KEY SHARE"
+HOLD_ADAS_ENTRIES = "SELECT 1 FROM library_entry WHERE account_id = 1 FOR UPDATE"
+
+ACCOUNTS = Account.objects.order_by("pk")
+ENTRIES = Entry.objects.select_related("account").filter(amount__lt=3).order_by("pk")
+
+LOCKED = {
+    "nowait": (HOLD_ADA, ACCOUNTS, {"nowait": True}, OperationalError),
+    "nowait, another row": (HOLD_ADA, ACCOUNTS.filter(pk__gt=1), {"nowait": True}, None),
+    "nowait, a key": (REFER_TO_ADA, ACCOUNTS, {"nowait": True}, OperationalError),
+    "no key": (REFER_TO_ADA, ACCOUNTS, {"nowait": True, "no_key": True}, None),
+    "no key, but held": (HOLD_ADA, ACCOUNTS, {"nowait": True, "no_key": True}, OperationalError),
+    "skipped": (HOLD_ADA, ACCOUNTS, {"skip_locked": True}, None),
+    "skipped, of both": (HOLD_ADA, ENTRIES, {"skip_locked": True}, None),
+    "skipped, of one": (HOLD_ADA, ENTRIES, {"skip_locked": True, "of": ("self",)}, None),
+    "of the other": (HOLD_ADAS_ENTRIES, ENTRIES, {"nowait": True, "of": ("account",)}, None),
+    "of this one": (
+        HOLD_ADAS_ENTRIES,
+        ENTRIES,
+        {"nowait": True, "of": ("self", "account")},
+        OperationalError,
+    ),
+    "of no such relation": (HOLD_ADA, ENTRIES, {"of": ("nope",)}, FieldError),
+    "both": (HOLD_ADA, ACCOUNTS, {"nowait": True, "skip_locked": True}, ValueError),
+}
+
+
+@pytest.mark.parametrize("case", LOCKED)
+def test_select_for_update_of_rows_that_another_client_holds(case, play):
+    statement, queryset, kwargs, error = LOCKED[case]
+    held = Held(statement)
+
+    async def steps(orm):
+        with held:
+            async with orm.atomic():
+                return await orm.list(queryset.select_for_update(**kwargs))
+
+    play(steps, given=held.given, raises=error)
+
+
+def test_select_for_update_nowait_in_a_savepoint_leaves_the_transaction_usable(play):
+    held = Held(HOLD_ADA)
+
+    async def steps(orm):
+        with held:
+            async with orm.atomic():
+                try:
+                    async with orm.atomic():
+                        await orm.list(ACCOUNTS.select_for_update(nowait=True))
+                except OperationalError:
+                    free = ACCOUNTS.select_for_update(skip_locked=True)
+                    return await orm.call(free.filter(balance__gt=0), "first")
+
+    assert play(steps, given=held.given)["returned"][0] is Account
+
+
+@pytest.mark.parametrize("kwargs", [{"nowait": True}, {"skip_locked": True}, {"no_key": True}])
+def test_select_for_update_with_options_outside_a_transaction(kwargs, play):
+    async def steps(orm):
+        return await orm.list(ACCOUNTS.select_for_update(**kwargs))
+
+    play(steps, given=accounts, raises=TransactionManagementError)
+
+
+def test_what_is_locked_can_be_refreshed_and_iterated(play):
+    async def steps(orm):
+        async with orm.atomic():
+            account = await orm.call(Account.objects, "get", owner="Bo")
+            locked = Account.objects.select_for_update(no_key=True)
+            await orm.call(account, "refresh_from_db", from_queryset=locked)
+            return account, await orm.call(locked, "in_bulk", [1, 2])
+
+    statements = play(steps, given=accounts)["statements"]
+    assert sum("FOR NO KEY UPDATE" in statement for statement in statements) == 2

@@ -319,6 +319,53 @@ def test_generic_classes_at_run_time():
     assert AsyncQuerySet["Book", "Book"] is AsyncQuerySet
 
 
+KNOWN = [
+    lambda manager: manager.all(),
+    lambda manager: manager.order_by("pages"),
+    lambda manager: manager.order_by("-pk").using("other"),
+    lambda manager: manager.none(),
+    lambda manager: manager.values("author").annotate(n=models.Count("pk")),
+]
+
+
+@pytest.mark.parametrize("make", KNOWN)
+def test_what_a_queryset_says_of_itself(make):
+    of_django = Manager()
+    of_django.model = Book
+    ours, expected = make(Book.objects), make(of_django)
+    for name in ("db", "ordered", "totally_ordered"):
+        # A later Django has more of them.
+        assert getattr(ours, name, None) == getattr(expected, name, None), name
+    assert type(ours.query) is type(expected.query)
+    assert ours.query.is_empty() == expected.query.is_empty()
+    assert ours.query.is_empty() or str(ours.query) == str(expected.query)
+
+
+def test_a_queryset_is_an_expression():
+    query = Book.objects.all().query
+    inner = Author.objects.filter(name="Ada").values("pk")
+    resolved, expected = (
+        queryset.resolve_expression(query) for queryset in (inner, QuerySet(query=inner.query))
+    )
+    assert str(resolved) == str(expected)
+    assert resolved.subquery
+
+
+def test_what_django_asks_of_a_manager():
+    assert Book.objects.check() == []
+    for manager_class in (Manager, AsyncManager):
+
+        class Holder(models.Model):
+            class Meta:
+                app_label = "library"
+                abstract = True
+
+        manager = manager_class()
+        manager.contribute_to_class(Holder, "things")
+        assert (manager.name, manager.model) == ("things", Holder)
+        assert Holder._meta.local_managers == [manager]
+
+
 # Overriding
 
 
@@ -539,6 +586,15 @@ def test_related_managers_derive_from_a_manager_of_ones_own():
     assert type(children.thick()) is PagesQuerySet
     assert type(Parent(pk=1).children(manager="objects").all()) is PagesQuerySet
     assert type(Parent(pk=1).children(manager="plain").all()) is QuerySet
+
+
+@pytest.mark.parametrize("case", RELATED)
+def test_another_manager_of_a_relation(case, tables):
+    manager = RELATED[case]()
+    another = manager(manager="objects")
+    assert isinstance(another, AsyncManager)
+    assert another.instance is manager.instance
+    assert str(another.all().query) == str(manager.all().query)
 
 
 def test_one_to_one_and_foreign_keys_have_no_managers_of_their_own(library, run):

@@ -103,6 +103,8 @@ WORKS = {
     "an item": lambda raw: raw[2],
     "a slice": lambda raw: raw[1:3],
     "columns": lambda raw: (raw.columns, raw.model_fields),
+    "order": lambda raw: raw.resolve_model_init_order(),
+    "representation": lambda raw: repr(raw),
     "length": lambda raw: (len(raw), bool(raw), len(raw)),
     "deferred fields": lambda raw: [book.pages for book in raw],
     "related instances": lambda raw: [book.author for book in raw],

@@ -33,7 +33,13 @@ from django.db.models.functions import Concat, Length, Lower, RowNumber, TruncMo
 from django.db.models.query import ModelIterable
 from django.test.utils import CaptureQueriesContext
 
-from tests.answers import django_answer, django_hydrates, fingerprint, turbo_answer
+from tests.answers import (
+    django_answer,
+    django_hydrates,
+    fingerprint,
+    sync_answer,
+    turbo_answer,
+)
 from tests.library.fields import Language
 from tests.library.models import (
     Author,
@@ -64,6 +70,7 @@ QUERYSETS = {
     "none": lambda: BOOKS.none(),
     "empty in": lambda: BOOKS.filter(pk__in=[]),
     "filter": lambda: BOOKS.filter(pages__gt=100, author__name__startswith="A"),
+    "complex_filter": lambda: BOOKS.complex_filter(Q(pages=37)) | BOOKS.complex_filter({"pk": 1}),
     "exclude": lambda: BOOKS.exclude(Q(pages__lt=100) | Q(translator=None)),
     "slice": lambda: BOOKS.all()[3:7],
     "reverse": lambda: BOOKS.reverse(),
@@ -285,6 +292,45 @@ def test_every_async_method_of_django_is_ours():
     for name, method in inspect.getmembers(QuerySet, inspect.isfunction):
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
             assert getattr(AsyncQuerySet, name).__module__ == "turbo_orm.queryset", name
+
+
+EVALUATIONS = {
+    "length": lambda queryset: len(queryset),
+    "truth": lambda queryset: bool(queryset),
+    "an item": lambda queryset: queryset[2],
+    "a slice with a step": lambda queryset: queryset[1:6:2],
+    "a slice of a slice": lambda queryset: list(queryset[3:9][1:3]),
+    "representation": lambda queryset: repr(queryset),
+    "membership": lambda queryset: Book(pk=3) in queryset,
+    "both": lambda queryset: [*(queryset & BOOKS.filter(pages__gt=100)), *(queryset | BOOKS)],
+    "pickled": lambda queryset: list(pickle.loads(pickle.dumps(queryset))),
+}
+
+
+@pytest.mark.parametrize("case", EVALUATIONS)
+def test_what_evaluates_a_queryset(case, run):
+    def answer():
+        return EVALUATIONS[case](BOOKS.filter(pages__lt=400))
+
+    expected = django_answer(answer)
+    assert sync_answer(answer) == expected
+    assert run(lambda: turbo_answer(lambda: bridge.run(answer))) == expected
+    assert "returned" in expected
+
+
+@pytest.mark.parametrize("case", EVALUATIONS)
+def test_a_queryset_with_its_results_is_used_in_the_event_loop(case, run):
+    async def use():
+        queryset = BOOKS.filter(pages__lt=400)
+        await queryset.alist()
+        # A combination is another queryset, without results.
+        if case != "both":
+            return fingerprint(EVALUATIONS[case](queryset))
+        with pytest.raises(SynchronousOnlyOperation):
+            EVALUATIONS[case](queryset)
+
+    expected = fingerprint(EVALUATIONS[case](BOOKS.filter(pages__lt=400)))
+    assert run(use) in (expected, None)
 
 
 def test_results_are_asked_for_once(run):

@@ -1,8 +1,9 @@
 """The async methods of related managers, against Django's sync ones."""
 
+import django
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, SynchronousOnlyOperation
 from django.db.models.signals import m2m_changed
 
 from tests.givens import receivers, teams
@@ -150,6 +151,40 @@ def test_many_to_many_aset_aremove_aclear(play):
     play(steps, given=teams)
 
 
+def test_many_to_many_count_and_exists(play):
+    async def steps(orm):
+        third = await player(orm, 3)
+        prefetched = await orm.call(Player.objects.prefetch_related("skills"), "get", pk=third.pk)
+        return [
+            (await orm.call(skills, "count"), await orm.call(skills, "exists"))
+            for skills in (third.skills, prefetched.skills, (await player(orm, 0)).skills)
+        ]
+
+    play(steps, given=teams)
+
+
+def test_the_rows_that_many_to_many_counts_by(play):
+    async def steps(orm):
+        third = await player(orm, 3)
+        # The model between is Django's own, and so are its manager and queryset.
+        return await orm.run(third.skills.constrained_target.count)
+
+    assert play(steps, given=teams)["returned"] == (int, 3)
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="it came with 6.1")
+@pytest.mark.parametrize("clear", [True, False])
+def test_many_to_many_set_base(clear, play):
+    async def steps(orm):
+        third = await player(orm, 3)
+        skills = await skills_named(orm, "pass", "shoot")
+        with receivers(m2m_changed) as told:
+            await orm.run(lambda: third.skills.set_base(skills, clear=clear, raw=True))
+        return told, await orm.list(third.skills.order_by("pk"))
+
+    play(steps, given=teams)
+
+
 def test_many_to_many_from_the_far_side(play):
     async def steps(orm):
         (shoot,) = await skills_named(orm, "shoot")
@@ -198,6 +233,49 @@ def test_the_target_of_a_generic_foreign_key(play):
         return made, await orm.list(Comment.objects.order_by("pk").prefetch_related("target"))
 
     play(steps, given=teams)
+
+
+TARGETS = {
+    "is fetched": (lambda comment: comment.target, None),
+    "is fetched once": (lambda comment: comment.target is comment.target, None),
+    "is gone": (lambda comment: (setattr(comment, "object_id", 99), comment.target), None),
+    "is set": (lambda comment: (setattr(comment, "target", Team(pk=1)), comment.save()), None),
+    "is unsaved": (lambda _: Comment.objects.create(text="x", target=Team(name="x")), ValueError),
+    "is of another kind now": (
+        lambda comment: (
+            comment.target,
+            setattr(comment, "content_type", ContentType.objects.get_for_model(Team)),
+            comment.target,
+        ),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TARGETS)
+def test_the_target_of_a_generic_foreign_key_on_the_bridge(case, play):
+    work, error = TARGETS[case]
+
+    async def steps(orm):
+        comment = await orm.call(Comment.objects, "get", text="on 1")
+        return await orm.run(lambda: work(comment)), comment
+
+    play(steps, given=teams, raises=error)
+
+
+def test_a_generic_foreign_key_in_the_event_loop(scratch, run):
+    teams()
+
+    async def ask():
+        comment = await Comment.objects.aget(text="on 1")
+        with pytest.raises(SynchronousOnlyOperation):
+            _ = comment.target
+        (fetched,) = await Comment.objects.filter(pk=comment.pk).prefetch_related("target").alist()
+        comment.target = fetched.target
+        await comment.asave()
+        return comment.target.name, fetched.target.name
+
+    assert run(ask) == ("player 1", "player 1")
 
 
 def test_writing_through_a_prefetched_relation_forgets_it(play):

@@ -2,6 +2,7 @@
 
 import django
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.db import models
 from django.db.models import Count, F, Prefetch, prefetch_related_objects
@@ -121,6 +122,9 @@ MANAGED = {
     "by text": of(Language, "speakers", code="ü"),
     "by a key that is a relation": of(Grammar, "chapters", pk="en"),
     "by a composite key": of(Order, "lines", number=2),
+    "its queryset": lambda: Author.objects.get(name="Ada").books.get_queryset().order_by("pk"),
+    "many to many, its queryset": lambda: Book.objects.get(pk=4).tags.get_queryset(),
+    "generic, its queryset": lambda: Book.objects.get(pk=6).notes.get_queryset(),
     "many to many": of(Book, "tags", title="Book 3"),
     "many to many, reverse": lambda: of(Tag, "books", label="tag-1")().select_related("author"),
     "to themselves": of(Author, "friends", name="Ada"),
@@ -175,6 +179,70 @@ def test_prefetch_related_objects(case, library, run):
     bridged = prefetched(*INSTANCES[case])
     assert run(lambda: turbo_answer(lambda: bridge.run(bridged))) == expected
     assert "returned" in expected
+
+
+# The querysets that prefetches are made of
+
+
+def parts(found):
+    """Return what Django works on: rows, and what matches them to instances."""
+    rows, key_of_row, key_of_instance, *rest = found
+    return list(rows), [key_of_row(row) for row in rows], key_of_instance, rest
+
+
+def asked_of(instances, relation, **kwargs):
+    def answer():
+        found = list(instances())
+        method = "get_prefetch_querysets" if "querysets" in kwargs else "get_prefetch_queryset"
+        rows, keys, key_of, rest = parts(
+            getattr(getattr(found[0], relation), method)(found, **kwargs)
+        )
+        return rows, keys, [key_of(instance) for instance in found], rest
+
+    return answer
+
+
+RELATIONS = {
+    "reverse foreign key": (lambda: AUTHORS.all(), "books", BOOKS),
+    "many to many": (lambda: BOOKS[3:7], "tags", Tag.objects.order_by("pk")),
+    "generic": (lambda: BOOKS[:7], "notes", Note.objects.order_by("pk")),
+}
+
+
+@pytest.mark.parametrize("case", RELATIONS)
+@pytest.mark.parametrize("given", [True, False])
+def test_the_querysets_of_a_prefetch(given, case, library, run):
+    instances, relation, queryset = RELATIONS[case]
+
+    def make():
+        querysets = [queryset.all()] if given else None
+        return asked_of(instances, relation, querysets=querysets)
+
+    compare(make, run)
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django has it no more")
+@pytest.mark.filterwarnings("ignore:get_prefetch_queryset")
+@pytest.mark.parametrize("case", RELATIONS)
+def test_the_queryset_of_a_prefetch(case, library, run):
+    instances, relation, queryset = RELATIONS[case]
+    compare(lambda: asked_of(instances, relation, queryset=queryset.all()), run)
+
+
+def compare(make, run):
+    ContentType.objects.get_for_model(Book)
+    expected = django_answer(make())
+    assert sync_answer(make()) == expected
+    ours = make()
+    assert run(lambda: turbo_answer(lambda: bridge.run(ours))) == expected
+    assert "returned" in expected
+
+
+def test_what_a_manager_has_prefetched(library, run):
+    (book,) = run(BOOKS.filter(title="Book 3").prefetch_related("tags").alist)
+    cached = book.tags.get_prefetch_cache()
+    assert {tag.label for tag in cached} == {"tag-0", "tag-1", "tag-2"}
+    assert Book(pk=book.pk).tags.get_prefetch_cache() is None
 
 
 # Fetch modes

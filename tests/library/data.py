@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 
 from tests.library import models as m
-from tests.library import rows
+from tests.library import options, rows
 
 # The models whose tables the tests write to; those of all others are only read.
 WRITTEN = [
@@ -26,6 +26,10 @@ WRITTEN = [
     m.Skill,
     m.Team,
     m.Ticket,
+    options.Booking,
+    options.Ledger,
+    options.Poem,
+    options.Stanza,
 ]
 
 
