@@ -19,9 +19,11 @@ from django.db.models import CharField, F, Func, Value
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
 from django_async_backend.db import async_connections
+from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Entry
+from tests.project import databases, run_in_project
 from turbo_orm import async_atomic, bridge
 
 ADA = {"owner": "Ada", "balance": 1}
@@ -564,6 +566,138 @@ def test_an_async_hook_is_awaited(scratch, run):
 
     run(steps)
     assert told == [1]
+
+
+# on_commit() in a coroutine
+
+
+def test_a_coroutine_registers_what_is_to_run_after_the_commit(scratch, run):
+    told = []
+
+    async def hook():
+        told.append(await Account.objects.acount())
+
+    def sync_hook():
+        told.append(Account.objects.count())
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(**ADA)
+            transaction.on_commit(hook)
+            transaction.on_commit(sync_hook)
+            with suppress(OfNoAccount):
+                async with async_atomic():
+                    transaction.on_commit(lambda: told.append("rolled back"))
+                    raise OfNoAccount
+            assert told == []
+        assert told == [1, 1]
+        with suppress(OfNoAccount):
+            async with async_atomic():
+                transaction.on_commit(hook)
+                raise OfNoAccount
+
+    run(steps)
+    assert told == [1, 1]
+
+
+def test_of_several_databases_each_has_its_hooks(scratch, run):
+    told = []
+
+    async def steps():
+        async with async_atomic():
+            async with async_atomic("other"):
+                transaction.on_commit(lambda: told.append("default"))
+                transaction.on_commit(lambda: told.append("other"), using="other")
+            assert told == ["other"]
+
+    run(steps)
+    assert told == ["other", "default"]
+
+
+def test_a_robust_hook_of_a_coroutine(scratch, run, caplog):
+    told = []
+
+    async def fail():
+        raise OfNoAccount
+
+    async def steps():
+        async with async_atomic():
+            transaction.on_commit(fail, robust=True)
+            transaction.on_commit(lambda: told.append(1))
+
+    run(steps)
+    assert told == [1]
+    assert "OfNoAccount" in caplog.text
+
+
+def test_outside_of_a_transaction_a_coroutine_has_it_called_at_once(scratch, run):
+    told = []
+
+    async def hook():
+        """Never awaited."""
+
+    async def steps():
+        transaction.on_commit(lambda: told.append(1))
+        assert told == [1]
+        with pytest.raises(RuntimeError, match=r"await it.*async_atomic\('default'\)"):
+            transaction.on_commit(hook)
+        with pytest.raises(OfNoAccount):
+            transaction.on_commit(raise_of_no_account)
+        transaction.on_commit(raise_of_no_account, robust=True)
+        with pytest.raises(TypeError, match="callable"):
+            transaction.on_commit("not callable")
+
+    run(steps)
+
+
+def raise_of_no_account():
+    raise OfNoAccount
+
+
+# Levels of isolation
+
+
+@pytest.mark.parametrize("level", IsolationLevel, ids=lambda level: level.name)
+def test_levels_of_isolation(level, tables):
+    code = """
+        from django.db import connection
+        from tests.library.models import Account
+        from turbo_orm import async_atomic, run_sync
+
+        def shown():
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_isolation")
+                return cursor.fetchone()[0]
+
+        async def main():
+            async with async_atomic():
+                found = await run_sync(shown)
+                async with async_atomic():
+                    return [found, await run_sync(shown)]
+
+        answer(asyncio.run(main()))
+    """
+    options = {**databases()["default"].get("OPTIONS", {}), "isolation_level": level.value}
+    shown = level.name.lower().replace("_", " ")
+    assert run_in_project(code, DATABASES=databases(OPTIONS=options)) == [shown, shown]
+
+
+def test_a_level_of_isolation_that_does_not_exist(tables):
+    code = """
+        from tests.library.models import Account
+
+        async def main():
+            try:
+                await Account.objects.acount()
+            except Exception as exc:
+                return [type(exc).__name__, str(exc)]
+
+        answer(asyncio.run(main()))
+    """
+    options = {**databases()["default"].get("OPTIONS", {}), "isolation_level": 77}
+    name, message = run_in_project(code, DATABASES=databases(OPTIONS=options))
+    assert name == "ImproperlyConfigured"
+    assert "Invalid transaction isolation level 77" in message
 
 
 # Errors of the database

@@ -283,7 +283,7 @@ class BridgedConnectionHandler(ConnectionHandler):
     def __getitem__(self, alias: str) -> Any:
         if bridge.active():
             return bridged_connection(alias)
-        if _get_running_loop() is not None and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        if _is_in_event_loop():
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
                 return bridged_connection(alias)
@@ -291,6 +291,17 @@ class BridgedConnectionHandler(ConnectionHandler):
             # Of a test, whose transaction a thread is to be in, too.
             return async_connections.shared[alias].django
         return super().__getitem__(alias)
+
+    def all(self, initialized_only: bool = False) -> list[Any]:
+        """Return the connections, or those that there are already."""
+        if initialized_only and (bridge.active() or _is_in_event_loop()):
+            return [self[alias] for alias in self if async_connections.has(alias)]
+        return list(super().all(initialized_only))
+
+
+def _is_in_event_loop() -> bool:
+    """Return whether plain code runs where Django refuses to wait for the database."""
+    return _get_running_loop() is not None and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
 def bridged_connection(alias: str) -> BridgedDatabaseWrapper:

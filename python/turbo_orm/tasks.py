@@ -350,6 +350,10 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             found.refuse_children()
         return self._of_its_own(alias, task, found)
 
+    def has(self, alias: str) -> bool:
+        """Return whether the running code has a connection, or has inherited one."""
+        return alias in self.shared or hasattr(self._connections, alias)
+
     def own(self, alias: str) -> Any:
         """Return the running task's connection, in spite of a block that it was started in."""
         if alias in self.shared:
