@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import TestCase, TestResult, defaultTestLoader
 
 import pytest
 from django.db import connection
@@ -19,6 +20,7 @@ from django.test.utils import isolate_apps
 from atlas.dataset import Dataset
 from atlas.models import City, Continent, Country
 from tests.conftest import Run
+from turbo_orm.test import AsyncTestCase
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +68,7 @@ def test_python_blocks(page: Path, run: Run) -> None:
                 if block.language == "python":
                     execute(block, page, namespace, run)
                     make_tables(apps.get_models())
+            run_test_cases(namespace)
         finally:
             drop_tables(apps.get_models())
 
@@ -77,6 +80,15 @@ def execute(block: Block, page: Path, namespace: dict[str, Any], run: Run) -> No
     result = eval(code, namespace)
     if inspect.iscoroutine(result):
         run(lambda: result)
+
+
+def run_test_cases(namespace: dict[str, Any]) -> None:
+    for case in namespace.values():
+        if isinstance(case, type) and issubclass(case, TestCase) and case is not AsyncTestCase:
+            result = TestResult()
+            defaultTestLoader.loadTestsFromTestCase(case).run(result)
+            assert result.testsRun
+            assert result.wasSuccessful(), result.errors + result.failures
 
 
 def make_tables(models: list[Any]) -> None:
