@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import TestCase, TestResult, defaultTestLoader
+from unittest import TestCase, TextTestRunner, defaultTestLoader
 
 import pytest
 from django.db import connection
@@ -85,8 +85,8 @@ def execute(block: Block, page: Path, namespace: dict[str, Any], run: Run) -> No
 def run_test_cases(namespace: dict[str, Any]) -> None:
     for case in namespace.values():
         if isinstance(case, type) and issubclass(case, TestCase) and case is not AsyncTestCase:
-            result = TestResult()
-            defaultTestLoader.loadTestsFromTestCase(case).run(result)
+            tests = defaultTestLoader.loadTestsFromTestCase(case)
+            result = TextTestRunner().run(tests)
             assert result.testsRun
             assert result.wasSuccessful(), result.errors + result.failures
 
