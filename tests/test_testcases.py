@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
-from django.test import TestCase, TransactionTestCase, override_settings
+from django.test import TestCase, override_settings
 from django.test.testcases import DatabaseOperationForbidden
 from django.urls import path
 
 from tests.library.models import Account, Entry
-from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm import async_atomic, async_connection
 from turbo_orm.tasks import async_connections
 from turbo_orm.test import AsyncTestCase
 
@@ -285,28 +285,6 @@ class DjangosOwn(TestCase):
     def test_a_query_goes_to_the_sync_connection(self):
         Account.objects.create(owner="Ada")
         assert asyncio.run(Account.objects.acount()) == 0
-
-
-class Committing(TransactionTestCase):
-    """Async code has connections of its own, and commits."""
-
-    available_apps = ["tests.library", "django.contrib.contenttypes"]
-
-    async def test_tasks_run_side_by_side(self):
-        async def write(owner):
-            async with async_atomic():
-                await Account.objects.acreate(owner=owner)
-                return await bridge.run(server_process)
-
-        pids = await asyncio.gather(write("Ada"), write("Bo"))
-        assert len(set(pids)) == 2
-        assert await sync_to_async(Account.objects.count)() == 2
-
-
-def server_process():
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return cursor.fetchone()[0]
 
 
 def test_nothing_is_shared_afterwards(tables):
