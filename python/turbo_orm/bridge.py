@@ -59,7 +59,7 @@ def outermost() -> Bridge:
     return bridge.outermost
 
 
-async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a sync function on the bridge and return what it returns.
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
