@@ -25,7 +25,7 @@ from turbo_orm import bridge
 def django_hydrates():
     """Have Django's own iterables make the objects, as if the native core were not there."""
     with (
-        mock.patch("turbo_orm.queryset.hydrates", return_value=False),
+        mock.patch("turbo_orm.results.hydrates", return_value=False),
         mock.patch("turbo_orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
     ):
         yield

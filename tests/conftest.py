@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "turbo_orm",
             "atlas",
             "tests.library",
+            "tests.plain",
         ],
         # Without migrations of its own, so that the tables of the test app can refer to it.
         MIGRATION_MODULES={"contenttypes": None},

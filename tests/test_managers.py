@@ -4,7 +4,6 @@ import copy
 import inspect
 import io
 import pickle
-from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -12,7 +11,7 @@ from django.core.management import call_command
 from django.db import models
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
-from django.db.models import Manager, Model, Prefetch, QuerySet
+from django.db.models import Manager, Prefetch, QuerySet
 from django.test.utils import isolate_apps
 
 from tests.library import models as library_models
@@ -129,18 +128,6 @@ def test_attributes_of_manager_methods_are_djangos():
             assert attributes(ours) == attributes(of_django), name
 
 
-def test_every_async_method_that_django_gives_to_instances_is_bridged():
-    """A method that a later Django adds is a thread hop until it is bridged."""
-    names = [name for name, _ in inspect.getmembers(Model, is_terminal)]
-    assert {"adelete", "arefresh_from_db", "asave"} <= set(names)
-    for name in names:
-        assert is_ours(getattr(Book, name)), name
-
-
-def is_ours(method):
-    return "turbo_orm" in Path(method.__code__.co_filename).parts
-
-
 RELATED = {
     "reverse foreign key": lambda: Author(pk=1).books,
     "nullable reverse foreign key": lambda: Author(pk=1).translated,
@@ -150,16 +137,6 @@ RELATED = {
     "many to many, through": lambda: Player(pk=1).mentors,
     "generic": lambda: Book(pk=1).notes,
 }
-
-
-@pytest.mark.parametrize("case", RELATED)
-def test_every_async_method_of_a_related_manager_is_bridged(case):
-    manager = type(RELATED[case]())
-    assert issubclass(manager, AsyncManager)
-    found = [name for name, method in inspect.getmembers(manager) if is_terminal(method)]
-    assert {"acreate", "aget_or_create", "aupdate_or_create", "aadd", "aset"} <= set(found)
-    for name in found:
-        assert is_ours(getattr(manager, name)), name
 
 
 @pytest.mark.parametrize("case", RELATED)

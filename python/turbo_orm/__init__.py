@@ -18,6 +18,7 @@ except ImportError as exc:
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.explanation import aexplain_hydration, explain_hydration
 from turbo_orm.manager import AsyncManager
+from turbo_orm.patching import patch_django, unpatch_django
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
 from turbo_orm.transaction import async_atomic, async_connection
@@ -31,7 +32,9 @@ __all__ = [
     "async_atomic",
     "async_connection",
     "explain_hydration",
+    "patch_django",
     "run_sync",
+    "unpatch_django",
 ]
 
 __version__ = metadata.version("turbo-orm")

@@ -8,7 +8,13 @@ from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import request_finished, request_started
 
-from turbo_orm.checks import check_engines, check_libpq
+from turbo_orm import atomic_requests, hops, patching
+from turbo_orm.checks import (
+    check_databases_when_patched,
+    check_engines,
+    check_libpq,
+    check_settings,
+)
 from turbo_orm.tasks import async_connections
 
 
@@ -17,8 +23,11 @@ class TurboOrmConfig(AppConfig):
     verbose_name = "turbo-orm"
 
     def ready(self) -> None:
-        checks.register(check_engines)
-        checks.register(check_libpq)
+        for check in (check_databases_when_patched, check_engines, check_libpq, check_settings):
+            checks.register(check)
+        hops.redirect_generic_relations()
+        patching.follow_settings()
+        atomic_requests.use_bridge()
         request_started.connect(close_async_connections)
         request_finished.connect(close_async_connections)
 

@@ -10,7 +10,6 @@ The bridge knows nothing of databases: turbo_orm.connection is what calls ``awai
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import wraps
 from time import perf_counter
 from typing import Any
 
@@ -125,17 +124,6 @@ class _Suspended:
 
     def __await__(self) -> Generator[Any, None, None]:
         yield self.future
-
-
-def bridged_method(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return an async method that runs the sync method of the same name without the "a"."""
-    sync_name = method.__name__.removeprefix("a")
-
-    @wraps(method)
-    async def bridged(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await run(getattr(self, sync_name), *args, **kwargs)
-
-    return bridged
 
 
 class Breath:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 from django.db.models import Model
 
-from turbo_orm import libpq
+from turbo_orm import conf, libpq
 from turbo_orm.connection import ENGINE, has_async_engine
 from turbo_orm.manager import AsyncManager
 
@@ -31,14 +34,69 @@ def check_engines(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return errors
 
 
+def check_databases_when_patched(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the databases of all models have an async connection if all are to use it."""
+    if not conf.get("PATCH_DJANGO"):
+        return []
+    return [
+        Warning(
+            f"PATCH_DJANGO is on, and {alias!r}, the database of {model._meta.label}, has no "
+            "async connection: async methods raise ImproperlyConfigured there.",
+            hint=f"Set its ENGINE to {ENGINE!r}; it is {connections.settings[alias]['ENGINE']!r}.",
+            id="turbo_orm.W002",
+        )
+        for alias, model in _databases(apps.get_models()).items()
+        if not has_async_engine(connections.settings[alias])
+    ]
+
+
 def _databases_of_async_managers() -> dict[str, type[Model]]:
-    """Return the aliases that such models are read from or written to, with a model of each."""
+    return _databases(
+        model
+        for model in apps.get_models()
+        if any(isinstance(manager, AsyncManager) for manager in model._meta.managers)
+    )
+
+
+def _databases(models: Iterable[type[Model]]) -> dict[str, type[Model]]:
+    """Return the aliases that models are read from or written to, with a model of each."""
     found: dict[str, type[Model]] = {}
-    for model in apps.get_models():
-        if any(isinstance(manager, AsyncManager) for manager in model._meta.managers):
-            for alias in (router.db_for_read(model), router.db_for_write(model)):
-                found.setdefault(alias, model)
+    for model in models:
+        for alias in (router.db_for_read(model), router.db_for_write(model)):
+            found.setdefault(alias, model)
     return found
+
+
+def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the setting ``TURBO_ORM`` holds what turbo_orm.conf knows, of the right types."""
+    given = getattr(settings, conf.NAME, {})
+    if not isinstance(given, dict):
+        return [
+            Error(
+                f"The setting {conf.NAME} is {given!r}, and has to be a dict.",
+                hint=f"Its keys are {', '.join(conf.DEFAULTS)}.",
+                id="turbo_orm.E003",
+            )
+        ]
+    return [error for key, value in given.items() for error in _errors(key, value)]
+
+
+def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
+    if key not in conf.DEFAULTS:
+        close = get_close_matches(str(key).upper(), conf.DEFAULTS, n=1)
+        known = f"Its keys are {', '.join(conf.DEFAULTS)}."
+        yield Error(
+            f"The setting {conf.NAME} has a key {key!r}, which means nothing.",
+            hint=f"Did you mean {close[0]!r}?" if close else known,
+            id="turbo_orm.E002",
+        )
+    elif not conf.is_of_right_type(key, value):
+        wanted = type(conf.DEFAULTS[key]).__name__
+        yield Error(
+            f"{conf.NAME}[{key!r}] is {value!r}, and has to be of type {wanted}.",
+            hint=f"Its default is {conf.DEFAULTS[key]!r}.",
+            id="turbo_orm.E003",
+        )
 
 
 def check_libpq(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql.constants import CURSOR
 
-from turbo_orm import bridge
+from turbo_orm import bridge, hops
 from turbo_orm.columns import Converter, choices, converting_decoder, selected
 from turbo_orm.compiler import compiler_for
 from turbo_orm.decoders import Decoders
@@ -109,9 +109,9 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
     another query asks for their names. Results that the queryset has stay as they are.
 
     Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, whose rows Django
-    itself hydrates.
+    itself hydrates, unless it is patched.
     """
-    if not isinstance(queryset, AsyncQuerySet):
+    if not isinstance(queryset, AsyncQuerySet) and not hops.redirects_everything():
         raise TypeError(
             "explain_hydration() takes a queryset of an AsyncManager, not "
             f"{type(queryset).__qualname__}: Django itself hydrates the rows of other querysets."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Manager, Model
 
-from turbo_orm import models, related, signals
+from turbo_orm import hops, signals
 from turbo_orm.queryset import AsyncQuerySet
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ class AsyncManager(Manager[_ModelT]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Django writes a class of its own for each relation, derived from this one.
-        related.use_bridge(cls)
+        # Django writes a class of its own for each relation, derived from this one. It is the
+        # first that is heard of generic relations where their module is imported after this one.
+        hops.redirect_generic_relations()
 
     async def alist(self) -> list[_ModelT]:
         """Return all objects as a list."""
@@ -96,5 +97,5 @@ def _as_manager(cls: type[AsyncQuerySet[Any, Any]]) -> AsyncManager[Any]:
 _as_manager.queryset_only = True  # type: ignore[attr-defined]
 AsyncQuerySet.as_manager = classmethod(_as_manager)  # type: ignore[method-assign,assignment]
 
-models.use_bridge(AsyncManager)
+hops.use_bridge(AsyncManager)
 signals.use_bridge()

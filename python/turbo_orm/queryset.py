@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Generator,
-    Iterable,
-    Iterator,
-    Mapping,
-)
-from contextlib import closing
-from itertools import batched
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import connections
 from django.db.models import Model, QuerySet
-from django.db.models.query import prefetch_related_objects
 
-from turbo_orm import bridge, execution
-from turbo_orm.compiler import compiler_for
-from turbo_orm.hydration import hydrates
+from turbo_orm import bridge, results
 from turbo_orm.raw import AsyncRawQuerySet
 
 if TYPE_CHECKING:
@@ -59,9 +45,6 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     """
 
     if TYPE_CHECKING:
-        # Django's, which the stubs leave out.
-        _prefetch_related_lookups: tuple[Any, ...]
-
         # What changes the rows stays an AsyncQuerySet: the stubs name Django's here.
         def values(
             self, *fields: str | Combinable, **expressions: Any
@@ -91,12 +74,12 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         return list(self._result_cache or ())
 
     def __aiter__(self) -> AsyncIterator[_Row]:
-        async def results() -> AsyncIterator[_Row]:
+        async def fetched() -> AsyncIterator[_Row]:
             await bridge.run(self._fetch_all)
             for result in self._result_cache or ():
                 yield result
 
-        return results()
+        return fetched()
 
     async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
         """Yield the results without keeping them, ``chunk_size`` fetched at a time.
@@ -107,7 +90,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         """
         if chunk_size <= 0:
             raise ValueError("Chunk size must be strictly positive.")
-        chunks = await bridge.run(self._open_chunks, chunk_size)
+        chunks = await bridge.run(results.open_chunks, self, chunk_size)
         try:
             while chunk := await bridge.run(next, chunks, None):
                 for result in chunk:
@@ -242,32 +225,11 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     def _fetch_all(self) -> None:
         try:
-            if self._result_cache is None and hydrates(self):
-                self._result_cache = execution.fetch_all(self, compiler_for(self))
+            results.fill_cache(self)
             super()._fetch_all()
         except SynchronousOnlyOperation as exc:
             raise SynchronousOnlyOperation(_SYNC_HINT) from exc
 
     def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:
-        for chunk in self._chunks(use_chunked_fetch, chunk_size):
+        for chunk in results.chunks(self, use_chunked_fetch, chunk_size):
             yield from chunk
-
-    def _open_chunks(self, chunk_size: int) -> Generator[list[_Row]]:
-        settings = connections[self.db].settings_dict
-        return self._chunks(not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
-
-    def _chunks(self, use_chunked_fetch: bool, chunk_size: int | None) -> Generator[list[_Row]]:
-        """Yield the results in lists, prefetched if a size is given for the lists."""
-        with closing(self._results(use_chunked_fetch, chunk_size or 2000)) as chunks:
-            for chunk in chunks:
-                if self._prefetch_related_lookups and chunk_size is not None:
-                    instances: list[Any] = chunk
-                    prefetch_related_objects(instances, *self._prefetch_related_lookups)
-                yield chunk
-
-    def _results(self, use_chunked_fetch: bool, size: int) -> Generator[list[_Row]]:
-        if hydrates(self):
-            return execution.stream(self, compiler_for(self), use_chunked_fetch, size)
-        make: Any = self._iterable_class
-        iterable: Iterable[_Row] = make(self, chunked_fetch=use_chunked_fetch, chunk_size=size)
-        return (list(results) for results in batched(iterable, size))

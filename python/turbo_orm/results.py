@@ -1,0 +1,50 @@
+"""How a queryset gets at its results: an AsyncQuerySet and, where Django is patched, any other.
+
+They are functions, not methods, so that nothing but what Django itself defines is put on a
+queryset of Django's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from itertools import batched
+from typing import Any
+
+from django.db import connections
+from django.db.models import QuerySet
+from django.db.models.query import prefetch_related_objects
+
+from turbo_orm import execution
+from turbo_orm.compiler import compiler_for
+from turbo_orm.hydration import hydrates
+
+
+def fill_cache(queryset: Any) -> None:
+    """Fetch the results of a queryset that has none yet, if the native core can make them."""
+    if queryset._result_cache is None and hydrates(queryset):
+        queryset._result_cache = execution.fetch_all(queryset, compiler_for(queryset))
+
+
+def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
+    """Return the results in lists, from a cursor on the server unless the settings forbid it."""
+    settings = connections[queryset.db].settings_dict
+    return chunks(queryset, not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
+
+
+def chunks(queryset: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Generator[list[Any]]:
+    """Yield the results in lists, prefetched if a size is given for the lists."""
+    with closing(_results(queryset, use_chunked_fetch, chunk_size or 2000)) as lists:
+        for chunk in lists:
+            if queryset._prefetch_related_lookups and chunk_size is not None:
+                prefetch_related_objects(chunk, *queryset._prefetch_related_lookups)
+            yield chunk
+
+
+def _results(queryset: Any, use_chunked_fetch: bool, size: int) -> Generator[list[Any]]:
+    if hydrates(queryset):
+        return execution.stream(queryset, compiler_for(queryset), use_chunked_fetch, size)
+    iterable: Iterable[Any] = queryset._iterable_class(
+        queryset, chunked_fetch=use_chunked_fetch, chunk_size=size
+    )
+    return (list(results) for results in batched(iterable, size))
