@@ -1,0 +1,572 @@
+"""Django patched for the whole process: models, querysets and managers that are all its own."""
+
+import sys
+from contextlib import aclosing
+
+import django
+import pytest
+from django.apps import apps
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import AppRegistryNotReady
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.core.signals import request_finished, request_started
+from django.db import connections, models
+from django.db.models import (
+    Avg,
+    Count,
+    F,
+    Manager,
+    Prefetch,
+    QuerySet,
+    aprefetch_related_objects,
+    prefetch_related_objects,
+)
+from django.db.models.query import ModelIterable, RawQuerySet
+from django.dispatch import Signal
+from django.shortcuts import aget_object_or_404, get_object_or_404
+from django.test import override_settings
+
+from tests.answers import django_answer, sync_answer, turbo_answer
+from tests.library.models import Book
+from tests.plain.models import MODELS, Label, Remark, Shelf, Volume, fill
+from tests.project import databases, run_in_project
+from turbo_orm import (
+    AsyncQuerySet,
+    async_atomic,
+    bridge,
+    conf,
+    explain_hydration,
+    hops,
+    patch_django,
+    unpatch_django,
+)
+from turbo_orm.checks import check_databases_when_patched, check_settings
+
+HOP = r"sync_to_async\(\) was called"
+
+
+@pytest.fixture
+def patched():
+    patch_django()
+    yield
+    unpatch_django()
+
+
+@pytest.fixture
+def shop(tables):
+    """Fill the tables of the app that knows nothing of turbo-orm."""
+    refill()
+
+
+def refill():
+    names = ", ".join(model._meta.db_table for model in MODELS)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    fill()
+
+
+def contents():
+    with connections["default"].cursor() as cursor:
+        return [rows(cursor, model._meta.db_table) for model in MODELS]
+
+
+def rows(cursor, table):
+    cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+    return cursor.fetchall()
+
+
+# What is asked for in sync code, and in async code
+
+BY_KEY = Volume.objects.order_by("pk")
+RAW = "SELECT *, pages * 2 AS doubled FROM plain_volume ORDER BY id"
+
+
+async def collect(results):
+    return [result async for result in results]
+
+
+async def in_chunks(queryset):
+    async with aclosing(queryset.aiterator(chunk_size=2)) as results:
+        return await collect(results)
+
+
+ROWS = {
+    "instances": lambda: BY_KEY.all(),
+    "a filter of its own": lambda: BY_KEY.thick(),
+    "a queryset of Django's class": lambda: QuerySet(Shelf).order_by("pk"),
+    "some fields": lambda: BY_KEY.only("title"),
+    "annotated": lambda: BY_KEY.annotate(n=Count("labels"), twice=F("price") * 2),
+    "with related ones": lambda: BY_KEY.select_related("shelf"),
+    "prefetched": lambda: BY_KEY.prefetch_related("labels", "remarks", "shelf__remarks"),
+    "prefetched in a way": lambda: Shelf.objects.order_by("pk").prefetch_related(
+        Prefetch("volumes", Volume.objects.thick().order_by("pk"), "thick_ones")
+    ),
+    "generic targets": lambda: Remark.objects.order_by("pk").prefetch_related("target"),
+    "dicts": lambda: BY_KEY.values("title", "shelf__name"),
+    "tuples": lambda: BY_KEY.values_list("title", "price"),
+    "named tuples": lambda: BY_KEY.values_list("title", "price", named=True),
+    "flat values": lambda: BY_KEY.values_list("title", flat=True),
+    "datetimes": lambda: Volume.objects.datetimes("printed", "month"),
+    "none": lambda: Volume.objects.none(),
+    "of a union": lambda: Volume.objects.filter(pages=0).union(Volume.objects.filter(pages=100)),
+    "of a related manager": lambda: Shelf.objects.get(pk=1).volumes.order_by("pk"),
+    "of a relation to many": lambda: Volume.objects.get(pk=4).labels.order_by("pk"),
+    "of a generic relation": lambda: Volume.objects.get(pk=4).remarks.order_by("pk"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_rows(case, shop, run):
+    whole, by_chunks = ROWS[case](), ROWS[case]()
+    expected = django_answer(lambda: list(whole))
+    expected_by_chunks = django_answer(lambda: list(by_chunks.iterator(chunk_size=2)))
+    whole, by_chunks, sync, sync_by_chunks = (ROWS[case]() for _ in range(4))
+    patch_django()
+    try:
+        assert run(lambda: turbo_answer(lambda: collect(whole))) == expected
+        assert run(lambda: turbo_answer(lambda: in_chunks(by_chunks))) == expected_by_chunks
+        assert sync_answer(lambda: list(sync)) == expected
+        assert (
+            sync_answer(lambda: list(sync_by_chunks.iterator(chunk_size=2))) == expected_by_chunks
+        )
+    finally:
+        unpatch_django()
+    assert "returned" in expected
+
+
+RAW_ONES = {
+    "annotated": lambda: Volume.objects.raw(RAW),
+    "prefetched": lambda: Volume.objects.raw(RAW).prefetch_related("labels"),
+    "of a database": lambda: Volume.objects.raw(RAW).using("default"),
+    "deferred": lambda: Volume.objects.raw("SELECT id, title FROM plain_volume ORDER BY id"),
+    "without a key": lambda: Volume.objects.raw("SELECT title FROM plain_volume"),
+}
+
+
+@pytest.mark.parametrize("case", RAW_ONES)
+def test_raw(case, shop, run):
+    expected = django_answer(lambda: list(RAW_ONES[case]()))
+    patch_django()
+    try:
+        assert type(RAW_ONES[case]()) is RawQuerySet
+        assert run(lambda: turbo_answer(lambda: collect(RAW_ONES[case]()))) == expected
+        assert sync_answer(lambda: list(RAW_ONES[case]())) == expected
+    finally:
+        unpatch_django()
+
+
+ANSWERS = {
+    "get": lambda call: call(Volume.objects, "get", title="volume 3"),
+    "get, none": lambda call: call(Volume.objects, "get", title="nothing"),
+    "get, several": lambda call: call(Volume.objects, "get", pages__gt=0),
+    "first": lambda call: call(Volume.objects.thick(), "first"),
+    "last": lambda call: call(BY_KEY.all(), "last"),
+    "earliest": lambda call: call(Volume.objects, "earliest"),
+    "latest": lambda call: call(Volume.objects, "latest", "title"),
+    "count": lambda call: call(Volume.objects.thick(), "count"),
+    "exists": lambda call: call(Volume.objects.thick(), "exists"),
+    "contains": lambda call: call(Volume.objects.thick(), "contains", Volume(pk=1)),
+    "in_bulk": lambda call: call(BY_KEY.all(), "in_bulk", [1, 3]),
+    "aggregate": lambda call: call(Volume.objects, "aggregate", mean=Avg("pages")),
+    "explain": lambda call: call(BY_KEY.all(), "explain", costs=False),
+    "create": lambda call: call(Volume.objects, "create", title="new"),
+    "get_or_create": lambda call: call(Shelf.objects, "get_or_create", name="new"),
+    "get_or_create, there": lambda call: call(Shelf.objects, "get_or_create", name="north"),
+    "update_or_create": lambda call: call(
+        Volume.objects, "update_or_create", {"pages": 7}, title="volume 1"
+    ),
+    "bulk_create": lambda call: call(
+        Label.objects, "bulk_create", [Label(name="x"), Label(name="y")]
+    ),
+    "bulk_update": lambda call: call(
+        Volume.objects, "bulk_update", [Volume(pk=1, title="x"), Volume(pk=2)], ["title"]
+    ),
+    "update": lambda call: call(Volume.objects.thick(), "update", pages=F("pages") + 1),
+    "delete": lambda call: call(Volume.objects.thick(), "delete"),
+    "save": lambda call: call(Volume(pk=1, title="saved"), "save", update_fields=["title"]),
+    "save, twice": lambda call: call(Shelf(name="north"), "save"),
+    "delete of an instance": lambda call: call(Volume(pk=1), "delete"),
+    "refresh_from_db": lambda call: call(Volume(pk=1), "refresh_from_db", fields=["title"]),
+    "related add": lambda call: call(Shelf(pk=1).volumes, "add", Volume.objects.get(pk=3)),
+    "related remove": lambda call: call(Shelf(pk=1).volumes, "remove", Volume.objects.get(pk=1)),
+    "related set": lambda call: call(Shelf(pk=1).volumes, "set", [Volume.objects.get(pk=2)]),
+    "related clear": lambda call: call(Shelf(pk=1).volumes, "clear"),
+    "related create": lambda call: call(Shelf(pk=1).volumes, "create", title="new"),
+    "related get_or_create": lambda call: call(
+        Shelf(pk=1).volumes, "get_or_create", title="volume 0"
+    ),
+    "many add": lambda call: call(Volume(pk=1).labels, "add", 1, 2),
+    "many remove": lambda call: call(Volume(pk=4).labels, "remove", 1),
+    "many set": lambda call: call(Volume(pk=4).labels, "set", [3]),
+    "many clear": lambda call: call(Label(pk=1).volumes, "clear"),
+    "many create": lambda call: call(Volume.objects.get(pk=1).labels, "create", name="new"),
+    "generic add": lambda call: call(Shelf(pk=2).remarks, "add", Remark.objects.get(pk=1)),
+    "generic set": lambda call: call(Volume(pk=1).remarks, "set", []),
+    "generic clear": lambda call: call(Volume(pk=2).remarks, "clear"),
+    "generic create": lambda call: call(Volume(pk=1).remarks, "create", text="new"),
+    "generic update_or_create": lambda call: call(
+        Volume(pk=1).remarks, "update_or_create", defaults={"text": "other"}, text="on 0"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_answers(case, shop, run):
+    """What a method returns or raises, its statements, and what is in the tables afterwards."""
+    expected = django_answer(ANSWERS[case](sync_call))
+    expected_contents = contents()
+    refill()
+    ask = ANSWERS[case](async_call)
+    patch_django()
+    try:
+        assert run(lambda: turbo_answer(ask)) == expected
+    finally:
+        unpatch_django()
+    assert contents() == expected_contents
+    assert "raised" not in expected or case in {"get, none", "get, several", "save, twice"}
+
+
+def sync_call(owner, name, /, *args, **kwargs):
+    return lambda: getattr(owner, name)(*args, **kwargs)
+
+
+def async_call(owner, name, /, *args, **kwargs):
+    return lambda: getattr(owner, f"a{name}")(*args, **kwargs)
+
+
+def test_prefetching_and_shortcuts(shop, run, patched):
+    instances, ours = list(BY_KEY), list(BY_KEY)
+    prefetch_related_objects(instances, "labels")
+
+    async def ask():
+        await aprefetch_related_objects(ours, "labels")
+        found = await aget_object_or_404(Shelf, name="south")
+        return [list(volume.labels.all()) for volume in ours], found
+
+    expected = [list(volume.labels.all()) for volume in instances]
+    assert run(ask) == (expected, get_object_or_404(Shelf, name="south"))
+
+
+def test_writes_are_part_of_a_transaction(shop, run, patched):
+    @async_atomic
+    async def change_ones_mind():
+        shelf = await Shelf.objects.aget(name="north")
+        await shelf.volumes.all().adelete()
+        await shelf.adelete()
+        raise LookupError
+
+    async def ask():
+        with pytest.raises(LookupError):
+            await change_ones_mind()
+        return await Shelf.objects.acount(), await Volume.objects.acount()
+
+    assert run(ask) == (2, 7)
+
+
+def test_an_iterator_that_is_left_early_leaves_no_cursor_behind(shop, run, patched):
+    async def ask():
+        async with async_atomic():
+            async with aclosing(BY_KEY.aiterator(chunk_size=2)) as volumes:
+                async for volume in volumes:
+                    if volume.pk == 3:
+                        break
+            return await bridge.run(open_cursors)
+
+    assert run(ask) == 0
+
+
+def open_cursors():
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors")
+        return cursor.fetchone()[0]
+
+
+# Hydration
+
+
+def test_no_row_is_made_by_djangos_iterables(shop, run, patched, monkeypatch):
+    def never(self):
+        raise AssertionError("Django made the rows")
+
+    monkeypatch.setattr(ModelIterable, "__iter__", never)
+    assert len(list(BY_KEY.all())) == len(list(BY_KEY.iterator())) == 7
+    assert len(run(lambda: collect(BY_KEY.all()))) == 7
+    assert len(run(lambda: in_chunks(BY_KEY.all()))) == 7
+    unpatch_django()
+    with pytest.raises(AssertionError, match="Django made the rows"):
+        list(BY_KEY.all())
+
+
+def test_an_iterable_of_ones_own_makes_the_rows(shop, run, patched):
+    class Shouting(ModelIterable):
+        def __iter__(self):
+            for volume in super().__iter__():
+                volume.title += "!"
+                yield volume
+
+    def queryset():
+        found = BY_KEY.prefetch_related("labels")
+        found._iterable_class = Shouting
+        return found
+
+    expected = [f"volume {i}!" for i in range(7)]
+    assert [volume.title for volume in queryset()] == expected
+    assert [volume.title for volume in queryset().iterator(chunk_size=2)] == expected
+    assert [volume.title for volume in run(lambda: collect(queryset()))] == expected
+    assert [volume.title for volume in run(lambda: in_chunks(queryset()))] == expected
+
+
+def test_an_overridden_fetch_all_is_what_is_called(shop, run, patched):
+    class Counting(QuerySet):
+        fetched = 0
+
+        def _fetch_all(self):
+            type(self).fetched += 1
+            super()._fetch_all()
+
+    assert len(run(lambda: collect(Counting(Volume)))) == 7
+    assert Counting.fetched == 1
+
+
+def test_hydration_can_be_explained(shop, patched):
+    explanation = explain_hydration(Volume.objects.all())
+    assert explanation.label == "plain.Volume"
+    assert explanation.is_native
+    unpatch_django()
+    with pytest.raises(TypeError, match="Django itself hydrates"):
+        explain_hydration(Volume.objects.all())
+
+
+# What stays in a thread
+
+pinged = Signal()
+
+
+def test_sync_receivers_of_an_async_signal_are_called_on_the_bridge(shop, run, patched):
+    def receive(sender, **kwargs):
+        return bridge.active(), Volume.objects.count()
+
+    pinged.connect(receive)
+    assert run(lambda: pinged.asend(sender=None)) == [(receive, (True, 7))]
+    assert run(lambda: pinged.asend_robust(sender=None)) == [(receive, (True, 7))]
+    unpatch_django()
+    with pytest.raises(AssertionError, match=HOP):
+        run(lambda: pinged.asend(sender=None))
+
+
+@pytest.mark.parametrize("signal", [request_started, request_finished])
+@pytest.mark.parametrize("method", ["asend", "asend_robust"])
+def test_those_of_requests_are_not(signal, method, run, patched):
+    """They close the sync connections of the thread that a sync view has used."""
+    with pytest.raises(AssertionError, match=HOP):
+        run(lambda: getattr(signal, method)(sender=None))
+
+
+def test_a_cache_that_waits_for_something_else_is_asked_in_a_thread(run, patched, tmp_path):
+    in_memory, in_files = LocMemCache("hops", {}), FileBasedCache(tmp_path, {})
+
+    async def ask(cache):
+        await cache.aset("key", 1)
+        return await cache.aget("key")
+
+    assert run(lambda: ask(in_memory)) == 1
+    with pytest.raises(AssertionError, match=HOP):
+        run(lambda: ask(in_files))
+
+
+def test_a_queryset_of_an_async_manager_is_as_before(library, read, patched):
+    assert type(Book.objects.all()) is AsyncQuerySet
+    read(lambda: Book.objects.order_by("pk").prefetch_related("tags"))
+
+
+# On and off
+
+
+def everything():
+    """Return all that patching could change, by where it is."""
+    owners = [
+        *(module for name, module in sys.modules.items() if name.startswith("django.")),
+        *(QuerySet, RawQuerySet, Manager, models.Model),
+    ]
+    return {(owner, name): value for owner in owners for name, value in vars(owner).items()}
+
+
+def changes(before):
+    now = everything()
+    return {
+        (getattr(owner, "__name__", owner), name)
+        for owner, name in before.keys() | now.keys()
+        if before.get((owner, name)) is not now.get((owner, name))
+    }
+
+
+def test_unpatching_puts_back_what_was_there(tables):
+    patch_django()
+    unpatch_django()
+    before = everything()
+    patch_django()
+    expected = {
+        ("QuerySet", "_fetch_all"),
+        ("QuerySet", "_iterator"),
+        ("QuerySet", "aiterator"),
+        ("RawQuerySet", "iterator"),
+        ("django.core.cache.backends.base", "sync_to_async"),
+        ("django.core.paginator", "sync_to_async"),
+        ("django.dispatch.dispatcher", "sync_to_async"),
+    }
+    if django.VERSION < (6, 0):
+        expected.remove(("django.core.paginator", "sync_to_async"))
+    assert changes(before) == expected
+    patch_django()
+    unpatch_django()
+    assert changes(before) == set()
+    unpatch_django()
+    assert changes(before) == set()
+
+
+def test_unpatched_models_hop_again(shop, run):
+    patch_django()
+    assert run(Volume.objects.acount) == 7
+    unpatch_django()
+    with pytest.raises(AssertionError, match=HOP):
+        run(Volume.objects.acount)
+
+
+def test_the_setting_is_followed_where_it_changes():
+    assert not hops.redirects_everything()
+    with override_settings(TURBO_ORM={"PATCH_DJANGO": True}):
+        assert hops.redirects_everything()
+        with override_settings(TURBO_ORM={"PATCH_DJANGO": False}):
+            assert not hops.redirects_everything()
+        assert hops.redirects_everything()
+    assert not hops.redirects_everything()
+
+
+def test_what_is_patched_by_hand_stays_where_the_setting_does_not_change(patched):
+    with override_settings(TURBO_ORM={}):
+        assert hops.redirects_everything()
+    with override_settings(USE_TZ=False):
+        assert hops.redirects_everything()
+    assert hops.redirects_everything()
+
+
+def test_it_is_refused_before_the_models_are_loaded(monkeypatch):
+    monkeypatch.setattr(apps, "models_ready", False)
+    with pytest.raises(AppRegistryNotReady):
+        patch_django()
+    assert not hops.redirects_everything()
+
+
+# The settings
+
+
+def test_there_is_nothing_to_complain_of_without_settings():
+    assert check_settings(None) == check_databases_when_patched(None) == []
+    with override_settings(TURBO_ORM={"PATCH_DJANGO": False}):
+        assert check_settings(None) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "identifier", "said", "hint"),
+    [
+        ({"PATCH_JANGO": True}, "E002", "'PATCH_JANGO'", "Did you mean 'PATCH_DJANGO'?"),
+        ({"patch_django": True}, "E002", "'patch_django'", "Did you mean 'PATCH_DJANGO'?"),
+        ({"colour": "red"}, "E002", "'colour'", "PATCH_DJANGO"),
+        ({1: "red"}, "E002", "1", "PATCH_DJANGO"),
+        ({"PATCH_DJANGO": "False"}, "E003", "'False'", "False"),
+        ({"PATCH_DJANGO": 1}, "E003", "bool", "False"),
+        (["PATCH_DJANGO"], "E003", "dict", "PATCH_DJANGO"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_setting_is_an_error_and_has_no_effect(given, identifier, said, hint):
+    with override_settings(TURBO_ORM=given):
+        (error,) = check_settings(None)
+        assert error.id == f"turbo_orm.{identifier}"
+        assert said in error.msg
+        assert hint in error.hint
+        assert conf.get("PATCH_DJANGO") is False
+        assert not hops.redirects_everything()
+        with pytest.raises(SystemCheckError, match=error.id):
+            call_command("check")
+
+
+def test_a_database_without_async_connection_is_a_warning_where_all_are_to_have_one(monkeypatch):
+    engine = "django.db.backends.sqlite3"
+    monkeypatch.setitem(connections.settings["default"], "ENGINE", engine)
+    assert check_databases_when_patched(None) == []
+    with override_settings(TURBO_ORM={"PATCH_DJANGO": True}):
+        (warning,) = check_databases_when_patched(None)
+    assert warning.id == "turbo_orm.W002"
+    assert not warning.is_serious()
+    assert "'default'" in warning.msg
+    assert repr(engine) in warning.hint
+
+
+# A project
+
+ON = {"TURBO_ORM": {"PATCH_DJANGO": True}}
+PLAIN_APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.plain"]
+
+
+def test_a_project_is_patched_by_its_setting(shop):
+    code = """
+        from tests.conftest import only_the_event_loop
+        from tests.plain.models import Shelf, Volume
+        from django_async_backend.db import async_connections
+
+        async def work():
+            shelf = await Shelf.objects.aget(name="north")
+            found = [volume.title async for volume in shelf.volumes.order_by("pk")]
+            await async_connections["default"].close()
+            return found
+
+        with only_the_event_loop():
+            answer(asyncio.run(work()))
+    """
+    expected = ["volume 0", "volume 3", "volume 6"]
+    assert run_in_project(code, INSTALLED_APPS=PLAIN_APPS, **ON) == expected
+
+
+def test_a_database_of_another_kind(tables):
+    """Sync code finds in it what it would find without, and async code is told what is wrong."""
+    code = """
+        from django.db import connection
+        from tests.plain.models import Label, Shelf, Volume
+
+        with connection.schema_editor() as editor:
+            for model in (Shelf, Label, Volume):
+                editor.create_model(model)
+        shelf = Shelf.objects.create(name="a")
+        volume = Volume.objects.create(title="b", shelf=shelf)
+        found = Volume.objects.select_related("shelf").get()
+        raw = Volume.objects.raw("SELECT * FROM plain_volume")[0]
+        iterated = next(Volume.objects.iterator())
+        told = []
+
+        async def tell(ask):
+            try:
+                await ask()
+            except Exception as exc:
+                told.append([type(exc).__name__, "sqlite3" in str(exc)])
+
+        async def iterate():
+            async for _ in Volume.objects.aiterator():
+                pass
+
+        for ask in (Volume.objects.aget, volume.asave, volume.labels.aclear, iterate):
+            asyncio.run(tell(ask))
+        answer([
+            [volume == found == raw == iterated, str(found.price), found.shelf.name],
+            told,
+        ])
+    """
+    answers = run_in_project(
+        code,
+        INSTALLED_APPS=PLAIN_APPS,
+        DATABASES=databases(ENGINE="django.db.backends.sqlite3", NAME=":memory:"),
+        **ON,
+    )
+    assert answers == [[True, "9.50", "a"], [["ImproperlyConfigured", True]] * 4]
