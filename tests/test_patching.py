@@ -341,10 +341,10 @@ def test_hydration_can_be_explained(shop, patched):
 
 # What stays in a thread
 
-pinged = Signal()
-
 
 def test_sync_receivers_of_an_async_signal_are_called_on_the_bridge(shop, run, patched):
+    pinged = Signal()
+
     def receive(sender, **kwargs):
         return bridge.active(), Volume.objects.count()
 
@@ -354,6 +354,29 @@ def test_sync_receivers_of_an_async_signal_are_called_on_the_bridge(shop, run, p
     unpatch_django()
     with pytest.raises(AssertionError, match=HOP):
         run(lambda: pinged.asend(sender=None))
+
+
+def test_they_are_part_of_the_transaction(shop, run, patched):
+    async def told(sender, **kwargs):
+        pass
+
+    def receive(sender, **kwargs):
+        Label.objects.create(name="by a receiver")
+        return Label.objects.count()
+
+    @async_atomic
+    async def change_ones_mind():
+        await Label.objects.acreate(name="before")
+        found.extend(await pinged.asend(sender=None))
+        raise LookupError
+
+    found, pinged = [], Signal()
+    for receiver in (receive, told):
+        pinged.connect(receiver)
+    with pytest.raises(LookupError):
+        run(change_ones_mind)
+    assert found == [(receive, 5), (told, None)]
+    assert Label.objects.count() == 3
 
 
 @pytest.mark.parametrize("signal", [request_started, request_finished])

@@ -6,16 +6,18 @@ On the bridge they are awaited, one after the other: they share their task's con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import SimpleNamespace
 from typing import Any
 
 from django.dispatch import dispatcher
 
-from turbo_orm import bridge
+from turbo_orm import bridge, hops
 
 _dispatcher: Any = dispatcher
 _async_to_sync = _dispatcher.async_to_sync
-# Django's since 6.1; until then it gathers tasks, of which only one may use a connection.
+# Django's since 6.1; until then it gathers tasks, the sync receivers of asend() among them.
 _run_parallel = getattr(_dispatcher, "_run_parallel", None)
 
 
@@ -35,11 +37,34 @@ async def run_parallel(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
     if not bridge.active() and _run_parallel is not None:
         results: list[Any] = await _run_parallel(*coroutines)
         return results
-    try:
-        return [await coroutine for coroutine in coroutines]
-    finally:
+    return await _Turns(*coroutines)
+
+
+def gather(*awaitables: Any) -> Awaitable[list[Any]]:
+    """Await receivers in turn on the bridge, or where sync receivers are called on it."""
+    if bridge.active() or hops.redirects_everything():
+        return _Turns(*awaitables)
+    return asyncio.gather(*awaitables)
+
+
+class _Turns:
+    """Coroutines, and turns within turns, that are awaited one after the other."""
+
+    def __init__(self, *coroutines: Any) -> None:
+        self._coroutines = coroutines
+
+    def __await__(self) -> Generator[Any, Any, list[Any]]:
+        return self._take().__await__()
+
+    async def _take(self) -> list[Any]:
+        try:
+            return [await coroutine for coroutine in self._coroutines]
+        finally:
+            self.close()
+
+    def close(self) -> None:
         # What one raises keeps the others from being called.
-        for coroutine in coroutines:
+        for coroutine in self._coroutines:
             coroutine.close()
 
 
@@ -48,3 +73,6 @@ def use_bridge() -> None:
     _dispatcher.async_to_sync = async_to_sync
     if _run_parallel is not None:
         _dispatcher._run_parallel = run_parallel
+    else:
+        # It is all that Django uses of asyncio there.
+        _dispatcher.asyncio = SimpleNamespace(gather=gather)
