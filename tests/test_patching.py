@@ -1,7 +1,7 @@
 """Django patched for the whole process: models, querysets and managers that are all its own."""
 
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 
 import django
 import pytest
@@ -11,6 +11,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import AppRegistryNotReady
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.core.paginator import Paginator
 from django.core.signals import request_finished, request_started
 from django.db import connections, models
 from django.db.models import (
@@ -47,11 +48,19 @@ from turbo_orm.checks import check_databases_when_patched, check_settings
 HOP = r"sync_to_async\(\) was called"
 
 
+@contextmanager
+def all_patched():
+    patch_django()
+    try:
+        yield
+    finally:
+        unpatch_django()
+
+
 @pytest.fixture
 def patched():
-    patch_django()
-    yield
-    unpatch_django()
+    with all_patched():
+        yield
 
 
 @pytest.fixture
@@ -123,16 +132,13 @@ def test_rows(case, shop, run):
     expected = django_answer(lambda: list(whole))
     expected_by_chunks = django_answer(lambda: list(by_chunks.iterator(chunk_size=2)))
     whole, by_chunks, sync, sync_by_chunks = (ROWS[case]() for _ in range(4))
-    patch_django()
-    try:
+    with all_patched():
         assert run(lambda: turbo_answer(lambda: collect(whole))) == expected
         assert run(lambda: turbo_answer(lambda: in_chunks(by_chunks))) == expected_by_chunks
         assert sync_answer(lambda: list(sync)) == expected
         assert (
             sync_answer(lambda: list(sync_by_chunks.iterator(chunk_size=2))) == expected_by_chunks
         )
-    finally:
-        unpatch_django()
     assert "returned" in expected
 
 
@@ -148,13 +154,10 @@ RAW_ONES = {
 @pytest.mark.parametrize("case", RAW_ONES)
 def test_raw(case, shop, run):
     expected = django_answer(lambda: list(RAW_ONES[case]()))
-    patch_django()
-    try:
+    with all_patched():
         assert type(RAW_ONES[case]()) is RawQuerySet
         assert run(lambda: turbo_answer(lambda: collect(RAW_ONES[case]()))) == expected
         assert sync_answer(lambda: list(RAW_ONES[case]())) == expected
-    finally:
-        unpatch_django()
 
 
 ANSWERS = {
@@ -219,11 +222,8 @@ def test_answers(case, shop, run):
     expected_contents = contents()
     refill()
     ask = ANSWERS[case](async_call)
-    patch_django()
-    try:
+    with all_patched():
         assert run(lambda: turbo_answer(ask)) == expected
-    finally:
-        unpatch_django()
     assert contents() == expected_contents
     assert "raised" not in expected or case in {"get, none", "get, several", "save, twice"}
 
@@ -247,6 +247,30 @@ def test_prefetching_and_shortcuts(shop, run, patched):
 
     expected = [list(volume.labels.all()) for volume in instances]
     assert run(ask) == (expected, get_object_or_404(Shelf, name="south"))
+
+
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="new in 6.0")
+@pytest.mark.parametrize("object_list", [BY_KEY, Label.objects.none(), "lazy"])
+def test_a_paginator(object_list, shop, run, patched):
+    from django.core.paginator import AsyncPaginator
+
+    class Lazy:
+        """A sequence of slices that nothing awaits."""
+
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, key):
+            return filter(None, BY_KEY[key])
+
+    object_list = Lazy() if object_list == "lazy" else object_list.all()
+
+    async def ask():
+        page = await AsyncPaginator(object_list, 3).aget_page(2)
+        return page.number, await page.aget_object_list()
+
+    page = Paginator(object_list, 3).get_page(2)
+    assert run(ask) == (page.number, list(page.object_list))
 
 
 def test_writes_are_part_of_a_transaction(shop, run, patched):
