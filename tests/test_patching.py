@@ -381,8 +381,8 @@ def test_sync_receivers_of_an_async_signal_are_called_on_the_bridge(shop, run, p
 
 
 def test_they_are_part_of_the_transaction(shop, run, patched):
-    async def told(sender, **kwargs):
-        pass
+    async def count(sender, **kwargs):
+        return await Label.objects.acount()
 
     def receive(sender, **kwargs):
         Label.objects.create(name="by a receiver")
@@ -395,11 +395,11 @@ def test_they_are_part_of_the_transaction(shop, run, patched):
         raise LookupError
 
     found, pinged = [], Signal()
-    for receiver in (receive, told):
+    for receiver in (receive, count):
         pinged.connect(receiver)
     with pytest.raises(LookupError):
         run(change_ones_mind)
-    assert found == [(receive, 5), (told, None)]
+    assert found == [(receive, 5), (count, 5)]
     assert Label.objects.count() == 3
 
 

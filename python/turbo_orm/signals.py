@@ -33,18 +33,22 @@ def async_to_sync(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable
 
 
 async def run_parallel(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Await receivers in turn on the bridge, and side by side elsewhere."""
-    if not bridge.active() and _run_parallel is not None:
-        results: list[Any] = await _run_parallel(*coroutines)
-        return results
-    return await _Turns(*coroutines)
+    """Await receivers in turn where they share a connection, and side by side elsewhere."""
+    if _are_to_share() or _run_parallel is None:
+        return await _Turns(*coroutines)
+    results: list[Any] = await _run_parallel(*coroutines)
+    return results
 
 
 def gather(*awaitables: Any) -> Awaitable[list[Any]]:
-    """Await receivers in turn on the bridge, or where sync receivers are called on it."""
-    if bridge.active() or hops.redirects_everything():
-        return _Turns(*awaitables)
-    return asyncio.gather(*awaitables)
+    """Do what ``run_parallel()`` does, for sync receivers, too."""
+    return _Turns(*awaitables) if _are_to_share() else asyncio.gather(*awaitables)
+
+
+def _are_to_share() -> bool:
+    # Where Django is patched, asend() has the sync receivers called in the task that awaits it:
+    # the async ones are to be in its transaction, too.
+    return bridge.active() or hops.redirects_everything()
 
 
 class _Turns:
