@@ -406,3 +406,51 @@ def test_a_visitor_logs_in_and_out():
         "AnonymousUser",
         "['AnonymousUser', 1, False]",
     ]
+
+
+VISITS = """
+    from django.conf import settings
+    from django.contrib.sessions.middleware import SessionMiddleware
+    from django.contrib.sessions.models import Session
+    from django.http import HttpRequest, HttpResponse
+
+    class Visited(HttpRequest):
+        def __init__(self, key):
+            super().__init__()
+            if key:
+                self.COOKIES[settings.SESSION_COOKIE_NAME] = key
+
+    async def view(request):
+        request.session["visits"] = await request.session.aget("visits", 0) + 1
+        return HttpResponse(request.session["visits"])
+
+    async def visit():
+        middleware = SessionMiddleware(view)
+        first = await middleware(Visited(None))
+        key = first.cookies[settings.SESSION_COOKIE_NAME].value
+        second = await middleware(Visited(key))
+        return [int(first.content), int(second.content), await Session.objects.acount()]
+
+    try:
+        answer(in_the_event_loop(visit))
+    except AssertionError as exc:
+        answer(str(exc))
+"""
+FILES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache"}}
+
+
+@pytest.mark.parametrize(
+    ("engine", "cache", "answer"),
+    [
+        ("db", None, [1, 2, 1]),
+        ("cached_db", DATABASE_CACHE, [1, 2, 1]),
+        ("cached_db", FILES, "sync_to_async() was called in async code"),
+        ("file", None, "sync_to_async() was called in async code"),
+    ],
+)
+def test_the_middleware_of_sessions(engine, cache, answer, tmp_path):
+    """It is in the event loop where sessions are in the database, and in a thread elsewhere."""
+    changes = {"SESSION_ENGINE": f"django.contrib.sessions.backends.{engine}"}
+    if cache:
+        changes["CACHES"] = {"default": {"LOCATION": str(tmp_path), **cache["default"]}}
+    assert run_in_contrib(VISITS, **changes) == answer

@@ -53,6 +53,7 @@ REDIRECTED_WHEN_PATCHED = {
     "core/cache/backends/base.py",
     "core/paginator.py",
     "dispatch/dispatcher.py",
+    "utils/deprecation.py",
 }
 LEFT_ALONE = {
     "contrib/auth/__init__.py": "hashes passwords",
@@ -67,7 +68,6 @@ LEFT_ALONE = {
     "tasks/base.py": "runs a task",
     "test/client.py": "ends requests",
     "utils/asyncio.py": "is a message",
-    "utils/deprecation.py": "calls sync middleware",
 }
 
 

@@ -17,6 +17,8 @@ from inspect import getclosurevars
 from typing import Any
 
 import asgiref.sync
+from django.conf import settings
+from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
@@ -24,6 +26,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import request_finished, request_started
 from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet, prefetch_related_objects
+from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import bridge
 from turbo_orm.queryset import AsyncQuerySet
@@ -132,12 +135,29 @@ def _is_prefetched(instances: Any, *lookups: Any) -> bool:
 def _waits_for_something_else(func: Any, owner: Any) -> bool:
     """Return whether what is called belongs in a thread all the same.
 
-    That is a cache elsewhere, which would keep the event loop waiting; and the receivers of the
-    signals of requests, which close what the thread has opened.
+    That is a cache elsewhere, which would keep the event loop waiting; middleware, but for that of
+    sessions which are in a database; and the receivers of the signals of requests, which close
+    what the thread has opened.
     """
     if isinstance(owner, BaseCache):
         return not isinstance(owner, _CACHES)
+    if isinstance(owner, MiddlewareMixin):
+        return not _has_sessions_in_database(owner)
     if getattr(func, "__module__", None) == "django.dispatch.dispatcher":
         signal = getclosurevars(func).nonlocals.get("self")
         return signal in (request_started, request_finished)
     return False
+
+
+def _has_sessions_in_database(middleware: MiddlewareMixin) -> bool:
+    sessions = sys.modules.get("django.contrib.sessions.middleware")
+    if sessions is None or not isinstance(middleware, sessions.SessionMiddleware):
+        return False
+    backends = "django.contrib.sessions.backends"
+    # Their modules are imported with the middleware's engine, if it is theirs.
+    in_database, in_cache = (sys.modules.get(f"{backends}.{name}") for name in ("db", "cached_db"))
+    if in_database is None or not issubclass(middleware.SessionStore, in_database.SessionStore):
+        return False
+    if in_cache is None or not issubclass(middleware.SessionStore, in_cache.SessionStore):
+        return True
+    return isinstance(caches[settings.SESSION_CACHE_ALIAS], _CACHES)

@@ -32,6 +32,7 @@ _MODULES = {
     "django.core.cache.backends.base": None,
     "django.core.paginator": None,
     "django.dispatch.dispatcher": None,
+    "django.utils.deprecation": "django.contrib.sessions",
 }
 
 # What was replaced: the owner, the name, and the object that was there.

@@ -292,11 +292,11 @@ class TaskConnection(TaskBlocks):
         if self.connection is None:
             await bridge.run(lambda: connections[self.alias].ensure_connection())
 
-    async def cursor(self) -> Any:
-        """Return a cursor. The connection stays with the task from then on."""
+    def cursor(self) -> Any:
+        """Return what gives a cursor. The connection stays with the task from then on."""
         if not self._in_atomic_block:
             self.is_kept = True
-        return await super().cursor()  # type: ignore[misc]
+        return super().cursor()  # type: ignore[misc]
 
 
 def _place() -> str:
