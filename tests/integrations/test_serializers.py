@@ -81,9 +81,11 @@ SERIALIZERS = {
     "nested": (BookSerializer, lambda: BOOKS.prefetch_related("tags", "notes")),
     "nested twice": (
         ShelfSerializer,
-        lambda: Author.objects.exclude(profile=None)
-        .select_related("profile")
-        .prefetch_related("books__author", "books__translator", "books__tags", "books__notes"),
+        lambda: (
+            Author.objects.exclude(profile=None)
+            .select_related("profile")
+            .prefetch_related("books__author", "books__translator", "books__tags", "books__notes")
+        ),
     ),
     "every type": (SampleSerializer, lambda: Sample.objects.exclude(pk=7).order_by("pk")),
     "values": (CountedSerializer, lambda: BOOKS.values("title", "author__name")),
