@@ -1,21 +1,19 @@
-"""A middleware that keeps an async view from threads, which Django's own handler uses.
+"""Keeps async views from threads, where the handler that calls them uses some itself.
 
-A handler hops when a request begins and ends, which is not for a view to change.
+Django's handler hops when a request begins and ends, and to answer what a view raises.
 """
 
-from django.utils.decorators import async_only_middleware
+from functools import wraps
 
 from tests.conftest import only_the_event_loop
 
-GUARD = f"{__name__}.guard"
 
+def guarded(view):
+    """Make it an error for an async view to leave the thread of the event loop."""
 
-@async_only_middleware
-def guard(get_response):
-    """Make it an error for what handles a request to leave the thread of the event loop."""
-
-    async def guarded(request):
+    @wraps(view)
+    async def guarded_view(*args, **kwargs):
         with only_the_event_loop():
-            return await get_response(request)
+            return await view(*args, **kwargs)
 
-    return guarded
+    return guarded_view

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tests.answers import django_answer, turbo_answer
 from tests.conftest import empty
 from tests.givens import teams
-from tests.integrations.guard import GUARD
+from tests.integrations.guard import guarded
 from tests.library.models import Author, Book, Player, Sample, Skill, Tag, Team
 from tests.scenario import contents
 from turbo_orm import async_atomic, bridge
@@ -92,6 +92,7 @@ BOOKS = Book.objects.order_by("pk").select_related("author", "translator")
 SAMPLES = Sample.objects.filter(pk__lte=4).order_by("pk")
 
 ours, theirs = NinjaAPI(urls_namespace="ours"), NinjaAPI(urls_namespace="theirs")
+ours.add_decorator(guarded, mode="view")
 
 
 # Reading
@@ -358,7 +359,7 @@ def test_a_schema_made_on_the_bridge_may_query(library, run):
 urlpatterns = [path("api/", ours.urls)]
 
 
-@override_settings(ALLOWED_HOSTS=["testserver"], MIDDLEWARE=[GUARD], ROOT_URLCONF=__name__)
+@override_settings(ALLOWED_HOSTS=["testserver"], ROOT_URLCONF=__name__)
 def test_requests_reach_operations(library, scratch):
     async def ask():
         client = AsyncClient()
