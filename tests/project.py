@@ -68,5 +68,5 @@ def run_python(code: str, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     # What goes wrong while objects are deleted, or the process ends, is only ever printed.
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return done.stdout
