@@ -200,15 +200,14 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         """Whether a result can be had in chunks: not by bindings on the server."""
         return streaming.is_possible() and not self.features.uses_server_side_binding
 
-    @_bridged
     def streaming_cursor(self, chunk_size: int) -> Any:
-        """Return a cursor, wrapped as Django does, whose result arrives in chunks of rows."""
-        self.close_if_health_check_failed()
-        self.ensure_connection()
-        with self.wrap_database_errors:
-            cursor = self.async_connection.create_cursor()
-            streaming_cursor = StreamingCursor(cursor, chunk_size)
-            return self._prepare_cursor(streaming_cursor)  # type: ignore[attr-defined]
+        """Return a cursor, wrapped as Django does, whose result arrives in chunks of rows.
+
+        It is the one that ``cursor()`` gives, in the wrapper that a tool has put around that.
+        """
+        cursor = self.cursor()
+        cursor.cursor = StreamingCursor(cursor.cursor._cursor, chunk_size)
+        return cursor
 
     def validate_thread_sharing(self) -> None:
         """Refuse a connection of another thread."""

@@ -6,11 +6,14 @@ import uuid
 from datetime import UTC, timedelta
 from decimal import Decimal
 
+from tests.library import catalogue, options, rows
 from tests.library import models as m
-from tests.library import options, rows
 
 # The models whose tables the tests write to; those of all others are only read.
 WRITTEN = [
+    catalogue.Shelf,
+    catalogue.Signature,
+    catalogue.Signature.see.through,
     m.Account,
     m.Article,
     m.Captain,
