@@ -396,6 +396,63 @@ def test_a_block_cannot_be_ended_by_hand(function, play):
     play(steps, raises=TransactionManagementError)
 
 
+# async_atomic on the bridge, in Django's atomic
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_async_code_with_a_transaction_of_its_own_inside_djangos(fails, scratch, run):
+    """As an async receiver has it that is called by a ``save()`` in a transaction."""
+
+    async def write():
+        async with async_atomic():
+            await Account.objects.acreate(**BO)
+            with suppress(OfNoAccount):
+                async with async_atomic():
+                    await Account.objects.acreate(owner="Di")
+                    raise OfNoAccount
+            if fails:
+                raise OfNoAccount
+
+    async def receive(**kwargs):
+        if kwargs["instance"].owner == "Ada":
+            with suppress(OfNoAccount):
+                await write()
+
+    def function():
+        with transaction.atomic():
+            Account.objects.create(**ADA)
+            with transaction.atomic():
+                Account.objects.create(**CY)
+            assert connections["default"].in_atomic_block
+
+    async def steps():
+        post_save.connect(receive, sender=Account)
+        try:
+            await bridge.run(function)
+        finally:
+            post_save.disconnect(receive, sender=Account)
+        assert transaction_status() is TransactionStatus.IDLE
+
+    run(steps)
+    assert owners() == (["Ada", "Cy"] if fails else ["Ada", "Bo", "Cy"])
+
+
+def test_djangos_transaction_takes_async_codes_with_it(scratch, run):
+    async def write():
+        async with async_atomic():
+            await Account.objects.acreate(**BO)
+
+    def function():
+        with transaction.atomic():
+            Account.objects.create(**ADA)
+            bridge.await_(write())
+            raise OfNoAccount
+
+    with pytest.raises(OfNoAccount):
+        run(lambda: bridge.run(function))
+    assert owners() == []
+
+
 # on_commit()
 
 

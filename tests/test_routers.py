@@ -1,0 +1,129 @@
+"""Several databases, and the routers that choose among them: they are asked what Django asks."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections, router
+
+from tests.givens import accounts, accounts_with_entries
+from tests.library.models import Account, Entry
+from turbo_orm import async_atomic, run_sync
+
+
+class Router:
+    """Reads from one database and writes to another, and remembers what it was asked."""
+
+    def __init__(self, read="default", write="default"):
+        self.asked = []
+        self.read = read
+        self.write = write
+
+    def db_for_read(self, model, **hints):
+        self.asked.append(("read", model.__name__, sorted(hints)))
+        return self.read
+
+    def db_for_write(self, model, **hints):
+        self.asked.append(("write", model.__name__, sorted(hints)))
+        return self.write
+
+    def allow_relation(self, one, other, **hints):
+        self.asked.append(("relation", type(one).__name__, type(other).__name__))
+        return True
+
+
+@contextmanager
+def routed(*routers):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(router.__dict__, "routers", [*routers])
+        yield
+
+
+def first():
+    return Account.objects.get(owner="Ada")
+
+
+SAVED = Account(owner="new")
+
+OPERATIONS = {
+    "get": lambda orm: orm.call(Account.objects, "get", owner="Ada"),
+    "first": lambda orm: orm.call(Account.objects, "first"),
+    "count": lambda orm: orm.call(Account.objects, "count"),
+    "exists": lambda orm: orm.call(Account.objects, "exists"),
+    "list": lambda orm: orm.list(Account.objects.order_by("pk")),
+    "values": lambda orm: orm.list(Account.objects.order_by("pk").values("owner")),
+    "in_bulk": lambda orm: orm.call(Account.objects, "in_bulk", [1]),
+    "aggregate": lambda orm: orm.call(Account.objects, "aggregate"),
+    "prefetch": lambda orm: orm.list(Account.objects.prefetch_related("entries")),
+    "create": lambda orm: orm.call(Account.objects, "create", owner="new"),
+    "bulk_create": lambda orm: orm.call(
+        Account.objects, "bulk_create", [Account(owner="one"), Account(owner="two")]
+    ),
+    "update": lambda orm: orm.call(Account.objects.filter(owner="Ada"), "update", balance=7),
+    "delete": lambda orm: orm.call(Account.objects.filter(owner="Di"), "delete"),
+    "get_or_create": lambda orm: orm.call(Account.objects, "get_or_create", owner="new"),
+    "update_or_create": lambda orm: orm.call(Account.objects, "update_or_create", owner="Ada"),
+    "related": lambda orm: orm.call(Account(pk=1).entries, "create", amount=3),
+    "of a saved instance": lambda orm: orm.call(Account(owner="saved"), "save"),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_they_are_asked_what_django_asks(operation, play):
+    """As often, too: a router may toss a coin."""
+    asked = []
+
+    async def steps(orm):
+        with routed(Router()) as _:
+            asked.append(router.routers[0].asked)
+            return await OPERATIONS[operation](orm)
+
+    play(steps, given=accounts_with_entries)
+    of_django, ours = asked
+    assert ours == of_django
+    assert ours
+
+
+def test_a_replica_is_read_and_the_primary_written(scratch, run):
+    async def steps():
+        with routed(Router(read="other", write="default")):
+            made = await Account.objects.acreate(owner="Ada")
+            assert made._state.db == "default"
+            assert await Account.objects.acount() == 0
+            assert [account async for account in Account.objects.all()] == []
+            # An instance stays with its database.
+            await made.entries.acreate(amount=1)
+            assert await Account.objects.using("default").acount() == 1
+            assert await Account.objects.db_manager("default").aexists()
+            (again, is_new) = await Account.objects.aget_or_create(owner="Ada")
+            assert (again, is_new) == (made, False)
+
+    run(steps)
+    assert Entry.objects.using("default").count() == 1
+    assert Account.objects.using("other").count() == 0
+
+
+def test_transactions_of_two_databases(scratch, run):
+    async def steps():
+        with routed(Router(read="other", write="other")):
+            async with async_atomic("other"):
+                await Account.objects.acreate(owner="Ada")
+                async with async_atomic():
+                    await Account.objects.using("default").acreate(owner="Bo")
+            assert await Account.objects.aget() == await Account.objects.aget(owner="Ada")
+
+    run(steps)
+    assert [a.owner for a in Account.objects.using("other")] == ["Ada"]
+    assert [a.owner for a in Account.objects.using("default")] == ["Bo"]
+
+
+def test_sync_code_on_the_bridge_is_routed_too(scratch, run):
+    accounts()
+
+    def function():
+        return Account.objects.count(), connections["other"].alias
+
+    async def steps():
+        with routed(Router(read="other")):
+            return await run_sync(function)
+
+    assert run(steps) == (0, "other")
