@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked fuzz lint types bench report docs methods wheel matrix clean
+.PHONY: help demo test checked soak fuzz lint types bench report docs methods wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,10 @@ checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a deb
 	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet $(CORE_TESTS) $(ARGS)
 
 SECONDS = 60
+
+soak: $(EXTENSION) $(call group,test) ## let 2,000 tasks at a pool of 10 for SECONDS=60, cancel some, and audit
+	$(call say,soaking)
+	@PYTHONPATH=examples $(BIN)/python -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
 
 fuzz: ## let libFuzzer at the parsers for SECONDS=60
 	$(need_cargo)
