@@ -8,7 +8,7 @@ from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
 from django.db import connections
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
-from django.test import override_settings
+from django.test import AsyncClient, override_settings
 from django.urls import path
 
 from tests.clients import until
@@ -222,3 +222,14 @@ def test_more_requests_than_connections(serve, everything_is_back):
     answers = serve(steps)
     assert {status for status, _ in answers} == {200}
     assert {body for _, body in answers} == {b'{"count": 0, "found": [0, false]}'}
+
+
+def test_a_client_for_tests_reads_a_stream(serve):
+    async def steps(application):
+        client = AsyncClient()
+        response = await client.get("/stream/default")
+        body = b"".join([part async for part in response])
+        again = await client.get("/read/default")
+        return body, again.json()["count"]
+
+    assert serve(steps) == (b"01234", 5)

@@ -360,42 +360,6 @@ def test_a_receiver_of_connection_created_may_use_a_cursor(cursor_of, opener, ru
     assert asked == [(1,)]
 
 
-def test_requests_close_their_connections(scratch):
-    code = """
-        from django.core.signals import request_finished, request_started
-        from django.http import JsonResponse
-        from django.test import AsyncClient
-        from django.urls import path
-        from django_async_backend.db import async_connections
-        from tests.library.models import Account
-
-        wrappers = []
-
-        async def view(request):
-            await Account.objects.acount()
-            wrapper = async_connections["default"]
-            wrappers.append(wrapper)
-            return JsonResponse({"pid": wrapper.connection.info.backend_pid})
-
-        urlpatterns = [path("", view)]
-
-        async def main():
-            client = AsyncClient()
-            pids = [(await client.get("/")).json()["pid"] for _ in range(2)]
-            closed_after = [wrapper.connection is None for wrapper in wrappers]
-
-            await Account.objects.acount()
-            wrapper = async_connections["default"]
-            was_open = wrapper.connection is not None
-            await request_started.asend(sender=None)
-            return len(set(pids)), closed_after, was_open, wrapper.connection is None
-
-        answer(asyncio.run(main()))
-    """
-    settings = {"ROOT_URLCONF": "__main__", "ALLOWED_HOSTS": ["testserver"]}
-    assert run_in_project(code, **settings) == [2, [True, True], True, True]
-
-
 # The package
 
 

@@ -333,9 +333,12 @@ def test_a_block_yields_the_connection_of_the_backend(run):
     accounts(3)
 
     async def steps():
-        async with async_connection() as held, await held.cursor() as cursor:
-            await cursor.execute("SELECT owner FROM library_account ORDER BY id")
-            return await cursor.fetchall()
+        async with async_connection() as held:
+            opened = held.cursor()
+            # That of Django 5.2 need not be awaited.
+            async with opened if hasattr(opened, "__aenter__") else await opened as cursor:
+                await cursor.execute("SELECT owner FROM library_account ORDER BY id")
+                return await cursor.fetchall()
 
     assert run(steps) == [("0",), ("1",), ("2",)]
 

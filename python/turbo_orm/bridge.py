@@ -9,8 +9,10 @@ The bridge knows nothing of databases: turbo_orm.connection is what calls ``awai
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -124,6 +126,18 @@ class _Suspended:
 
     def __await__(self) -> Generator[Any, None, None]:
         yield self.future
+
+
+def frames() -> Iterator[FrameType]:
+    """Yield the caller's frame and those behind it, from a bridge on to what runs it."""
+    frame: FrameType | None = sys._getframe(1)
+    suspended: greenlet | None = getcurrent()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+        while frame is None and suspended is not None:
+            suspended = suspended.parent
+            frame = suspended.gr_frame if suspended is not None else None
 
 
 class Breath:

@@ -226,7 +226,9 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         else:
             is_on = self.connection is None or self.autocommit
             at_once: Any = SimpleNamespace(in_atomic_block=False, get_autocommit=lambda: is_on)
-            DatabaseWrapper.on_commit(at_once, partial(self._call_at_once, func), robust)
+            # Django names it where it logs what it raises.
+            hook = update_wrapper(partial(self._call_at_once, func), func)
+            DatabaseWrapper.on_commit(at_once, hook, robust)
 
     def _call_at_once(self, func: Callable[[], Any]) -> None:
         result = func()
@@ -303,6 +305,10 @@ def _is_in_event_loop() -> bool:
     return _get_running_loop() is not None and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
+# Called with a new task's wrapper, and with that of the task that has started it, or None.
+heirs: list[Callable[[Any, Any], None]] = []
+
+
 def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
     """Return the running task's bridged connection for an alias.
 
@@ -313,6 +319,8 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
     connection = async_connections[alias]
     if connection.bridged is None:
         connection.bridged = shared.of(connection)
+        for inherit in heirs:
+            inherit(connection.bridged, connection.bridged_parent)
     bridged: BridgedDatabaseWrapper = connection.bridged
     return bridged
 

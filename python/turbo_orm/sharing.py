@@ -92,6 +92,7 @@ class SharedConnection(TaskBlocks):
     savepoint_state = _Delegated()
 
     bridged: Any = None
+    bridged_parent: Any = None
     server_side_cursors = 0
     holds = 0
 

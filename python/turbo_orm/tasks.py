@@ -14,12 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import django
@@ -30,7 +29,6 @@ from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
-from greenlet import getcurrent, greenlet
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
@@ -104,6 +102,8 @@ class TaskConnection(TaskBlocks):
 
     # The one that Django's sync code sees on the bridge, once it was asked for.
     bridged: Any = None
+    # That of the task that has started this one, if there was one.
+    bridged_parent: Any = None
     # Blocks of async_connection() that the task is in.
     holds = 0
     # Cursors on the server that are open: they outlive the call that opened them.
@@ -130,7 +130,7 @@ class TaskConnection(TaskBlocks):
 
     def _outlive(self, task: asyncio.Task[Any]) -> None:
         self._task = _NOBODY
-        self.bridged = None
+        self.bridged = self.bridged_parent = None
         if self.connection is not None and not self.server_side_cursors:
             self.give_back()
 
@@ -149,6 +149,7 @@ class TaskConnection(TaskBlocks):
 
     def inherit(self, parent: TaskConnection) -> None:
         """Be watched as the connection of the task that started this one is."""
+        self.bridged_parent = parent.bridged
         self.execute_wrappers = [*parent.execute_wrappers]
         self.force_debug_cursor = parent.force_debug_cursor
         self.queries_log = parent.queries_log
@@ -301,15 +302,10 @@ class TaskConnection(TaskBlocks):
 
 def _place() -> str:
     """Return where the caller's code was called from: the first frame that is no library's."""
-    frame: FrameType | None = sys._getframe(1)
-    suspended: greenlet | None = getcurrent()
-    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
-        frame = frame.f_back
-        while frame is None and suspended is not None:
-            # What has called the code on the bridge waits in another greenlet.
-            suspended = suspended.parent
-            frame = suspended.gr_frame if suspended is not None else None
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown code"
+    for frame in bridge.frames():
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return "unknown code"
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -371,15 +367,6 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             connection.inherit(parent)
         self[alias] = connection
         return connection
-
-    def give_back_idle(self) -> None:
-        """Give back the connections that the running code's task has and does nothing with."""
-        for alias in self:
-            connection = getattr(self._connections, alias, None)
-            if connection is not None:
-                connection.is_kept = False
-                if connection.is_idle():
-                    connection.give_back()
 
     def create_connection(self, alias: str) -> Any:
         """Return a new connection. Raise ``ConnectionDoesNotExist`` if it cannot be async."""

@@ -59,8 +59,8 @@ async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
     """Keep one connection for all statements of the running task in an ``async with`` block.
 
     For what lives in a session of the server: temporary tables, advisory locks, ``SET``,
-    ``COPY``. Yields the connection of django-async-backend (``async with await
-    connection.cursor() as cursor``). Where there is a pool, the session is reset (``DISCARD
+    ``COPY``. Yields the connection of django-async-backend, whose ``connection`` is psycopg's
+    ``AsyncConnection``. Where there is a pool, the session is reset (``DISCARD
     ALL``) before anybody else gets it.
 
     In a task that was started inside a transaction or such a block of another task, it gives the

@@ -46,7 +46,16 @@ PROJECT = """
         return HttpResponse("<body></body>")
 
 
+    async def gathered(request):
+        await Account.objects.acount()
+        await asyncio.gather(Account.objects.aexists(), Account.objects.acount())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Account.objects.alist())
+        return HttpResponse("<body></body>")
+
+
     urlpatterns = [
+        path("gathered/", gathered),
         path("django/", by_django),
         path("turbo-orm/", by_turbo_orm),
         path("block/", in_a_block),
@@ -71,7 +80,7 @@ SETTINGS = {
     "DEBUG_TOOLBAR_PANELS": [
         # It says which request a response is to.
         "debug_toolbar.panels.history.HistoryPanel",
-        "tests.integrations.panel.SQLPanel",
+        "debug_toolbar.panels.sql.SQLPanel",
     ],
     "INSTALLED_APPS": [*APPS, "django.contrib.staticfiles", "debug_toolbar"],
     "INTERNAL_IPS": ["127.0.0.1"],
@@ -118,3 +127,27 @@ def test_the_panel_shows_which_statements_are_in_a_transaction(scratch):
     answer([query.get("in_trans", False) for query in queries])
     """
     assert run_with_toolbar(code) == [True, False]
+
+
+def test_the_panel_shows_the_statements_of_tasks_that_a_view_starts(scratch):
+    code = """
+    (queries,) = asyncio.run(ask("/gathered/"))
+    answer(len(queries))
+    """
+    assert run_with_toolbar(code) == 4
+
+
+def test_a_stack_trace_has_the_line_of_the_view(scratch):
+    code = """
+    django = shown(Client().get("/django/"))
+    (ours,) = asyncio.run(ask("/turbo-orm/"))
+
+    def functions(queries):
+        return [{frame[2] for frame in query["stacktrace"]} for query in queries]
+
+    answer([
+        all("by_django" in names for names in functions(django)),
+        all("by_turbo_orm" in names for names in functions(ours)),
+    ])
+    """
+    assert run_with_toolbar(code) == [True, True]
