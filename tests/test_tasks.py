@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing, suppress
 
+import django
 import pytest
 from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
@@ -277,6 +278,27 @@ def test_a_transaction_that_its_task_never_left_is_rolled_back(run):
         return await Account.objects.acount()
 
     assert run(steps) == 0
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="new in the backend for 6.1")
+def test_the_backends_own_way_to_another_connection(run):
+    from django_async_backend.db import async_new_connection
+
+    async def log():
+        await Account.objects.acreate(owner="log")
+        return await bridge.run(server_process)
+
+    async def steps():
+        async with async_atomic():
+            await Account.objects.acreate(owner="Ada")
+            here = await bridge.run(server_process)
+            assert await async_new_connection(log()) != here
+            assert await bridge.run(server_process) == here
+            raise OfNoAccount
+
+    with pytest.raises(OfNoAccount):
+        run(steps)
+    assert list(Account.objects.values_list("owner", flat=True)) == ["log"]
 
 
 # async_connection()

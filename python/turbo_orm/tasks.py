@@ -342,6 +342,10 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             return self._of_its_own(alias, task)
         if found._task is task:
             return found
+        if found._task is None:
+            # Somebody has put it there, for whoever comes first.
+            found.belongs_to(task)
+            return found
         if found.is_owned:
             found.refuse_children()
         return self._of_its_own(alias, task, found)
