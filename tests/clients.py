@@ -64,6 +64,14 @@ class Rival:
         """Have the server close another client's connection."""
         assert self._ask(f"SELECT pg_terminate_backend({pid}, 5000)")
 
+    def cancel(self, pid: int) -> None:
+        """Have the server cancel what another client's connection executes."""
+        assert self._ask(f"SELECT pg_cancel_backend({pid})")
+
+    def has_ended(self, pid: int) -> bool:
+        """Return whether another client's session is no more."""
+        return self._ask(f"SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {pid})")
+
     def commit(self) -> None:
         self._connection.commit()
 

@@ -5,7 +5,7 @@ statements, and what is in the tables afterwards have to be equal.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from django.apps import apps
@@ -27,6 +27,9 @@ class DjangoPlayer:
     async def list(self, queryset: Any) -> list[Any]:
         return list(queryset)
 
+    async def iterate(self, queryset: Any, **kwargs: Any) -> Any:
+        return list(queryset.iterator(**kwargs))
+
     async def run(self, function: Callable[[], Any]) -> Any:
         return function()
 
@@ -47,6 +50,10 @@ class TurboPlayer:
 
     async def list(self, queryset: Any) -> list[Any]:
         return await queryset.alist()
+
+    async def iterate(self, queryset: Any, **kwargs: Any) -> Any:
+        async with aclosing(queryset.aiterator(**kwargs)) as objects:
+            return [instance async for instance in objects]
 
     async def run(self, function: Callable[[], Any]) -> Any:
         return await bridge.run(function)
@@ -79,7 +86,7 @@ class Play:
         raises: type[BaseException] | None = None,
     ) -> dict[str, Any]:
         """Return the answer that both gave. An exception is an answer where it is expected."""
-        expected = self._begin_with(given, lambda: django_answer(_without_loop(scenario)))
+        expected = self._begin_with(given, lambda: django_answer(without_loop(scenario)))
         answer = self._begin_with(
             given, lambda: self._run(lambda: turbo_answer(lambda: scenario(TurboPlayer())))
         )
@@ -97,7 +104,7 @@ class Play:
         return {**answer, "tables": contents()}
 
 
-def _without_loop(scenario: Scenario) -> Callable[[], Any]:
+def without_loop(scenario: Scenario) -> Callable[[], Any]:
     """Return a function that runs the coroutine by hand: Django's sync ORM refuses a loop."""
 
     def play() -> Any:

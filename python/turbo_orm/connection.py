@@ -110,7 +110,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     savepoint = _bridged(DatabaseWrapper.savepoint)
     savepoint_commit = _bridged(DatabaseWrapper.savepoint_commit)
     savepoint_rollback = _bridged(DatabaseWrapper.savepoint_rollback)
-    set_autocommit = _bridged(DatabaseWrapper.set_autocommit)
+    _switch_autocommit = _bridged(DatabaseWrapper.set_autocommit)
     _connect = _bridged(DatabaseWrapper.connect)
     _ensure_connection = _bridged(DatabaseWrapper.ensure_connection)
 
@@ -159,6 +159,19 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             if self.connection is not None:
                 self.async_connection.give_back()
             raise
+
+    @_bridged
+    def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
+        """Do as Django, but do not connect for it at the end of a block that lost its connection.
+
+        Nobody might be there to connect to, and what has ended the block is not to wait for that,
+        nor to be replaced by its failure. The next statement connects.
+        """
+        is_default = autocommit and self.settings_dict["AUTOCOMMIT"]
+        if is_default and self.connection is None and not self.in_atomic_block:
+            self.run_commit_hooks_on_set_autocommit_on = False
+        else:
+            self._switch_autocommit(autocommit, *args, **kwargs)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Do as Django on the bridge. Elsewhere, the end of the task does it."""

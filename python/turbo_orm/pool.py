@@ -39,9 +39,10 @@ class Pool:
         # Borrowers that wait for a connection. While there are any, nobody keeps an idle one.
         self.waiting = 0
 
-    async def lend(self, borrower: Borrower) -> Any:
+    async def lend(self, borrower: Borrower, is_checked: bool = False) -> Any:
         """Return a connection: a free one, one that another borrower does not use, or a new one.
 
+        With ``is_checked`` it is one that works: psycopg sees to that if it comes from its pool.
         Raises psycopg's ``PoolTimeout`` if there is none in time.
         """
         if self.driver_pool.closed:
@@ -49,6 +50,8 @@ class Pool:
         connection = None
         if not self.driver_pool.get_stats()["pool_available"]:
             connection = self._take_idle()
+            while is_checked and connection is not None and not await self._works(connection):
+                connection = self._take_idle()
         if connection is None:
             self.waiting += 1
             try:
@@ -64,6 +67,17 @@ class Pool:
                 del self.borrowers[borrower]
                 return borrower.let_go()
         return None
+
+    async def _works(self, connection: Any) -> bool:
+        """Return whether a connection answers. If it does not, the pool replaces it."""
+        try:
+            await self.driver_pool.check_connection(connection)
+        except BaseException as exc:
+            await self.driver_pool.putconn(connection)
+            if not isinstance(exc, Exception):
+                raise
+            return False
+        return True
 
     async def take_back(self, borrower: Borrower, connection: Any) -> None:
         """Put a connection back. A broken one is replaced."""

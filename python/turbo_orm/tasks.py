@@ -188,7 +188,8 @@ class TaskConnection(TaskBlocks):
             self.connection = await AsyncConnection.connect(**conn_params)
         else:
             self._lender = loop_pools().pool(self.alias, self.pool)
-            self.connection = await self._lender.lend(self)
+            is_checked = self.settings_dict["CONN_HEALTH_CHECKS"]
+            self.connection = await self._lender.lend(self, is_checked)
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection
@@ -212,7 +213,9 @@ class TaskConnection(TaskBlocks):
         return loop_pools().driver_pools
 
     def use(self) -> None:
-        """Keep the connection until the code that runs on the bridge has ended."""
+        """Keep the connection, if it has not ended, until the code that runs on the bridge has."""
+        if self.is_lost():
+            self.give_back()
         user = bridge.outermost()
         if user is not self._user:
             self._user = user
@@ -234,11 +237,30 @@ class TaskConnection(TaskBlocks):
             and self.connection.pgconn.transaction_status == TransactionStatus.IDLE
         )
 
+    def is_lost(self) -> bool:
+        """Return whether the connection has ended, and nothing of a transaction with it."""
+        if self.connection is None or self._in_atomic_block or not self.autocommit:
+            return False
+        return self.connection.closed or self._is_stuck()
+
+    def _is_stuck(self) -> bool:
+        """Return whether the driver waits for an answer that nobody waits for any more.
+
+        libpq may have failed to receive one without taking the connection for ended.
+        """
+        return (
+            self.connection.pgconn.transaction_status == TransactionStatus.ACTIVE
+            and not self.connection.lock.locked()
+            and not self.holds
+            and not self.server_side_cursors
+            and not self.is_kept
+        )
+
     def release(self) -> None:
         """Give the connection back if it is broken, used up, or wanted by somebody."""
         if self.connection is None or self._in_atomic_block:
             return
-        if self.connection.closed:
+        if self.is_lost():
             self.give_back()
         elif self._lender is not None and self.is_idle():
             if self.is_dirty or self._lender.waiting or not self.is_owned:
@@ -254,7 +276,9 @@ class TaskConnection(TaskBlocks):
     def let_go(self) -> Any:
         """Have no connection any more, and return the one that there was."""
         connection, self.connection = self.connection, None
-        self.is_kept = self.is_dirty = False
+        self.is_kept = False
+        # Whoever holds on to a session does so to the next one, too, if the first has ended.
+        self.is_dirty = self.holds > 0
         return connection
 
     async def _return(self, connection: Any, is_dirty: bool) -> None:
@@ -290,7 +314,7 @@ class TaskConnection(TaskBlocks):
 
     async def ensure_connection(self) -> None:
         """Connect on the bridge, where receivers of ``connection_created`` may query."""
-        if self.connection is None:
+        if self.connection is None or self.is_lost():
             await bridge.run(lambda: connections[self.alias].ensure_connection())
 
     def cursor(self) -> Any:

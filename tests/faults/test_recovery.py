@@ -1,0 +1,147 @@
+"""A connection that has ended is replaced, and what is replaced is what nobody relies on."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from django.db import OperationalError, connections, transaction
+
+from tests.clients import until
+from tests.faults.aliases import FAR, far
+from tests.faults.fault import Action, Fault, Toward
+from tests.faults.outcomes import at_rest, of_django, of_turbo
+from tests.faults.proxy import Proxy
+from tests.library.models import Account
+from turbo_orm import async_connection, bridge
+from turbo_orm.tasks import async_connections
+
+pytestmark = pytest.mark.usefixtures("scratch")
+
+TERMINATE = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+def ask(statement, alias):
+    """Return the first value of what a statement returns."""
+
+    def ask():
+        with connections[alias].cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+    return bridge.run(ask)
+
+
+def test_what_a_block_sets_for_a_second_session_is_seen_by_nobody_else(run):
+    async def work():
+        async with async_connection("pooled"):
+            with pytest.raises(OperationalError):
+                await ask(TERMINATE, "pooled")
+            await ask("SET statement_timeout = 12345", "pooled")
+
+    async def steps():
+        await asyncio.create_task(work())
+        await at_rest("pooled")
+        seen = [asyncio.create_task(ask("SHOW statement_timeout", "pooled")) for _ in range(4)]
+        assert await asyncio.gather(*seen) == ["0"] * 4
+
+    run(steps)
+
+
+@pytest.mark.parametrize("alias", ["default", "pooled"])
+def test_a_connection_that_was_lost_behind_the_orms_back(alias, run):
+    """By a cursor of django-async-backend's: the next statement has a new one all the same."""
+
+    async def lose(connection):
+        with pytest.raises(OperationalError):
+            async with await connection.cursor() as cursor:
+                await cursor.execute(TERMINATE)
+
+    async def work():
+        connection = async_connections[alias]
+        await lose(connection)
+        assert await ask("SELECT 1", alias) == 1
+        await lose(connection)
+        async with await connection.cursor() as cursor:
+            await cursor.execute("SELECT 2")
+            assert await cursor.fetchone() == (2,)
+        await connection.close()
+
+    async def steps():
+        await asyncio.create_task(work())
+        await at_rest(alias)
+
+    run(steps)
+
+
+async def write_by_hand(p, accounts, fault):
+    """Manage a transaction without a block, and go on after a failure."""
+    alias = accounts.db
+    await p.run(lambda: transaction.set_autocommit(False, alias))
+    fault()
+    with suppress(OperationalError):
+        await p.call(accounts, "create", owner="Ada")
+    try:
+        await p.call(accounts, "create", owner="Bo")
+        await p.run(lambda: transaction.commit(alias))
+    finally:
+        await p.run(lambda: connections[alias].close())
+
+
+def test_a_transaction_without_a_block_is_not_continued_on_another_connection(run):
+    async def steps(alias):
+        outcome = await asyncio.create_task(of_turbo(lambda p: play(p, alias)))
+        await at_rest(alias)
+        return outcome
+
+    def play(p, alias):
+        fault = Fault(Action.CLOSE, Toward.SERVER, pattern=b"INSERT")
+        return write_by_hand(p, Account.objects.using(alias), lambda: proxy.add(fault))
+
+    with Proxy() as proxy, far(proxy.database()):
+        expected = of_django(lambda p: play(p, "far"), "far")
+        assert expected == (OperationalError, None)
+        for alias in FAR:
+            assert run(lambda alias=alias: steps(alias)) == expected
+            assert not Account.objects.exists()
+
+
+def test_with_health_checks_nobody_is_given_a_connection_that_does_not_work(run):
+    """Be it from the pool, or from a task that does nothing with it."""
+
+    async def hold(started, ended):
+        assert await Account.objects.using("far_pooled").acount() == 0
+        started.release()
+        await ended.wait()
+
+    async def steps():
+        started, ended = asyncio.Semaphore(0), asyncio.Event()
+        holders = [asyncio.create_task(hold(started, ended)) for _ in range(3)]
+        for _ in holders:
+            await started.acquire()
+        proxy.reset()
+        await until(lambda: proxy.open == 0)
+        asking = [asyncio.create_task(ask("SELECT 1", "far_pooled")) for _ in range(9)]
+        assert await asyncio.gather(*asking) == [1] * 9
+        ended.set()
+        await asyncio.gather(*holders)
+        await at_rest("far_pooled")
+
+    with Proxy() as proxy, far({**proxy.database(), "CONN_HEALTH_CHECKS": True}):
+        run(steps)
+
+
+def test_without_them_each_dead_connection_is_given_to_one_at_most(run):
+    async def steps():
+        await asyncio.gather(*[asyncio.create_task(ask("SELECT 1", "far_pooled")) for _ in "123"])
+        await at_rest("far_pooled")
+        proxy.reset()
+        await until(lambda: proxy.open == 0)
+        asking = [asyncio.create_task(ask("SELECT 1", "far_pooled")) for _ in range(20)]
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        failed = [answer for answer in answers if answer != 1]
+        assert {*map(type, failed)} == {OperationalError}
+        assert len(failed) <= 3
+        await at_rest("far_pooled")
+
+    with Proxy() as proxy, far(proxy.database()):
+        run(steps)
