@@ -140,6 +140,34 @@ def frames() -> Iterator[FrameType]:
             frame = suspended.gr_frame if suspended is not None else None
 
 
+class InOneGo:
+    """Awaits what does not wait, and takes no turn of the event loop that it would give.
+
+    A task that is cancelled in such a turn is told so when all is done, and would take it for
+    undone.
+    """
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.awaitable = awaitable
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        steps = self.awaitable.__await__()
+        try:
+            waits_for = next(steps)
+            while True:
+                if waits_for is None:
+                    waits_for = next(steps)
+                    continue
+                try:
+                    yield waits_for
+                except BaseException as exc:
+                    waits_for = steps.throw(exc)
+                else:
+                    waits_for = next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
 class Breath:
     """Lets the event loop turn to its other tasks from within long work on the bridge."""
 

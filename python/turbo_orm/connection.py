@@ -15,6 +15,7 @@ an ``execute_wrapper()`` or register for ``on_commit()``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,6 +31,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
+from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge, streaming
 from turbo_orm.cursor import BridgedCursor, ServerSideCursor
@@ -255,10 +257,26 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         )
 
     def _commit(self) -> None:
-        bridge.await_(self.async_connection._commit())
+        self._end_transaction(self.async_connection._commit())
 
     def _rollback(self) -> None:
-        bridge.await_(self.async_connection._rollback())
+        self._end_transaction(self.async_connection._rollback())
+
+    def _end_transaction(self, end: Coroutine[Any, Any, None]) -> None:
+        """Await a commit or a rollback. If it is cancelled, have no transaction all the same.
+
+        Django drops a connection where an ``Error`` is raised, which a cancellation is not.
+        """
+        try:
+            bridge.await_(end)
+        except asyncio.CancelledError:
+            # They are not to be called by the next transaction.
+            self.run_on_commit = []
+            if self.connection.info.transaction_status != TransactionStatus.IDLE:
+                self.async_connection.give_back()
+                # So that Django does not connect again in order to set autocommit.
+                self.closed_in_transaction = True
+            raise
 
     def _close(self) -> None:
         bridge.await_(self.async_connection._close())

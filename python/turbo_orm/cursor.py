@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql.base import CursorMixin
+from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
 
@@ -77,9 +80,26 @@ class ServerSideCursor(BridgedCursor):
     def close(self) -> None:
         try:
             super().close()
+        except asyncio.CancelledError:
+            self._close_for_certain()
+            raise
         finally:
             keeps, self._keeps = self._keeps, None
             if keeps is not None:
                 keeps.server_side_cursors -= 1
                 # Whoever runs on the bridge, be it another task, gives it back afterwards.
                 keeps.use()
+
+    def _close_for_certain(self) -> None:
+        """Close a cursor that the server may have closed already, while the driver was told off.
+
+        Within a transaction it has, unless the transaction is broken, and takes the cursor along.
+        """
+        status = self._cursor.connection.info.transaction_status
+        try:
+            if status == TransactionStatus.IDLE:
+                with suppress(psycopg.Error):
+                    super().close()
+        finally:
+            # What has been closed by an error, the driver holds for open: this asks no server.
+            bridge.await_(psycopg.AsyncCursor.close(self._cursor))

@@ -207,6 +207,15 @@ class TaskConnection(TaskBlocks):
                 f"psycopg.IsolationLevel values."
             ) from None
 
+    async def _set_autocommit(self, autocommit: bool) -> None:
+        """Tell the driver, which tells nobody: BEGIN comes with the next statement.
+
+        psycopg gives the loop a turn afterwards if it had none for 5 ms. A task that is cancelled
+        then would go on in a transaction that it knows nothing of, and nobody commits.
+        """
+        with self.wrap_database_errors:  # type: ignore[attr-defined]
+            await bridge.InOneGo(self.connection.set_autocommit(autocommit))
+
     @property
     def _connection_pools(self) -> dict[str, Any]:
         # A pool of asyncio's belongs to an event loop.
