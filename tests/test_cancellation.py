@@ -11,6 +11,7 @@ from django.db.models import CharField, Func, Value
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
+from tests.cancellation import CancelledAt, uncancel
 from tests.clients import Rival, separate_task
 from tests.library.models import Account
 from turbo_orm import async_atomic, bridge
@@ -209,32 +210,6 @@ def test_a_cancelled_task_leaves_its_transaction(scratch, run):
     run(steps)
 
 
-class CancelledAt:
-    """Awaits a coroutine, and has its task cancelled where it is suspended for the n-th time."""
-
-    def __init__(self, coroutine, number):
-        self.coroutine = coroutine
-        self.number = number
-        self.suspensions = 0
-
-    def __await__(self):
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        try:
-            suspended = self.coroutine.send(None)
-            while True:
-                self.suspensions += 1
-                if self.suspensions == self.number:
-                    loop.call_soon(task.cancel)
-                try:
-                    value = yield suspended
-                except BaseException as exc:
-                    suspended = self.coroutine.throw(exc)
-                else:
-                    suspended = self.coroutine.send(value)
-        except StopIteration as stop:
-            return stop.value
-
-
 async def write():
     await Account.objects.acreate(**ADA)
     with suppress(IntegrityError):
@@ -264,7 +239,7 @@ async def cancel_everywhere(make, check):
         cancelled = CancelledAt(make(), number)
         with suppress(asyncio.CancelledError):
             await cancelled
-        asyncio.current_task().uncancel()
+        uncancel()
         connection = async_connections["default"]
         assert transaction_status() in {None, TransactionStatus.IDLE}, number
         assert not connection.in_atomic_block, number
@@ -275,8 +250,6 @@ async def cancel_everywhere(make, check):
             return number
 
 
-# A cursor whose closing is cancelled goes with its transaction, and says that it was not closed.
-@pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.PytestUnraisableExceptionWarning")
 def test_a_transaction_cancelled_at_any_place(scratch, run):
     def check(left, number):
         assert left in (set(), {"Ada", "Bo", "Cy"}), number
