@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import connections
 
+from tests.cancellation import CancelledAt
 from tests.clients import until
 from tests.faults.bank import Bank
-from tests.test_cancellation import CancelledAt
 from turbo_orm import async_atomic, bridge
 from turbo_orm.tasks import async_connections
 
