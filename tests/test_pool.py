@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 from django.db import OperationalError, connections
 
+from tests.clients import until
 from tests.library.models import Account
 from turbo_orm import async_atomic, async_connection, bridge
 from turbo_orm.tasks import async_connections
@@ -74,75 +76,62 @@ def test_a_task_keeps_its_connection_while_nobody_waits(run):
     assert run(steps) == (1, 1)
 
 
-@pytest.mark.parametrize("block", [async_atomic, async_connection])
-def test_a_connection_in_a_block_is_not_taken_away(block, run):
-    async def hold(started, ended):
+@asynccontextmanager
+async def held(number, block=async_atomic):
+    """Have so many tasks hold a connection each, and still have the same at the end."""
+
+    async def hold():
         async with block("pooled"):
             pid = await bridge.run(server_process)
-            started.release()
+            begun.release()
             await ended.wait()
             assert await bridge.run(server_process) == pid
 
-    async def steps():
-        started, ended = asyncio.Semaphore(0), asyncio.Event()
-        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE - 1)]
-        for _ in holders:
-            await started.acquire()
-        pids = await asyncio.gather(*[bridge.run(server_process) for _ in range(6)])
+    begun, ended = asyncio.Semaphore(0), asyncio.Event()
+    async with asyncio.TaskGroup() as holders:
+        for _ in range(number):
+            holders.create_task(hold())
+        for _ in range(number):
+            await begun.acquire()
+        yield
         ended.set()
-        await asyncio.gather(*holders)
+
+
+@pytest.mark.parametrize("block", [async_atomic, async_connection])
+def test_a_connection_in_a_block_is_not_taken_away(block, run):
+    async def steps():
+        async with held(SIZE - 1, block):
+            pids = await asyncio.gather(*[bridge.run(server_process) for _ in range(6)])
         return len(set(pids))
 
     assert run(steps) == 1
 
 
-def test_where_all_are_held_the_error_is_djangos_and_comes_in_time(run, monkeypatch):
-    async def hold(started, ended):
-        async with async_atomic("pooled"):
-            started.release()
-            await ended.wait()
-
+def test_where_all_are_held_the_error_is_djangos_and_comes_in_time(run):
     async def steps():
-        started, ended = asyncio.Semaphore(0), asyncio.Event()
-        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE)]
-        for _ in holders:
-            await started.acquire()
-        async_connections["pooled"].pool.timeout = 0.1
-        with pytest.raises(OperationalError, match="couldn't get a connection"):
-            await pooled().acount()
-        with pytest.raises(OperationalError, match="couldn't get a connection"):
-            async with async_atomic("pooled"):
-                pass
-        ended.set()
-        await asyncio.gather(*holders)
+        async with held(SIZE):
+            async_connections["pooled"].pool.timeout = 0.1
+            with pytest.raises(OperationalError, match="couldn't get a connection"):
+                await pooled().acount()
+            with pytest.raises(OperationalError, match="couldn't get a connection"):
+                async with async_atomic("pooled"):
+                    pass
         assert await pooled().acount() == 0
-        await asyncio.sleep(0)
-        assert stats()["pool_available"] == SIZE - 1
+        await until(lambda: stats()["pool_available"] == SIZE - 1)
 
     run(steps)
 
 
 def test_a_waiting_task_that_is_cancelled_takes_nothing_with_it(run):
-    async def hold(started, ended):
-        async with async_atomic("pooled"):
-            started.release()
-            await ended.wait()
-
     async def steps():
-        started, ended = asyncio.Semaphore(0), asyncio.Event()
-        holders = [asyncio.create_task(hold(started, ended)) for _ in range(SIZE)]
-        for _ in holders:
-            await started.acquire()
-        waiting = [asyncio.create_task(pooled().acount()) for _ in range(10)]
-        await asyncio.sleep(0.01)
-        for task in waiting[::2]:
-            task.cancel()
-        ended.set()
+        async with held(SIZE):
+            waiting = [asyncio.create_task(pooled().acount()) for _ in range(10)]
+            await asyncio.sleep(0.01)
+            for task in waiting[::2]:
+                task.cancel()
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        await asyncio.gather(*holders)
         assert [isinstance(result, int) for result in results] == [False, True] * 5
-        await asyncio.sleep(0)
-        assert stats()["pool_available"] == stats()["pool_size"] == SIZE
+        await until(lambda: stats()["pool_available"] == stats()["pool_size"] == SIZE)
 
     run(steps)
 
