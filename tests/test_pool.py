@@ -1,7 +1,10 @@
 """A pool of connections: a statement borrows one, and many tasks share a few."""
 
 import asyncio
+import gc
+import logging
 import time
+import weakref
 from contextlib import asynccontextmanager
 
 import pytest
@@ -172,3 +175,16 @@ def test_an_event_loop_has_a_pool_of_its_own_which_ends_with_it(tables):
     while not are_gone():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_an_event_loop_that_has_ended_is_not_kept(tables, caplog):
+    # A record of the log has the exception, which has the frames, which have the loop.
+    caplog.set_level(logging.CRITICAL, "psycopg.pool")
+
+    async def work():
+        await pooled().acount()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loops = [asyncio.run(work()) for _ in range(3)]
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 3

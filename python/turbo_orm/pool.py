@@ -118,6 +118,9 @@ class LoopPools:
         finally:
             while self.driver_pools:
                 await _close(self.driver_pools.popitem()[1])
+            # They refer to the loop, which is not to outlive itself here.
+            self._pools.clear()
+            self._keeper = None
 
 
 async def _close(driver_pool: Any) -> None:
