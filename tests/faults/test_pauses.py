@@ -6,11 +6,13 @@ until it has; then it gives the connection up. Tests of that wait at the same ti
 
 import asyncio
 from contextlib import aclosing, suppress
+from itertools import chain
 
 import pytest
 from django.db import OperationalError
 
 from tests.faults.aliases import FAR, far
+from tests.faults.fault import Action, Fault, Toward
 from tests.faults.outcomes import at_rest
 from tests.faults.proxy import Proxy
 from tests.library.models import Account
@@ -134,3 +136,26 @@ def test_a_transaction_that_ends_without_a_server_does_not_look_for_one(way, ali
 
     with far(proxy.database(), max_size=1, timeout=1):
         run(steps)
+
+
+def test_a_slow_network_changes_nothing(proxy, run):
+    async def work(alias):
+        async with async_atomic(alias):
+            await accounts(alias).abulk_create([Account(owner=f"{alias} {i}") for i in range(3)])
+            own = accounts(alias).filter(owner__startswith=f"{alias} ").order_by("pk")
+            async with aclosing(own.aiterator(chunk_size=1)) as arriving:
+                return [account.owner async for account in arriving]
+
+    async def steps():
+        slow = [
+            proxy.add(Fault(Action.DELAY, toward, pattern=b"BEGIN", seconds=0.003))
+            for toward in [*Toward] * len(FAR)
+        ]
+        found = await asyncio.gather(*[asyncio.create_task(work(alias)) for alias in FAR])
+        assert all(fault.struck.is_set() for fault in slow)
+        return found
+
+    wanted = [[f"{alias} {i}" for i in range(3)] for alias in FAR]
+    with far(proxy.database()):
+        assert run(steps) == wanted
+    assert sorted(owners()) == sorted(chain(*wanted))
