@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from inspect import isawaitable
 
 import pytest
 from django.db import OperationalError, connections, transaction
@@ -51,19 +52,23 @@ def test_what_a_block_sets_for_a_second_session_is_seen_by_nobody_else(run):
 def test_a_connection_that_was_lost_behind_the_orms_back(alias, run):
     """By a cursor of django-async-backend's: the next statement has a new one all the same."""
 
+    async def execute(connection, statement):
+        cursor = connection.cursor()
+        # To be awaited or not, as the version of django-async-backend has it.
+        async with await cursor if isawaitable(cursor) else cursor as cursor:
+            await cursor.execute(statement)
+            return await cursor.fetchone()
+
     async def lose(connection):
         with pytest.raises(OperationalError):
-            async with await connection.cursor() as cursor:
-                await cursor.execute(TERMINATE)
+            await execute(connection, TERMINATE)
 
     async def work():
         connection = async_connections[alias]
         await lose(connection)
         assert await ask("SELECT 1", alias) == 1
         await lose(connection)
-        async with await connection.cursor() as cursor:
-            await cursor.execute("SELECT 2")
-            assert await cursor.fetchone() == (2,)
+        assert await execute(connection, "SELECT 2") == (2,)
         await connection.close()
 
     async def steps():
