@@ -66,7 +66,7 @@ def test_cut_while_connecting(case, proxy, run):
         for play in (count, transact):
             struck = fault()
             assert await of_turbo(play) == LOST
-            assert struck.is_set()
+            assert struck.wait(10)
         assert await of_turbo(count) is None
 
     with far(proxy.database()):
@@ -137,7 +137,7 @@ def test_nothing_arrives_while_connecting(proxy, run, caplog):
         for alias in FAR:
             struck = await pause()
             await asyncio.create_task(cancelled(alias))
-            assert struck.is_set()
+            assert struck.wait(10)
         await pause()
         # At least two seconds: the driver does not take less.
         driver = asyncio.create_task(of_turbo(count))

@@ -163,7 +163,7 @@ def test_a_connection_that_is_cut_at(case, action, proxy, run):
         try:
             return await place.steps(p, accounts)
         finally:
-            assert fault.struck.is_set()
+            assert fault.struck.wait(10)
 
     async def work(accounts):
         outcome = await of_turbo(lambda p: cut(p, accounts))
