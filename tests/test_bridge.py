@@ -450,6 +450,22 @@ async def test_a_function_cannot_wait_after_its_coroutine_was_closed():
 
 
 @played
+async def test_a_bridge_is_nothing_for_the_garbage_collector():
+    bridges = []
+
+    def function():
+        bridges.append(weakref.ref(bridge.outermost()))
+        await_(asyncio.sleep(0))
+
+    gc.disable()
+    try:
+        await run(function)
+        assert bridges[0]() is None
+    finally:
+        gc.enable()
+
+
+@played
 async def test_a_forgotten_coroutine_ends_the_function():
     ended = []
 

@@ -173,12 +173,32 @@ def closed_and_opened_again():
     return Account.objects.count()
 
 
+def a_copy():
+    """It has a connection of its own, which sees nothing of the transaction."""
+    other = connection.copy()
+    try:
+        with transaction.atomic():
+            Account.objects.create(owner="Di")
+            with other.cursor() as cursor:
+                cursor.execute(ROWS)
+                return cursor.fetchall(), other.alias, other.in_atomic_block
+    finally:
+        other.close()
+
+
+def without_a_database():
+    with transaction.atomic(), connection._nodb_cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        return cursor.fetchone(), cursor.db.in_atomic_block
+
+
 def content_types():
     ContentType.objects.clear_cache()
     return ContentType.objects.get_for_model(Account).model
 
 
 FUNCTIONS = [
+    a_copy,
     call_a_procedure,
     captured_queries,
     chunked_cursor,
@@ -197,6 +217,7 @@ FUNCTIONS = [
     scroll,
     several_results,
     sync_iterator,
+    without_a_database,
     wrapped_execution,
 ]
 

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.core.paginator import Paginator
 from django.core.signals import request_finished, request_started
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.models import (
     Avg,
     Count,
@@ -361,6 +361,36 @@ def test_hydration_can_be_explained(shop, patched):
     unpatch_django()
     with pytest.raises(TypeError, match="Django itself hydrates"):
         explain_hydration(Volume.objects.all())
+
+
+# Routers
+
+ROUTED = {
+    "a list": lambda: list(BY_KEY.all()),
+    "a list of dicts": lambda: list(BY_KEY.values()),
+    "an iterator": lambda: list(BY_KEY.iterator()),
+    "an iterator, prefetched": lambda: list(BY_KEY.prefetch_related("labels").iterator(7)),
+    "rows of a raw query": lambda: list(Volume.objects.raw(RAW)),
+    "one of them": lambda: BY_KEY.get(pk=1),
+    "by their keys": lambda: BY_KEY.in_bulk([1, 2]),
+}
+
+
+@pytest.mark.parametrize("case", ROUTED)
+def test_routers_are_asked_as_often_as_by_django(case, shop):
+    class Asked:
+        def db_for_read(self, model, **hints):
+            asked.append(model.__name__)
+            return "default"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(router.__dict__, "routers", [Asked()])
+        asked = []
+        ROUTED[case]()
+        of_django, asked = asked, []
+        with all_patched():
+            ROUTED[case]()
+        assert asked == of_django != []
 
 
 # What stays in a thread

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import pickle
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import django
 import pytest
@@ -438,6 +438,22 @@ def test_a_left_aiterator_closes_its_cursor(run):
             return cursor.fetchone()[0]
 
     assert run(leave) == 0
+
+
+def test_an_iterator_may_outlive_its_savepoint(run):
+    """The server has closed its cursor: to close it once more would break the transaction."""
+
+    async def leave_late():
+        books = BOOKS.aiterator(chunk_size=2)
+        async with async_atomic():
+            with suppress(LookupError):
+                async with async_atomic():
+                    await anext(books)
+                    raise LookupError
+            await books.aclose()
+            return await BOOKS.acount()
+
+    assert run(leave_late) == BOOKS.count()
 
 
 def test_without_server_side_cursors(run, monkeypatch):

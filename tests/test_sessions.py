@@ -233,6 +233,19 @@ def test_time_zones_of_the_settings(zones, run):
     assert len(expected["returned"][2]) == 1
 
 
+@pytest.mark.parametrize("zones", ZONES, ids=str)
+def test_time_zones_that_are_set_while_a_task_is_connected(zones, run):
+    async def ask():
+        before = await turbo_answer(MOMENTS.all().alist)
+        with override_settings(**zones):
+            return before, await turbo_answer(MOMENTS.all().alist)
+
+    before = django_answer(lambda: list(MOMENTS.all()))
+    with override_settings(**zones):
+        after = django_answer(lambda: list(MOMENTS.all()))
+    assert run(ask) == (before, after)
+
+
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Chicago", "UTC"])
 def test_the_time_zone_of_a_database(zone, run, monkeypatch):
     monkeypatch.setitem(connections["default"].settings_dict, "TIME_ZONE", zone)

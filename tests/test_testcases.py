@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
@@ -11,7 +12,7 @@ from django.test import TestCase, override_settings
 from django.test.testcases import DatabaseOperationForbidden
 from django.urls import path
 
-from tests.library.models import Account, Entry
+from tests.library.models import Account, Entry, Event
 from turbo_orm import async_atomic, async_connection
 from turbo_orm.tasks import async_connections
 from turbo_orm.test import AsyncTestCase
@@ -84,6 +85,15 @@ class Transactions(AsyncTestCase):
 
     async def test_the_instances_of_the_class_are_as_they_were_again(self):
         assert self.ada.balance == 1
+
+    async def test_a_time_zone_that_is_set_is_that_of_async_code(self):
+        await Event.objects.acreate(name="A birthday")
+        created = Event.objects.values_list("created", flat=True)
+        for zone in ({"USE_TZ": False, "TIME_ZONE": "Asia/Tokyo"}, {"USE_TZ": True}):
+            with override_settings(**zone):
+                djangos = await sync_to_async(created.get)()
+                assert await created.aget() == djangos
+                assert (djangos.tzinfo is None) != settings.USE_TZ
 
     async def test_an_inner_transaction_is_rolled_back_alone(self):
         @async_atomic

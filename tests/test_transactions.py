@@ -2,7 +2,9 @@
 
 import logging
 from contextlib import suppress
+from functools import partial
 
+import django
 import psycopg
 import pytest
 from django.db import (
@@ -583,15 +585,18 @@ def test_a_hook_that_raises_does_so_after_the_commit(play):
     assert owners() == ["Ada"]
 
 
-def test_a_robust_hook_that_raises_is_logged_and_the_next_runs(play, caplog):
-    def fail():
-        raise OfNoAccount("too late")
+def fail():
+    raise OfNoAccount("too late")
 
+
+# Django 5.2 knows no name for what has none.
+@pytest.mark.parametrize("hook", [fail, partial(fail)] if django.VERSION >= (6,) else [fail])
+def test_a_robust_hook_that_raises_is_logged_and_the_next_runs(hook, play, caplog):
     async def steps(orm):
         told = []
         with Hooks(told, robust=True):
             async with orm.atomic():
-                await orm.run(lambda: transaction.on_commit(fail, robust=True))
+                await orm.run(lambda: transaction.on_commit(hook, robust=True))
                 await orm.call(Account.objects, "create", **ADA)
         return told
 

@@ -94,6 +94,12 @@ COMBINED = {
     "dicts of other fields": lambda: (
         BOOKS.values("title", "pages").union(AUTHORS.values("name", "pk")).order_by("title")
     ),
+    "ordered by what is not selected": lambda: (
+        AUTHORS.annotate(a=Value(-1), b=F("a"))
+        .union(AUTHORS.annotate(a=Value(2), b=F("a")))
+        .order_by(F("a") * F("b"), "pk")
+        .values("name")
+    ),
     "expressions": lambda: (
         BOOKS.annotate(a=F("pages"), b=Value("x"))
         .values_list("b", "title", "a")

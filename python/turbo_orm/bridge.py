@@ -8,6 +8,8 @@ Django's is copied.
 The bridge knows nothing of databases: turbo_orm.connection is what calls ``await_()``.
 """
 
+from __future__ import annotations
+
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -26,8 +28,14 @@ class Bridge(greenlet):
         super().__init__(function, task)
         self.gr_context = task.gr_context
         self.abandoned = False
-        self.outermost: Bridge = task.outermost if isinstance(task, Bridge) else self
+        # That it is its own is not stored: it would be for the garbage collector to delete it.
+        self._outer: Bridge | None = task.outermost if isinstance(task, Bridge) else None
         self._exits: list[Callable[[], None]] = []
+
+    @property
+    def outermost(self) -> Bridge:
+        """The bridge that this one runs on, or that one on, and so forth: itself, if on none."""
+        return self._outer or self
 
     def at_exit(self, function: Callable[[], None]) -> None:
         """Call a function when the code on the bridge has ended, one way or another."""

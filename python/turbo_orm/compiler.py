@@ -7,9 +7,10 @@ from typing import Any
 from django.db.models import QuerySet
 
 
-def compiler_for(queryset: QuerySet[Any, Any]) -> Any:
+def compiler_for(queryset: QuerySet[Any, Any], using: str | None = None) -> Any:
     """Return Django's compiler for a queryset, on the database that the routers name.
 
-    The routers are asked once. On the bridge, the compiler's connection is the bridged one.
+    They are asked once: here, or by who names the alias. On the bridge, the compiler's connection
+    is the bridged one.
     """
-    return queryset.query.get_compiler(using=queryset.db)
+    return queryset.query.get_compiler(using=using or queryset.db)

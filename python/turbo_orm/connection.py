@@ -23,12 +23,12 @@ from contextlib import suppress
 from functools import cache, cached_property, partial, update_wrapper, wraps
 from inspect import isawaitable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.core.signals import setting_changed
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
 from psycopg.pq import TransactionStatus
@@ -36,7 +36,7 @@ from psycopg.pq import TransactionStatus
 from turbo_orm import bridge, streaming
 from turbo_orm.cursor import BridgedCursor, ServerSideCursor
 from turbo_orm.streaming import StreamingCursor
-from turbo_orm.tasks import async_connections
+from turbo_orm.tasks import async_connections, task_connection
 
 _ensure_connection = BaseDatabaseWrapper.ensure_connection
 
@@ -54,6 +54,9 @@ class _Shared:
 
     def __set__(self, wrapper: BridgedDatabaseWrapper, value: Any) -> None:
         setattr(wrapper.async_connection, self.name, value)
+
+    def __delete__(self, wrapper: BridgedDatabaseWrapper) -> None:
+        delattr(wrapper.async_connection, self.name)
 
 
 def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,7 +81,10 @@ def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class BridgedDatabaseWrapper(DatabaseWrapper):
-    """Django's wrapper over an async connection: of a task, or of whichever task asks."""
+    """Django's wrapper over an async connection: of a task, or of whichever task asks.
+
+    One that is made anew, as by ``copy()``, has a connection of its own until its task ends.
+    """
 
     atomic_blocks = _Shared()
     autocommit = _Shared()
@@ -120,7 +126,15 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         # Django's __init__ resets the shared attributes: let it do so to something of no account.
         self._fixed: Any = SimpleNamespace()
         super().__init__(settings_dict, alias)
-        self._fixed = None
+        backend = load_backend(settings_dict["ENGINE"])
+        self._fixed = task_connection(backend, settings_dict, alias)
+
+    @classmethod
+    def of_whoever_asks(cls, settings_dict: dict[str, Any], alias: str) -> Self:
+        """Return one that is, in each task, over the task's connection."""
+        wrapper = cls(settings_dict, alias)
+        wrapper._fixed = None
+        return wrapper
 
     def of(self, async_connection: Any) -> BridgedDatabaseWrapper:
         """Return the wrapper of one async connection, which shares what this one has."""
@@ -152,6 +166,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
                     super().ensure_connection()
             self.async_connection.use()
             self._ensure_connection()
+            if self.async_connection.is_zone_due:
+                self.ensure_timezone()
 
     def connect(self) -> None:
         """Connect as Django does; what fails or is cancelled halfway leaves nothing behind."""
@@ -169,9 +185,18 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         Nobody might be there to connect to, and what has ended the block is not to wait for that,
         nor to be replaced by its failure. The next statement connects.
         """
+        connection = self.async_connection
         is_default = autocommit and self.settings_dict["AUTOCOMMIT"]
-        if is_default and self.connection is None and not self.in_atomic_block:
-            self.run_commit_hooks_on_set_autocommit_on = False
+        is_begin_or_end = is_default and not connection.in_atomic_block
+        if is_begin_or_end and connection.connection is None:
+            connection.run_commit_hooks_on_set_autocommit_on = False
+        elif (
+            is_begin_or_end
+            and connection.connection.autocommit
+            and not connection.run_commit_hooks_on_set_autocommit_on
+        ):
+            # As one from the pool is: there is nothing to tell the driver.
+            connection.autocommit = True
         else:
             self._switch_autocommit(autocommit, *args, **kwargs)
 
@@ -180,8 +205,22 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         if bridge.active():
             super().close_if_unusable_or_obsolete()
 
+    def ensure_timezone(self) -> bool:
+        """Tell the session the time zone of the settings, and return whether it had another.
+
+        In plain code of an event loop, have the next statement do so, and return ``False``.
+        """
+        if self.connection is None:
+            return False
+        if not bridge.active():
+            return bool(self.async_connection.expect_timezone())
+        self.async_connection.is_zone_due = False
+        return bool(bridge.await_(self.async_connection._configure_timezone(self.connection)))
+
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the driver's connection parameters, those of the async connection."""
+        """Return the driver's connection parameters: none, where the pool has connected."""
+        if self.settings_dict["OPTIONS"].get("pool") and self.alias != NO_DB_ALIAS:
+            return {}
         params: dict[str, Any] = self.async_connection.get_connection_params()
         return params
 
@@ -298,6 +337,9 @@ class _CommitHook:
         self.call()
         return None
 
+    def __repr__(self) -> str:
+        return repr(self.function)
+
     def call(self) -> None:
         result = self.function()
         if isawaitable(result):
@@ -367,7 +409,7 @@ def shared_connection(alias: str) -> BridgedDatabaseWrapper:
             f"The database {alias!r} cannot be used from async code: its ENGINE is "
             f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to {ENGINE!r}."
         )
-    return BridgedDatabaseWrapper(settings_dict, alias)
+    return BridgedDatabaseWrapper.of_whoever_asks(settings_dict, alias)
 
 
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:

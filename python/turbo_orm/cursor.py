@@ -69,6 +69,15 @@ class BridgedCursor:
         bridge.await_(self._cursor.close())
 
 
+def close_if_it_exists(cursor: Any) -> None:
+    """Have a cursor on the server look whether it is there still, when it is closed.
+
+    It goes with its transaction, or savepoint. To close it after that is an error, which would
+    break the next one: a forgotten iterator is closed whenever Python finds it.
+    """
+    getattr(cursor, "_cursor", cursor)._described = False
+
+
 class ServerSideCursor(BridgedCursor):
     """A named cursor, which lives on the server: it keeps its connection until it is closed."""
 

@@ -20,6 +20,7 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
+from turbo_orm.cursor import close_if_it_exists
 from turbo_orm.hydration import Hydrator
 
 type Chunks = Generator[list[Any]]
@@ -163,7 +164,11 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                     hydrator = Hydrator.for_result(queryset, compiler, driver, pgresult)
                 chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
             if chunk:
-                yield chunk
+                try:
+                    yield chunk
+                except GeneratorExit:
+                    close_if_it_exists(driver)
+                    raise
             if len(chunk) < size:
                 return
 

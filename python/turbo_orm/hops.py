@@ -12,11 +12,11 @@ for something else than a database.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Iterator
 from inspect import getclosurevars
 from typing import Any
 
-import asgiref.sync
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -90,7 +90,7 @@ def sync_to_async(
     """
     if func is None:
         return lambda func: sync_to_async(func, thread_sensitive=thread_sensitive, **options)
-    hop = asgiref.sync.sync_to_async(func, thread_sensitive=thread_sensitive, **options)
+    hop = SyncToAsync(func, thread_sensitive=thread_sensitive, **options)
     if not thread_sensitive or options:
         return hop
 
@@ -125,7 +125,10 @@ def _is_prefetched(instances: Any, *lookups: Any) -> bool:
         # To look at its instances might evaluate it.
         model: Any = instances.model
         return isinstance(instances, _bridged) or _is_managed(model)
-    if not isinstance(instances, Collection):
+    if isinstance(instances, Iterator):
+        # To look would use it up. Django reads it more than once, and gets no further.
+        return True
+    if not isinstance(instances, Iterable):
         return False
     kinds = set(map(type, instances))
     # Where there is nothing, nothing is waited for.

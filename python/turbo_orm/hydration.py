@@ -141,7 +141,8 @@ def _plan(queryset: Any, compiler: Any, columns: list[Column]) -> Plan:
         return Plan.tuples(label, columns, items)
     if iterable is NamedValuesListIterable:
         return Plan.tuples(label, columns, items, _row_class(queryset))
-    names = list(queryset.query.selected or _names(queryset.query))
+    # The compiler may have added a column since, to order combined queries by.
+    names = list(queryset.query.selected or _names(queryset.query))[: len(items)]
     return Plan.dicts(label, columns, items[: len(names)], names)
 
 

@@ -108,14 +108,16 @@ def _wrap(owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
     _replace(owner, name, wraps(method)(wrapped(method)))
 
 
-def _is_on_postgresql(queryset: Any) -> bool:
-    return connections[queryset.db].vendor == "postgresql"
+def _on_postgresql(queryset: Any) -> str | None:
+    """Return the alias that the routers name, if it is one of PostgreSQL."""
+    using: str = queryset.db
+    return using if connections[using].vendor == "postgresql" else None
 
 
 def _hydrating(original: Any) -> Any:
     def _fetch_all(self: Any) -> None:
-        if self._result_cache is None and _is_on_postgresql(self):
-            results.fill_cache(self)
+        if self._result_cache is None and (using := _on_postgresql(self)):
+            results.fill_cache(self, using)
         original(self)
 
     return _fetch_all
@@ -123,8 +125,8 @@ def _hydrating(original: Any) -> Any:
 
 def _iterating(original: Any) -> Any:
     def _iterator(self: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[Any]:
-        if _is_on_postgresql(self):
-            for chunk in results.chunks(self, use_chunked_fetch, chunk_size):
+        if using := _on_postgresql(self):
+            for chunk in results.chunks(self, use_chunked_fetch, chunk_size, using):
                 yield from chunk
         else:
             yield from original(self, use_chunked_fetch, chunk_size)
@@ -134,7 +136,7 @@ def _iterating(original: Any) -> Any:
 
 def _iterating_raw(original: Any) -> Any:
     def iterator(self: Any) -> Iterator[Any]:
-        if _is_on_postgresql(self):
+        if _on_postgresql(self):
             for instances in execution.raw(self):
                 yield from instances
         else:

@@ -20,10 +20,13 @@ from turbo_orm.compiler import compiler_for
 from turbo_orm.hydration import hydrates
 
 
-def fill_cache(queryset: Any) -> None:
-    """Fetch the results of a queryset that has none yet, if the native core can make them."""
+def fill_cache(queryset: Any, using: str | None = None) -> None:
+    """Fetch the results of a queryset that has none yet, if the native core can make them.
+
+    ``using`` is the alias of its database, if the routers have been asked for it already.
+    """
     if queryset._result_cache is None and hydrates(queryset):
-        queryset._result_cache = execution.fetch_all(queryset, compiler_for(queryset))
+        queryset._result_cache = execution.fetch_all(queryset, compiler_for(queryset, using))
 
 
 def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
@@ -32,18 +35,23 @@ def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list
     return chunks(queryset, not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
 
 
-def chunks(queryset: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Generator[list[Any]]:
+def chunks(
+    queryset: Any, use_chunked_fetch: bool, chunk_size: int | None, using: str | None = None
+) -> Generator[list[Any]]:
     """Yield the results in lists, prefetched if a size is given for the lists."""
-    with closing(_results(queryset, use_chunked_fetch, chunk_size or 2000)) as lists:
+    with closing(_results(queryset, use_chunked_fetch, chunk_size or 2000, using)) as lists:
         for chunk in lists:
             if queryset._prefetch_related_lookups and chunk_size is not None:
                 prefetch_related_objects(chunk, *queryset._prefetch_related_lookups)
             yield chunk
 
 
-def _results(queryset: Any, use_chunked_fetch: bool, size: int) -> Generator[list[Any]]:
+def _results(
+    queryset: Any, use_chunked_fetch: bool, size: int, using: str | None
+) -> Generator[list[Any]]:
     if hydrates(queryset):
-        return execution.stream(queryset, compiler_for(queryset), use_chunked_fetch, size)
+        compiler = compiler_for(queryset, using)
+        return execution.stream(queryset, compiler, use_chunked_fetch, size)
     iterable: Iterable[Any] = queryset._iterable_class(
         queryset, chunked_fetch=use_chunked_fetch, chunk_size=size
     )

@@ -41,6 +41,9 @@ class _Delegated:
     def __set__(self, connection: SharedConnection, value: Any) -> None:
         setattr(connection.django, self.name, value)
 
+    def __delete__(self, connection: SharedConnection) -> None:
+        delattr(connection.django, self.name)
+
 
 class _AsyncView(psycopg.AsyncConnection[Any]):
     """A psycopg connection for async code over that of a sync one."""
@@ -90,9 +93,12 @@ class SharedConnection(TaskBlocks):
     run_on_commit = _Delegated()
     savepoint_ids = _Delegated()
     savepoint_state = _Delegated()
+    timezone = _Delegated()
+    timezone_name = _Delegated()
 
     bridged: Any = None
     bridged_parent: Any = None
+    is_zone_due = False
     server_side_cursors = 0
     holds = 0
 
@@ -195,6 +201,11 @@ class SharedConnection(TaskBlocks):
 
     def is_idle(self) -> bool:
         return False
+
+    def expect_timezone(self) -> bool:
+        """Tell the session at once: sync code may be the next to use it."""
+        has_changed: bool = self.django.ensure_timezone()
+        return has_changed
 
     async def ensure_connection(self) -> None:
         await bridge.run(lambda: connections[self.alias].ensure_connection())

@@ -29,6 +29,7 @@ from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
+from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
@@ -112,6 +113,8 @@ class TaskConnection(TaskBlocks):
     is_kept = False
     # What a task has set for its session is still there.
     is_dirty = False
+    # The settings have another time zone than the session, since code that could not wait.
+    is_zone_due = False
 
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         self._in_atomic_block = False
@@ -184,15 +187,23 @@ class TaskConnection(TaskBlocks):
     async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection of the pool, or a new one."""
         self.isolation_level, is_set = self._isolation_level()
-        if self.pool is None:
+        pool = self.pool
+        if pool is None:
             self.connection = await AsyncConnection.connect(**conn_params)
         else:
-            self._lender = loop_pools().pool(self.alias, self.pool)
+            self._lender = loop_pools().pool(self.alias, pool)
             is_checked = self.settings_dict["CONN_HEALTH_CHECKS"]
             self.connection = await self._lender.lend(self, is_checked)
+            # The settings may have changed since it was opened: in tests.
+            await self._configure_timezone(self.connection)  # type: ignore[attr-defined]
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection
+
+    async def init_connection_state(self) -> None:
+        """Check the server's version, and set time zone and role, unless the pool has."""
+        if self._lender is None or self.alias not in RAN_DB_VERSION_CHECK:
+            await super().init_connection_state()  # type: ignore[misc]
 
     def _isolation_level(self) -> tuple[IsolationLevel, bool]:
         try:
@@ -319,6 +330,11 @@ class TaskConnection(TaskBlocks):
                 is_dirty = self.is_dirty
                 await self._return(self.let_go(), is_dirty)
 
+    def expect_timezone(self) -> bool:
+        """Have the next statement tell the session the time zone of the settings."""
+        self.is_zone_due = True
+        return False
+
     # The way of django-async-backend's own code
 
     async def ensure_connection(self) -> None:
@@ -358,6 +374,13 @@ def _class_over(wrapper_class: type) -> Callable[[dict[str, Any], str], Any]:
     return type("TaskDatabaseWrapper", (TaskConnection, wrapper_class), {})
 
 
+def task_connection(backend: Any, settings_dict: dict[str, Any], alias: str) -> Any:
+    """Return a new connection that is the running task's."""
+    connection = _class_over(backend.AsyncDatabaseWrapper)(settings_dict, alias)
+    connection.belongs_to(current_task())
+    return connection
+
+
 class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     """``async_connections``, which answers with a connection of the task that asks.
 
@@ -372,7 +395,7 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         found = getattr(self._connections, alias, None)
         task = current_task()
         if found is None:
-            return self._of_its_own(alias, task)
+            return self._of_its_own(alias)
         if found._task is task:
             return found
         if found._task is None:
@@ -381,7 +404,7 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             return found
         if found.is_owned:
             found.refuse_children()
-        return self._of_its_own(alias, task, found)
+        return self._of_its_own(alias, found)
 
     def has(self, alias: str) -> bool:
         """Return whether the running code has a connection, or has inherited one."""
@@ -395,11 +418,10 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         task = current_task()
         if found is not None and found._task is task:
             return found
-        return self._of_its_own(alias, task, found)
+        return self._of_its_own(alias, found)
 
-    def _of_its_own(self, alias: str, task: asyncio.Task[Any] | None, parent: Any = None) -> Any:
+    def _of_its_own(self, alias: str, parent: Any = None) -> Any:
         connection = self.create_connection(alias)
-        connection.belongs_to(task)
         if parent is not None and parent.is_owned:
             connection.inherit(parent)
         self[alias] = connection
@@ -413,7 +435,7 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         backend = load_backend(settings_dict["ENGINE"])
         if not hasattr(backend, "AsyncDatabaseWrapper"):
             raise self.exception_class(f"The async connection {alias!r} doesn't exist.")
-        return _class_over(backend.AsyncDatabaseWrapper)(settings_dict, alias)
+        return task_connection(backend, settings_dict, alias)
 
 
 # The handler has no state of its own: the connections that exist already stay.

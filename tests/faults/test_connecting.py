@@ -194,6 +194,7 @@ def test_too_many_clients(server, run):
                 clients.enter_context(psycopg.connect(server.dsn))
             assert of_django(count, "far") == LOST
             run(lambda: asyncio.create_task(refused()))
+        server.wait_until_all_have_left()
         run(lambda: asyncio.create_task(steps()))
 
 

@@ -94,7 +94,8 @@ class Place:
 
 
 PLACES = {
-    "a query": Place(read, Toward.SERVER, b"SELECT"),
+    # A pool that opens another connection has it SELECT, too.
+    "a query": Place(read, Toward.SERVER, b'SELECT "library_account"'),
     "its rows": Place(read, Toward.CLIENT, b"Bo"),
     "its end": Place(read, Toward.CLIENT, b"SELECT 3\0"),
     "a cursor": Place(iterate, Toward.SERVER, b"DECLARE"),
