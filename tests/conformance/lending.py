@@ -1,0 +1,89 @@
+"""The connections that sync tests and async code share: each thread's own.
+
+As turbo_orm.sharing has it for a test case, but for a whole process whose tests close connections,
+and start threads that are to have others.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import connections
+from django.db.utils import ConnectionHandler, load_backend
+
+from turbo_orm import sharing
+from turbo_orm.connection import has_async_engine, shared_connection
+from turbo_orm.tasks import async_connections
+
+# asgiref takes it along to its threads. One that a test has started begins without.
+_of_thread: ContextVar[dict[str, Any] | None] = ContextVar("connections", default=None)
+
+
+class LentConnection(sharing.SharedConnection):
+    """A connection of Django's that async code may open, too."""
+
+    @property
+    def connection(self) -> Any:
+        return sharing.SharedConnection.connection.fget(self)
+
+    @connection.setter
+    def connection(self, value: Any) -> None:
+        self.django.connection = value and value._sync
+
+    async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        # Django refuses where an event loop runs.
+        connect = type(self.django).get_new_connection.__wrapped__
+        self.django.connection = connect(self.django, self.django.get_connection_params())
+        return self.connection
+
+
+class LentConnections(Mapping[str, Any]):
+    """The connections of the running thread, by alias."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type] = {}
+
+    def __getitem__(self, alias: str) -> Any:
+        lent = _of_thread.get()
+        if lent is None:
+            lent = {}
+            _of_thread.set(lent)
+        if alias not in lent:
+            django = ConnectionHandler.__getitem__(connections, alias)
+            django.inc_thread_sharing()
+            lent[alias] = connection = self._class(alias)(django)
+            connection.bridged = _bridged(connection)
+        return lent[alias]
+
+    def _class(self, alias: str) -> Any:
+        if alias not in self._classes:
+            backend = load_backend(connections.settings[alias]["ENGINE"])
+            bases = (LentConnection, backend.AsyncDatabaseWrapper)
+            self._classes[alias] = type("LentDatabaseWrapper", bases, {})
+        return self._classes[alias]
+
+    def __iter__(self) -> Iterator[str]:
+        return (alias for alias in connections if has_async_engine(connections.settings[alias]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _bridged(connection: LentConnection) -> Any:
+    """Return what the bridge sees of a connection: what tests patch, they patch there."""
+    django = connection.django
+    bridged = shared_connection(connection.alias).of(connection)
+    bridged.features = django.features
+    bridged.ops.bulk_batch_size = lambda *args: django.ops.bulk_batch_size(*args)
+    return bridged
+
+
+def of_thread() -> None:
+    """Have the running thread have its connections."""
+    for alias in async_connections.shared:
+        async_connections.shared[alias]
+
+
+def lend() -> None:
+    """Have all async code of this process use Django's connections of its thread."""
+    async_connections.__class__.shared = LentConnections()

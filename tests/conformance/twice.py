@@ -1,0 +1,180 @@
+"""Hydrates each result a second time, by Django's own iterables, and compares.
+
+They are given the rows that psycopg makes of the very result that the native core has read, so
+that no statement is executed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg.adapt
+from django.db.models import Model, QuerySet
+from django.db.models.query import RawModelIterable
+
+from turbo_orm.hydration import Hydrator
+
+#: Results that were hydrated twice, and the rows in them.
+results = 0
+rows = 0
+#: What differed, with the test.
+differences: list[str] = []
+
+
+def install(current_test: Callable[[], str]) -> None:
+    """Have whatever hydrates compare, and raise where there is a difference."""
+    _hydrates_again(Hydrator, "for_result", lambda queryset, compiler, *_: (queryset, compiler))
+    _hydrates_again(Hydrator, "for_rows", lambda queryset, compiler: (queryset, compiler))
+    _hydrates_again(Hydrator, "for_raw_result", lambda queryset, *_: (queryset, None))
+    _hydrates_again(Hydrator, "for_raw_rows", lambda queryset, *_: (queryset, None))
+    hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
+
+    def result(self: Any, pgresult: Any, start: int, stop: int) -> list[Any]:
+        objects = hydrate_result(self, pgresult, start, stop)
+        transformer = psycopg.adapt.Transformer(self.driver)
+        transformer.set_pgresult(pgresult)
+        loaded = transformer.load_rows(start, stop, tuple)
+        _compare(objects, self.again(loaded), current_test())
+        return objects
+
+    def rows(self: Any, loaded: list[tuple[Any, ...]]) -> list[Any]:
+        objects = hydrate_rows(self, loaded)
+        _compare(objects, self.again(loaded), current_test())
+        return objects
+
+    Hydrator.result, Hydrator.rows = result, rows
+
+
+def _hydrates_again(owner: Any, name: str, what: Callable[..., tuple[Any, Any]]) -> None:
+    """Have what makes a hydrator give it a function that does what Django does with rows."""
+    make = getattr(owner, name).__func__
+
+    def made(cls: Any, *args: Any) -> Any:
+        hydrator = make(cls, *args)
+        queryset, compiler = what(*args)
+        hydrator.again = _Raw(queryset) if compiler is None else _Compiled(queryset, compiler)
+        cursor = args[2] if len(args) > 2 else None
+        hydrator.driver = getattr(cursor, "_cursor", cursor)
+        return hydrator
+
+    setattr(owner, name, classmethod(made))
+
+
+def _like(queryset: Any, **changes: Any) -> Any:
+    """Return a queryset with the same attributes, and some that differ. To pickle evaluates."""
+    like = object.__new__(type(queryset))
+    like.__dict__.update(queryset.__dict__, **changes)
+    return like
+
+
+class _Compiled:
+    """Does with rows what the iterable of a queryset does with those of a compiled query."""
+
+    def __init__(self, queryset: QuerySet[Any], compiler: Any) -> None:
+        self.compiler = object.__new__(type(compiler))
+        self.compiler.__dict__.update(compiler.__dict__)
+        query = _Query(queryset.query, self.compiler)
+        self.queryset = _like(queryset, _query=query, _db=compiler.using)
+
+    def __call__(self, rows: list[Any]) -> list[Any]:
+        compiler = self.compiler
+        if compiler.has_extra_select:
+            rows = [row[: compiler.col_count] for row in rows]
+        compiler.execute_sql = lambda *args, **kwargs: iter([rows])
+        return list(self.queryset._iterable_class(self.queryset))
+
+
+class _Query:
+    """A query that has been compiled."""
+
+    def __init__(self, query: Any, compiler: Any) -> None:
+        self._query = query
+        self._compiler = compiler
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._query, name)
+
+    @property
+    def selected(self) -> Any:
+        # The compiler may have added a column since, to order combined queries by.
+        selected = self._query.selected
+        return selected and dict(list(selected.items())[: self._compiler.col_count])
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        return self._compiler
+
+
+class _Raw:
+    """Does with rows what the iterable of a raw queryset does."""
+
+    def __init__(self, queryset: Any) -> None:
+        self.queryset = queryset
+
+    def __call__(self, rows: list[Any]) -> list[Any]:
+        class Query(type(self.queryset.query)):  # type: ignore[misc]
+            def __iter__(self) -> Any:
+                return iter(rows)
+
+        query = object.__new__(Query)
+        # Django closes the cursor of the query when it has read it.
+        described = SimpleNamespace(
+            description=self.queryset.query.cursor.description, close=lambda: None
+        )
+        query.__dict__.update(self.queryset.query.__dict__, cursor=described)
+        return list(RawModelIterable(_like(self.queryset, query=query)))
+
+
+def _compare(objects: list[Any], expected: list[Any], test: str) -> None:
+    global results, rows
+    results += 1
+    rows += len(expected)
+    difference = _difference(objects, expected, "", set())
+    if difference:
+        differences.append(f"{test}: {difference}")
+        raise AssertionError(f"Django hydrates another way: {difference}")
+
+
+def _difference(a: Any, b: Any, path: str, seen: set[int]) -> str:
+    """Return where two objects differ and how, or nothing."""
+    if a is b or id(a) in seen:
+        return ""
+    if type(a) is not type(b):
+        return f"{path}: {type(a)} is not {type(b)}"
+    if isinstance(a, Model):
+        seen.add(id(a))
+        return _difference(_parts(a), _parts(b), path, seen)
+    if isinstance(a, dict):
+        if list(a) != list(b):
+            return f"{path}: {list(a)} is not {list(b)}"
+        a, b = list(a.items()), list(b.items())
+        return _first(
+            _difference(x, y, f"{path}.{key}", seen) for (key, x), (_, y) in zip(a, b, strict=True)
+        )
+    if isinstance(a, list | tuple):
+        if len(a) != len(b):
+            return f"{path}: {len(a)} is not {len(b)}"
+        return _first(
+            _difference(x, y, f"{path}[{i}]", seen)
+            for i, (x, y) in enumerate(zip(a, b, strict=True))
+        )
+    if a == b or repr(a) == repr(b):
+        return ""
+    parts = getattr(a, "__dict__", None), getattr(b, "__dict__", None)
+    return f"{path}: {a!r} is not {b!r}" if not all(parts) else _difference(*parts, path, seen)
+
+
+def _first(differences: Any) -> str:
+    return next(filter(None, differences), "")
+
+
+def _parts(instance: Model) -> dict[str, Any]:
+    """Return an instance's attributes and state: which of its peers it is, too."""
+    parts = {name: value for name, value in instance.__dict__.items() if name != "_state"}
+    state = dict(instance._state.__dict__)
+    # Django makes an empty one where a foreign key is stored, and turbo-orm where one is needed.
+    state["fields_cache"] = state.pop("fields_cache", {})
+    if "peers" in state:
+        state["peers"] = [peer() is instance for peer in state["peers"]]
+    return {**parts, "_state": state}
