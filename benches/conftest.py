@@ -1,18 +1,15 @@
 """The settings and the server of the tests, with tables and cores of the benchmarks' own."""
 
-import os
-import platform
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import cpuinfo
 import pytest
 import tests.conftest
 from tests.conftest import pytest_unconfigure, tables
 
-from atlas.versions import versions
 from benches import cores
+from benches.machine import machine, versions_with
+from benches.orm_ops import pool
 
 if TYPE_CHECKING:
     # Its modules need the settings.
@@ -24,9 +21,12 @@ __all__ = ["pytest_unconfigure", "tables"]
 def pytest_configure(config: pytest.Config) -> None:
     with cores.apart():
         tests.conftest.pytest_configure(config)
+    from django.conf import settings
     from django.test.utils import modify_settings
 
-    modify_settings(INSTALLED_APPS={"append": ["benches.tables"]}).enable()
+    apps = ["django_async_backend", "benches.tables", "benches.orm_ops.journals"]
+    modify_settings(INSTALLED_APPS={"append": apps}).enable()
+    pool.add_to(settings.DATABASES)
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +44,5 @@ def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, A
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (server,) = cursor.fetchone()
-    peers = {package: version(package) for package in ("asyncpg", "yara-orm")}
-    return {
-        "cpu": cpuinfo.get_cpu_info()["brand_raw"],
-        "cores": f"{os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": {**versions(server), **peers},
-    }
+    peers = ("asyncpg", "yara-orm", "tortoise-orm", "sqlalchemy", "piccolo")
+    return {**machine(), "versions": versions_with(server, *peers)}

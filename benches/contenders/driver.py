@@ -11,6 +11,7 @@ import psycopg
 from django.db.models import JSONField, Model
 from django_async_backend.db import async_connections
 
+from benches.address import address
 from benches.contenders.contender import Contender, Query
 from benches.shape import Shape
 
@@ -66,14 +67,7 @@ class Asyncpg(Driver):
     name = "asyncpg"
 
     async def open(self) -> None:
-        settings = async_connections["default"].settings_dict
-        self.connection = await asyncpg.connect(
-            host=settings["HOST"] or settings["OPTIONS"].get("host"),
-            port=settings["PORT"] or None,
-            user=settings["USER"] or None,
-            password=settings["PASSWORD"] or None,
-            database=settings["NAME"],
-        )
+        self.connection = await asyncpg.connect(**address())
 
     async def close(self) -> None:
         await self.connection.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
-from urllib.parse import quote
 
 from django.db.models import Field, ForeignKey, Model
-from django_async_backend.db import async_connections
 from yara_orm import Model as YaraModel
 from yara_orm import YaraOrm, fields
 
+from benches.address import url
 from benches.contenders.contender import Contender, Query
 from benches.shape import INSTANCES, SELECT_RELATED, VALUES, VALUES_LIST, Shape
 
@@ -40,7 +39,7 @@ class Yara(Contender):
     name = "yara-orm"
 
     async def open(self) -> None:
-        await YaraOrm.init(_url(), use_tz=True)
+        await YaraOrm.init(url(max_size=1), use_tz=True)
 
     async def close(self) -> None:
         await YaraOrm.close()
@@ -78,13 +77,3 @@ def _field(field: Field[Any, Any]) -> Any:
         return fields.ForeignKeyField(_peer(field.related_model).__name__, related_name=None)
     options: dict[str, Any] = {"null": field.null, "pk": field.primary_key}
     return _KINDS[type(field).__name__](**options)
-
-
-def _url() -> str:
-    settings = async_connections["default"].settings_dict
-    user, password, host, port, name = (
-        quote(str(settings[key] or ""), safe="")
-        for key in ("USER", "PASSWORD", "HOST", "PORT", "NAME")
-    )
-    host = host or quote(settings["OPTIONS"].get("host", "localhost"), safe="")
-    return f"postgres://{user}:{password}@{host}:{port or 5432}/{name}?max_size=1"

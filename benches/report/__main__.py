@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from benches.report.page import page
-from benches.report.plots import plot_rows, plot_shapes
+from benches.report.plots import plot_rates, plot_rows, plot_shapes
 from benches.report.run import Run
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -27,6 +27,7 @@ def report(run: Run, directory: Path) -> None:
     if not run.is_recorded:
         run.record(directory)
     plots = {
+        "Rows a second": plot_rates(run, directory / f"{run.name}.svg"),
         "Time per row": plot_rows(run, directory / f"{run.name}-rows.svg"),
         "10,000 rows": plot_shapes(run, directory / f"{run.name}-shapes.svg"),
     }

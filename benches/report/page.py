@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benches.report.rates import tables
 from benches.report.run import Run
+from benches.report.table import table
 from benches.report.targets import TARGETS
 
 
 def page(run: Run, plots: dict[str, Path | None]) -> str:
-    """Return a page with the targets, the plots and the times."""
+    """Return a page with the targets, the plots, the rates and the times."""
     return (
         "\n\n".join(
             [
@@ -18,6 +20,7 @@ def page(run: Run, plots: dict[str, Path | None]) -> str:
                 ", ".join(str(each) for each in run.machine.values()),
                 *_targets(run),
                 *(f"![{title}]({file.name})" for title, file in plots.items() if file),
+                *_rates(run),
                 *_times(run),
                 *_others(run),
             ]
@@ -29,10 +32,16 @@ def page(run: Run, plots: dict[str, Path | None]) -> str:
 def _targets(run: Run) -> Iterable[str]:
     if run.suite == "queries":
         yield "## Targets"
-        yield _table(
+        yield table(
             ["at 10,000 rows", "measured", "target", "further", "met"],
             (target.cells(run) for target in TARGETS),
         )
+
+
+def _rates(run: Run) -> Iterable[str]:
+    for title, (head, *rows) in tables(run):
+        yield f"## {title}"
+        yield table(head, rows)
 
 
 def _times(run: Run) -> Iterable[str]:
@@ -40,14 +49,14 @@ def _times(run: Run) -> Iterable[str]:
         unit, second = ("ms", 1e-3) if rows >= 1000 else ("µs", 1e-6)
         contenders = run.distinct("contender", rows=rows)
         yield f"## {rows:,} row{'s' if rows > 1 else ''}, {unit}"
-        yield _table(
+        yield table(
             ["", *contenders],
             (
                 [
-                    f"{table} {shape}",
-                    *(_time(run.time(table, shape, rows, each), second) for each in contenders),
+                    f"{name} {shape}",
+                    *(_time(run.time(name, shape, rows, each), second) for each in contenders),
                 ]
-                for table, shape in run.cases(rows)
+                for name, shape in run.cases(rows)
             ),
         )
 
@@ -60,7 +69,7 @@ def _others(run: Run) -> Iterable[str]:
     ]
     if rows:
         yield "## Memory and turns"
-        yield _table(["", "contender", ""], rows)
+        yield table(["", "contender", ""], rows)
 
 
 def _other_values(benchmark: dict[str, Any]) -> Iterable[str]:
@@ -79,8 +88,3 @@ def _time(seconds: float | None, unit: float) -> str:
         return ""
     time = seconds / unit
     return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
-
-
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
-    rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])

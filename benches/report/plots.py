@@ -1,4 +1,4 @@
-"""Plots of a run: time per row by the number of rows, and times of 10,000 rows by shape."""
+"""Plots of a run: time per row by the number of rows, times of 10,000 rows by shape, and rates."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from benches.report.rates import mean
 from benches.report.run import Run
 
 # Colours that everybody can tell apart (Okabe and Ito), a marker, and a line style.
@@ -19,11 +20,19 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     "Django async": ("#56B4E9", "D", "-"),
     "django-async-backend": ("#009E73", "^", "-"),
     "yara-orm": ("#CC79A7", "v", "-"),
+    "Tortoise": ("#999933", ">", "-"),
+    "SQLAlchemy": ("#882255", "<", "-"),
+    "Piccolo": ("#332288", "h", "-"),
     "psycopg": ("#000000", "o", "--"),
     "asyncpg": ("#8C8C8C", "X", "--"),
+    "Django a*": ("#56B4E9", "D", "-"),
+    "Django a*, one thread": ("#56B4E9", "d", ":"),
+    "Django a*, no pool": ("#56B4E9", "d", "--"),
+    "turbo-orm, patched": ("#E69F00", "P", "-"),
     "turbo-orm sync": ("#E69F00", "p", "-"),
     "turbo-orm": ("#D55E00", "*", "-"),
 }
+OURS = "turbo-orm"
 STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
@@ -66,35 +75,40 @@ def plot_rows(run: Run, file: Path) -> Path | None:
         figure.legend(
             lines.values(), lines.keys(), loc="outside lower center", ncols=5, frameon=False
         )
-        return _saved(figure, file)
+        return saved(figure, file)
 
 
 def _draw_lines(panel: Any, run: Run, table: str) -> None:
     wanted = {"table": table, "shape": "instances"}
     for contender in run.distinct("contender", **wanted):
-        colour, marker, line = LOOKS[contender]
-        stands_out = contender == "turbo-orm"
         points = [
             (rows, time / rows * 1e6)
             for rows in run.distinct("rows", contender=contender, **wanted)
             if (time := run.time(table, "instances", rows, contender))
         ]
-        panel.loglog(
-            *zip(*points, strict=True),
-            label=contender,
-            color=colour,
-            marker=marker,
-            linestyle=line,
-            linewidth=3 if stands_out else 1.5,
-            markersize=12 if stands_out else 6,
-            zorder=3 if stands_out else 2,
-        )
+        draw_line(panel, contender, points)
     panel.set_title(f"{table.capitalize()} instances")
     panel.set_xlabel("rows")
     panel.set_xticks(run.distinct("rows", **wanted))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time:,g} µs"))
+
+
+def draw_line(panel: Any, contender: str, points: list[tuple[float, float]]) -> None:
+    """Draw a contender's line on logarithmic axes."""
+    colour, marker, line = LOOKS[contender]
+    stands_out = contender == OURS
+    panel.loglog(
+        *zip(*points, strict=True),
+        label=contender,
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        linewidth=3 if stands_out else 1.5,
+        markersize=12 if stands_out else 6,
+        zorder=3 if stands_out else 2,
+    )
 
 
 def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
@@ -119,7 +133,7 @@ def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
         for panel, (table, shape) in zip(panels.flat, cases, strict=False):
             _draw_bars(panel, run, table, shape, rows, contenders)
         figure.suptitle(f"{rows:,} rows, milliseconds: shorter is better")
-        return _saved(figure, file)
+        return saved(figure, file)
 
 
 def _draw_bars(
@@ -129,17 +143,72 @@ def _draw_bars(
     places = range(len(contenders))
     bars = panel.barh(places, times, color=[LOOKS[each][0] for each in contenders], height=0.75)
     panel.bar_label(bars, [f"{time:.3g}" if time else "" for time in times], padding=3)
-    panel.set_title(f"{table} {shape}", fontsize=11)
     panel.set_xlim(right=max(times) * 1.18)
+    label_bars(panel, f"{table} {shape}", contenders)
+
+
+def label_bars(panel: Any, title: str, contenders: list[str]) -> None:
+    """Write a title above bars, and the names of their contenders beside them, from the top."""
+    panel.set_title(title, fontsize=11)
     panel.set_ylim(len(contenders) - 0.5, -0.5)
-    panel.set_yticks(places, contenders)
+    panel.set_yticks(range(len(contenders)), contenders)
     panel.grid(visible=False, axis="y")
     panel.tick_params(left=False)
     for label in panel.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() == "turbo-orm" else "normal")
+        label.set_fontweight("bold" if label.get_text() == OURS else "normal")
 
 
-def _saved(figure: Any, file: Path) -> Path:
+def plot_rates(run: Run, file: Path) -> Path | None:
+    """Plot the rows a second of each operation on each journal, and return the file."""
+    models, contenders = run.distinct("model", "rate"), run.distinct("contender", "rate")
+    if not models:
+        return None
+    operations = run.distinct("operation", "rate")
+    with mpl.rc_context(STYLE):
+        figure, panels = pyplot.subplots(
+            1,
+            len(models),
+            figsize=(2 + 4 * len(models), 1.6 + 0.4 * len(operations)),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, model in zip(panels[0], models, strict=True):
+            for contender in (name for name in LOOKS if name in contenders):
+                rates = [run.rate(model, each, contender) for each in operations]
+                _draw_points(panel, contender, [*rates, mean(run, contender, model=model)])
+            panel.set_title(model)
+            panel.set_xscale("log")
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:,.0f}"))
+            panel.set_yticks(range(len(operations) + 1), [*operations, "geometric mean"])
+            panel.tick_params(left=False)
+        panels[0][0].set_ylim(len(operations) + 0.5, -0.5)
+        panels[0][0].get_yticklabels()[-1].set_fontweight("bold")
+        figure.suptitle("Rows a second in the best round: further right is better")
+        handles, labels = panels[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        return saved(figure, file)
+
+
+def _draw_points(panel: Any, contender: str, rates: list[float | None]) -> None:
+    colour, marker, _ = LOOKS[contender]
+    stands_out = contender == OURS
+    points = [(rate, place) for place, rate in enumerate(rates) if rate is not None]
+    panel.plot(
+        *zip(*points, strict=True),
+        label=contender,
+        color=colour,
+        marker=marker,
+        linestyle="",
+        markeredgecolor="#00000055",
+        markersize=14 if stands_out else 8,
+        zorder=3 if stands_out else 2,
+    )
+
+
+def saved(figure: Any, file: Path) -> Path:
+    """Save a figure, and return its file."""
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)
     return file

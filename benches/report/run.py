@@ -65,6 +65,11 @@ class Run:
         )
         return found["min"] if found else None
 
+    def rate(self, model: str, operation: str, contender: str) -> float | None:
+        """Return the rows a second that a contender has had in its best round."""
+        found = self._found(measured="rate", model=model, operation=operation, contender=contender)
+        return found["rows"] / found["min"] if found else None
+
     def extra(self, name: str, **wanted: Any) -> float | None:
         """Return what the first benchmark of this kind has measured beside time."""
         found = self._found(**wanted)
@@ -74,9 +79,11 @@ class Run:
         """Return the benchmarks that measure time alone."""
         return (each for each in self.benchmarks if each["measured"] == "time")
 
-    def distinct(self, name: str, **wanted: Any) -> list[Any]:
-        """Return the values of an attribute among timed benchmarks, in the order of the run."""
-        return list(dict.fromkeys(each[name] for each in self.times() if _matches(each, wanted)))
+    def distinct(self, name: str, measured: str = "time", **wanted: Any) -> list[Any]:
+        """Return the values of an attribute among benchmarks, in the order of the run."""
+        wanted["measured"] = measured
+        found = (each[name] for each in self.benchmarks if _matches(each, wanted))
+        return list(dict.fromkeys(found))
 
     def cases(self, rows: int) -> list[tuple[str, str]]:
         """Return the tables and shapes whose queries of so many rows are timed."""

@@ -1,0 +1,1 @@
+"""ORMs and drivers behind an HTTP server: throughput, latency and memory under load."""

@@ -1,0 +1,105 @@
+"""The applications: a bare one, and Django's stock handler, each for ASGI and for WSGI.
+
+``/list/17`` answers by the entry of this key, ``/list`` by that of any.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from benches.http import answer
+from benches.http.contender import Contender
+from benches.http.endpoints import ENTRIES
+
+_TYPE = "application/json"
+
+
+def asked(path: str) -> tuple[str, int]:
+    """Return the endpoint and the key that a path names."""
+    endpoint, _, key = path.strip("/").partition("/")
+    return endpoint, int(key) if key else random.randint(1, ENTRIES)
+
+
+def bare_asgi(contender: Contender) -> Any:
+    """Return an ASGI application that does nothing but answer."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        body = answer.body(await contender.respond(*asked(scope["path"])))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    (b"content-type", _TYPE.encode()),
+                    (b"content-length", b"%d" % len(body)),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    return application
+
+
+def bare_wsgi(contender: Any) -> Any:
+    """Return a WSGI application that does nothing but answer."""
+
+    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        endpoint, key = asked(environ["PATH_INFO"])
+        body = answer.body(getattr(contender, endpoint)(key))
+        start("200 OK", [("Content-Type", _TYPE), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return application
+
+
+def django_asgi(contender: Contender) -> Any:
+    """Return Django's ASGI handler, with an async view."""
+    from django.core.asgi import get_asgi_application
+    from django.http import HttpRequest, HttpResponse
+
+    async def view(request: HttpRequest, path: str) -> HttpResponse:
+        endpoint, key = asked(path)
+        result = await getattr(contender, endpoint)(key)
+        return HttpResponse(answer.body(result), content_type=_TYPE)
+
+    _route(view)
+    return get_asgi_application()
+
+
+def django_wsgi(contender: Any) -> Any:
+    """Return Django's WSGI handler, with a sync view."""
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpRequest, HttpResponse
+
+    def view(request: HttpRequest, path: str) -> HttpResponse:
+        endpoint, key = asked(path)
+        result = getattr(contender, endpoint)(key)
+        return HttpResponse(answer.body(result), content_type=_TYPE)
+
+    _route(view)
+    return get_wsgi_application()
+
+
+def _route(view: Callable[..., Any]) -> None:
+    from django.urls import path
+
+    from benches.http import urls
+
+    urls.urlpatterns.append(path("<path:path>", view))
+
+
+def living(contender: Contender, application: Any) -> Any:
+    """Return an ASGI application whose contender is connected for as long as the server runs."""
+
+    async def living(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        await receive()
+        await contender.open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await contender.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return living

@@ -1,0 +1,49 @@
+"""Whether a contender answers what psycopg does, and writes what it says."""
+
+import asyncio
+import json
+from typing import Any
+
+import psycopg
+
+from benches.http import answer, schema
+from benches.http.contenders.psycopg_pool import PsycopgPool
+from benches.http.endpoints import ENDPOINTS
+from benches.http.server import Server
+
+KEYS = (1, 17, 9_999)
+
+
+def expected(dsn: str) -> dict[tuple[str, int], Any]:
+    """Return what psycopg answers, by endpoint and key."""
+
+    async def ask() -> dict[tuple[str, int], Any]:
+        driver = PsycopgPool(dsn, 8)
+        await driver.open()
+        try:
+            return {
+                (endpoint, key): json.loads(answer.body(await getattr(driver, endpoint)(key)))
+                for endpoint in ENDPOINTS
+                for key in KEYS
+            }
+        finally:
+            await driver.close()
+
+    return asyncio.run(ask())
+
+
+def check(
+    server: Server, answers: dict[tuple[str, int], Any], connection: psycopg.Connection
+) -> None:
+    """Raise ``AssertionError`` where a server answers something else, or has not written."""
+    schema.reset(connection)
+    for (endpoint, key), wanted in answers.items():
+        found = server.ask(endpoint, key)
+        assert found == wanted, f"/{endpoint}/{key} answers {found!r}, and not {wanted!r}"
+    assert schema.written(connection) == dict.fromkeys(KEYS, (1, 1))
+
+
+def check_writes(connection: psycopg.Connection) -> None:
+    """Raise ``AssertionError`` where one of a transaction's two statements is missing."""
+    halves = {key: pair for key, pair in schema.written(connection).items() if len({*pair}) > 1}
+    assert not halves, f"visits and counters differ: {halves}"

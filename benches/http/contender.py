@@ -1,0 +1,43 @@
+"""Somebody who answers: an ORM or a driver, with a pool of connections."""
+
+from typing import Any
+
+
+class Contender:
+    """What each of them has; the five methods are the endpoints."""
+
+    name: str
+    # Served by threads, as plain functions.
+    is_sync = False
+
+    def __init__(self, dsn: str, pool: int) -> None:
+        self.dsn = dsn
+        self.pool = pool
+
+    def set_up(self) -> None:
+        """Configure what has to be before the application is made."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    async def respond(self, endpoint: str, key: int) -> Any:
+        """Answer a request of a bare application."""
+        return await getattr(self, endpoint)(key)
+
+    async def get(self, key: int) -> Any:
+        raise NotImplementedError
+
+    async def list(self, key: int) -> Any:
+        raise NotImplementedError
+
+    async def joined(self, key: int) -> Any:
+        raise NotImplementedError
+
+    async def eight(self, key: int) -> Any:
+        raise NotImplementedError
+
+    async def write(self, key: int) -> Any:
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""Django's sync ORM in threads, as many as the others have connections."""
+
+from typing import Any
+
+from django.db import transaction
+
+from benches.http import answer
+from benches.http.contenders.django_orm import DjangoOrm
+from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
+
+
+def write(key: int) -> None:
+    """Insert a visit and count it: two statements, which are to be in a transaction."""
+    from django.db.models import F
+
+    from benches.http.models import Counter, Visit
+
+    Visit.objects.create(entry_id=key, referrer="https://example.org/")
+    Counter.objects.filter(pk=key).update(visits=F("visits") + 1)
+
+
+class DjangoSync(DjangoOrm):
+    """A connection for each thread, which stays."""
+
+    engine = "django.db.backends.postgresql"
+    is_sync = True
+
+    def database(self) -> dict[str, Any]:
+        entry = super().database()
+        del entry["OPTIONS"]["pool"]
+        return {**entry, "CONN_MAX_AGE": None}
+
+    def get(self, key: int) -> Any:
+        from benches.http.models import Entry
+
+        return answer.entry(Entry.objects.get(pk=key))
+
+    def list(self, key: int) -> Any:
+        from benches.http.models import Entry
+
+        entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")[:LENGTH]
+        return [answer.entry(entry) for entry in entries]
+
+    def joined(self, key: int) -> Any:
+        from benches.http.models import Entry
+
+        entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
+        return [answer.joined(entry) for entry in entries.select_related("author")[:LENGTH]]
+
+    def eight(self, key: int) -> Any:
+        return [self.get(each) for each in keys_of_eight(key)]
+
+    def write(self, key: int) -> Any:
+        with transaction.atomic():
+            write(key)
+        return answer.written(key)

@@ -1,0 +1,66 @@
+"""How far a run is: a bar with the time to go, and what was measured last."""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from benches.http.measurement import Measurement
+from benches.http.plan import Plan
+from benches.http.result import Cell, Result
+from benches.http.targets import TARGETS
+
+
+class Display(Progress):
+    """A progress bar over a plan's measurements; where there is no terminal, a line for each."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        loads = len(plan.endpoints) * len(plan.seconds)
+        self._task = self.add_task("", total=loads * sum(1 for _ in plan.sessions()))
+
+    def measured(self, measurement: Measurement) -> None:
+        """Tell of a measurement."""
+        told = (
+            f"{measurement.contender}, {measurement.application}: {measurement.endpoint}, "
+            f"{measurement.clients:,} clients, {measurement.rate:,.0f} requests/s"
+        )
+        self.update(self._task, advance=1, description=told)
+        if not self.console.is_terminal:
+            self.console.print(told, highlight=False)
+
+
+def print_result(result: Result) -> None:
+    """Print the rates and the waiting times, a table for each application, and the targets."""
+    console = Console()
+    for application in result.distinct("application"):
+        for clients in result.distinct("clients", application=application):
+            endpoints = result.distinct("endpoint", application=application)
+            title = f"{application}, {clients:,} clients: requests/s (P99 in ms)"
+            table = Table("", *endpoints, title=title, title_justify="left")
+            for name in result.distinct("contender", application=application):
+                cells = [Cell(application, name, endpoint, clients) for endpoint in endpoints]
+                table.add_row(name, *(_told(result, cell) for cell in cells))
+            console.print(table)
+    table = Table("", "measured", "target", "met", title="Targets", title_justify="left")
+    for target in TARGETS:
+        what, measured, goal, _, met = target.cells(result)
+        table.add_row(what, measured.replace("**", ""), goal, met)
+    console.print(table)
+
+
+def _told(result: Result, cell: Cell) -> str:
+    rate, p99 = (result.median(cell, what) for what in ("rate", "p99"))
+    return "" if rate is None or p99 is None else f"{rate:,.0f} ({p99:,.0f})"

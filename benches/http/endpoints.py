@@ -1,0 +1,25 @@
+"""What each contender answers: five endpoints, each of which is given the key of an entry."""
+
+ENTRIES = 10_000
+AUTHORS = 300
+# How many entries a list has, and how many queries are independent of each other.
+LENGTH = 100
+QUERIES = 8
+
+ENDPOINTS = {
+    "get": "an entry by its primary key",
+    "list": f"{LENGTH} entries",
+    "joined": f"{LENGTH} entries with their authors, by a join",
+    "eight": "eight entries, by eight queries: at once, where that is possible",
+    "write": "a transaction that inserts a visit and adds to a counter",
+}
+
+
+def first_of_list(key: int) -> int:
+    """Return the key of an entry that so many others follow."""
+    return key % (ENTRIES - LENGTH) + 1
+
+
+def keys_of_eight(key: int) -> list[int]:
+    """Return eight keys, far from each other."""
+    return [(key + step * 1_237) % ENTRIES + 1 for step in range(QUERIES)]

@@ -1,0 +1,50 @@
+"""One contender, behind one application, asked at one endpoint by so many clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benches.http.usage import Usage
+from benches.http.wrk import Load
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was asked, in which round, and what it took."""
+
+    application: str
+    contender: str
+    endpoint: str
+    clients: int
+    round: int
+    load: Load
+    usage: Usage
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.load.requests / self.load.seconds
+
+    def record(self) -> dict[str, Any]:
+        """Return it as plain data: rates a second, times in milliseconds, memory in MB."""
+        usage = self.usage
+        return {
+            "application": self.application,
+            "contender": self.contender,
+            "endpoint": self.endpoint,
+            "clients": self.clients,
+            "round": self.round,
+            "rate": round(self.rate, 1),
+            "p50": round(self.load.p50 * 1e3, 2),
+            "p99": round(self.load.p99 * 1e3, 2),
+            "errors": {kind: number for kind, number in self.load.errors.items() if number},
+            "server": _megabytes(usage.server),
+            "backends": _megabytes(usage.backends),
+            "threads": usage.threads,
+            "connections": usage.connections,
+        }
+
+
+def _megabytes(size: int | None) -> float | None:
+    return None if size is None else round(size / 1e6, 1)

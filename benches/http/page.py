@@ -1,0 +1,239 @@
+"""The page that is written about a result: docs/benchmarks.md, with its plots."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benches.http.endpoints import AUTHORS, ENDPOINTS, ENTRIES
+from benches.http.result import Cell, Result
+from benches.http.targets import TARGETS
+from benches.report.table import table
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "benchmarks.md"
+# Beside the page, for the documentation to find.
+PLOTS = DOCS / "benchmarks"
+
+_APPLICATIONS = {"bare": "A bare ASGI application", "django": "Django's stock handler"}
+
+_INTRODUCTION = """\
+# Benchmarks
+
+This page is written by
+
+```console
+$ make bench-http                    # everything, as below
+$ make bench-http ARGS=--quick       # a part of it, in two minutes, printed
+$ make bench-http ARGS=--help
+```
+
+which starts a PostgreSQL and, for one contender after the other, an HTTP server in front of it,
+checks that all give the same answers, and puts them under load. How long single queries and large
+lists take, and the operations of a well-known benchmark of ORMs, is what `make bench` measures:
+its reports are in the repository, in `benches/results`.
+"""
+
+_METHOD = """\
+## How it is measured
+
+One process of [uvicorn](https://www.uvicorn.org) with uvloop and httptools serves. The load
+generator, [wrk](https://github.com/wg/wrk), keeps so many connections open, and asks on each as
+soon as it has been answered. It runs on the same machine, as does PostgreSQL, and nobody is bound
+to a core: threads suffer from several, as they do on any machine that has them. Everybody has
+{pool} connections to PostgreSQL, all open from the beginning; *Django sync* has as many threads
+of gunicorn instead. Keys are random. Each contender is started {rounds}, in turn with the
+others, warmed up, and asked at each endpoint for {seconds}; what is told is
+the median. Before that, its answers are compared with those of psycopg; after it, that no
+transaction was written by halves is checked.
+
+| endpoint | answers, as JSON |
+|---|---|
+{endpoints}
+
+There are {entries:,} entries of five columns and {authors} authors of three. A *bare* application
+does nothing but to take the path apart, ask, and send; *Django's handler* is what
+`get_asgi_application()` returns, with one route and no middleware.
+
+| contender |  |
+| --- | --- |
+{contenders}
+"""
+
+_CONTENDERS = {
+    "turbo-orm": "a pool",
+    "turbo-orm, patched": "the same, with [`PATCH_DJANGO`](patching.md)",
+    "Django sync": "WSGI: gunicorn with threads, persistent connections",
+    "Django a*": "Django's async methods, which hop to a thread: one for each request, as its "
+    "handler has it, and Django's pool",
+    "Django a*, one thread": "all requests in one thread and on one connection, which is what a "
+    "bare application gets that knows nothing of Django's handler",
+    "Django a*, no pool": "as it is by default: each request opens a connection",
+    "django-async-backend": "its own ORM, with its pool",
+    "psycopg, asyncpg": "a pool and SQL, and plain dicts of rows",
+    "yara-orm, SQLAlchemy, Tortoise, Piccolo": "as their documentation has it; the last three "
+    "over asyncpg",
+}
+
+_NOT_CLAIMED = """\
+## What is not claimed
+
+- That a site gets faster by these factors. A request that spends its time in templates, other
+  services or slow queries has little to gain. In Django's handler, with its signals, its
+  request and its response, the ORM is the smaller part of a short request.
+- That the figures hold on another machine, network or PostgreSQL: it runs on the same machine, on
+  a socket, with everything in memory and nothing flushed. What a round trip takes is left out, and
+  that is where async code gains most.
+- That clients are like wrk, which never sleeps. With so many clients as it has, each server is as
+  busy as it can be, and how long an answer takes is mostly how long it waits for its turn:
+  P99 follows from the rate and the number of clients.
+- That one process is what you would run. Several share the machine's cores, and multiply both
+  rate and memory.
+- That small differences mean something. Where rounds differ by a tenth, contenders do, too.
+"""
+
+
+_PLOTS = {
+    "http-endpoints.svg": "Requests a second at each endpoint",
+    "http-clients.svg": "Rate and P99 by the number of clients",
+    "http-memory.svg": "Memory with 1,000 clients",
+}
+
+
+def write(result: Result) -> Path:
+    """Draw the plots, write the page, and return its file."""
+    # matplotlib is for those who measure.
+    from benches.http.plots import plot_clients, plot_endpoints, plot_memory
+
+    PLOTS.mkdir(exist_ok=True)
+    for name, plot in zip(_PLOTS, (plot_endpoints, plot_clients, plot_memory), strict=True):
+        plot(result, PLOTS / name)
+    PAGE.write_text(text(result), encoding="utf-8")
+    return PAGE
+
+
+def text(result: Result) -> str:
+    """Return the page."""
+    parts = [
+        _INTRODUCTION.strip(),
+        _of_the_run(result),
+        _targets(result),
+        *(f"![{title}](benchmarks/{name})" for name, title in _PLOTS.items()),
+        *_rates(result),
+        *_waits(result),
+        *_usage(result),
+        _method(result),
+        _NOT_CLAIMED.strip(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _targets(result: Result) -> str:
+    """Return the table of the targets."""
+    cells = (target.cells(result) for target in TARGETS)
+    rows = ([what, measured, goal, met] for what, measured, goal, _, met in cells)
+    heading = "## Targets\n\nOn the bare application.\n\n"
+    return heading + table(["", "measured", "target", "met"], rows)
+
+
+def _of_the_run(result: Result) -> str:
+    record = result.record
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    machine = ", ".join(record["machine"].values())
+    file = f"benches/results/http-{record['date']}.json"
+    return f"The run of {record['date']}, recorded in `{file}`: {machine}; {versions}."
+
+
+def _rates(result: Result) -> Iterator[str]:
+    for application in result.distinct("application"):
+        for clients in result.distinct("clients", application=application):
+            yield f"## {_APPLICATIONS[application]}, {clients:,} clients: requests a second"
+            endpoints = result.distinct("endpoint", application=application)
+            yield table(
+                ["", *endpoints],
+                (
+                    [
+                        name,
+                        *(
+                            _rate(result, Cell(application, name, each, clients))
+                            for each in endpoints
+                        ),
+                    ]
+                    for name in result.distinct("contender", application=application)
+                ),
+            )
+
+
+def _rate(result: Result, cell: Cell) -> str:
+    rate = result.median(cell, "rate")
+    if rate is None:
+        return ""
+    spread = f" ±{result.spread(cell, 'rate'):.0%}" if result.record["rounds"] > 1 else ""
+    errors = result.errors(cell)
+    return f"{rate:,.0f}{spread}" + (f", {errors:,} errors" if errors else "")
+
+
+def _waits(result: Result) -> Iterator[str]:
+    for application in result.distinct("application"):
+        clients = result.distinct("clients", application=application)
+        yield f"## {_APPLICATIONS[application]}: P50 and P99 of get, in milliseconds"
+        yield table(
+            ["", *(f"{number:,} clients" for number in clients)],
+            (
+                [
+                    name,
+                    *(_wait(result, Cell(application, name, "get", number)) for number in clients),
+                ]
+                for name in result.distinct("contender", application=application)
+            ),
+        )
+
+
+def _wait(result: Result, cell: Cell) -> str:
+    p50, p99 = (result.median(cell, what) for what in ("p50", "p99"))
+    if p50 is None or p99 is None:
+        return ""
+    return f"{p50:,.3g} / {p99:,.3g}" if p99 < 1000 else f"{p50:,.0f} / {p99:,.0f}"
+
+
+def _usage(result: Result) -> Iterator[str]:
+    clients = max(result.distinct("clients"))
+    for application in result.distinct("application"):
+        yield f"## {_APPLICATIONS[application]}, {clients:,} clients: what it takes"
+        yield (
+            "At the endpoint that takes most. Memory is the proportional set size: what processes "
+            "share is divided among them."
+        )
+        yield table(
+            ["", "server, MB", "PostgreSQL's processes, MB", "threads", "connections"],
+            (
+                [name, *_taken(result, application, name, clients)]
+                for name in result.distinct("contender", application=application)
+            ),
+        )
+
+
+def _taken(result: Result, application: str, name: str, clients: int) -> list[str]:
+    memory = result.memory(application, name, clients)
+    numbers = (
+        result.most(application, name, clients, what) for what in ("threads", "connections")
+    )
+    return [
+        *(f"{size:,.0f}" for size in memory or ()),
+        *([] if memory else ["", ""]),
+        *("" if number is None else f"{number:,}" for number in numbers),
+    ]
+
+
+def _method(result: Result) -> str:
+    rounds = result.record["rounds"]
+    seconds = [
+        f"{length} s with {int(n):,} clients" for n, length in result.record["seconds"].items()
+    ]
+    return _METHOD.strip().format(
+        authors=AUTHORS,
+        contenders="\n".join(f"| {name} | {what} |" for name, what in _CONTENDERS.items()),
+        endpoints="\n".join(f"| {name} | {what} |" for name, what in ENDPOINTS.items()),
+        entries=ENTRIES,
+        pool=result.record["pool"],
+        rounds={1: "once", 2: "twice"}.get(rounds, f"{rounds} times"),
+        seconds=", ".join(seconds),
+    )

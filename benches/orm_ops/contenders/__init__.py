@@ -1,0 +1,1 @@
+"""Those who do the same operations, each in the way that its documentation shows."""

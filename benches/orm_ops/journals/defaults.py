@@ -1,0 +1,17 @@
+"""What the large journal's columns hold unless they are told otherwise."""
+
+from decimal import Decimal
+from typing import Any
+
+FLOAT = 2.2
+SMALLINT = 2
+INT = 2_000_000
+BIGINT = 99_999_999
+CHAR = "value1"
+TEXT = "Moo,Foo,Baa,Waa,Moo,Foo,Baa,Waa,Moo,Foo,Baa,Waa"
+DECIMAL = Decimal("2.2")
+
+
+def json() -> dict[str, Any]:
+    """Return a new value each time: nobody may change another's."""
+    return {"a": 1, "b": "b", "c": [2], "d": {"e": 3}, "f": True}

@@ -1,0 +1,97 @@
+"""The README's table of what was measured, written from the latest records: never by hand.
+
+``python -m benches.readme`` writes it; so do ``make report`` and ``make bench-http``.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benches.http.result import FOLDER, Cell, Result
+from benches.report.run import Run
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- measured -->\n\n", "<!-- end of measured -->\n"
+
+_ROWS = 10_000
+_LISTS = {
+    ("narrow", "instances"): "10,000 instances of four columns",
+    ("wide", "instances"): "10,000 of twelve columns, with JSON",
+    ("wide", "select_related()"): "the same with a related one each",
+    ("narrow", "values()"): "10,000 dicts of four columns",
+}
+_SERVED = ("turbo-orm", "Django a*", "psycopg")
+_ENDPOINTS = {
+    ("get", 100): "requests/s, a row by its key, 100 clients",
+    ("get", 1_000): "the same, 1,000 clients",
+    ("list", 100): "requests/s, 100 rows, 100 clients",
+    ("eight", 100): "requests/s, eight queries each, 100 clients",
+}
+
+
+def written() -> str:
+    """Return what stands between the marks in the README."""
+    return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+
+
+def table() -> str:
+    """Return the table of the latest records, with links to them."""
+    http, lists = latest("http"), latest("queries")
+    result, (run,) = Result.read(http), Run.read(lists)
+    lines = [
+        "| | turbo-orm | Django's own async | psycopg, by hand |",
+        "|---|---:|---:|---:|",
+        *(f"| {' | '.join(cells)} |" for cells in [*_served(result), *_listed(run)]),
+        "",
+        f"Servers: [{http.stem}]({_address(http)}), by `make bench-http`; lists: "
+        f"[{lists.stem}]({_address(lists)}), by `make report`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write() -> Path:
+    """Put the table into the README, and return that."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(text.replace(BEGIN + written(), BEGIN + table()), encoding="utf-8")
+    return README
+
+
+def _served(result: Result) -> Iterator[list[str]]:
+    for (endpoint, clients), what in _ENDPOINTS.items():
+        cells = (Cell("bare", name, endpoint, clients) for name in _SERVED)
+        yield [what, *(_number(result.median(cell, "rate")) for cell in cells)]
+    cells = (Cell("bare", name, "get", 1_000) for name in _SERVED)
+    waits = (result.median(cell, "p99") for cell in cells)
+    yield ["99 of 100 answered within, 1,000 clients", *(_number(ms, " ms") for ms in waits)]
+    names = ("turbo-orm", "Django a*, no pool", "psycopg")
+    sizes = (result.memory("bare", name, 1_000) for name in names)
+    yield [
+        "memory of server and PostgreSQL, 1,000 clients",
+        *(_number(size and sum(size), " MB") for size in sizes),
+    ]
+
+
+def _listed(run: Run) -> Iterator[list[str]]:
+    for (table_, shape), what in _LISTS.items():
+        times = (
+            run.time(table_, shape, _ROWS, name)
+            for name in ("turbo-orm", "Django async", "psycopg")
+        )
+        yield [what, *(f"{time * 1e3:.3g} ms" if time else "" for time in times)]
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    return "" if value is None else f"{value:,.0f}{unit}"
+
+
+def latest(suite: str) -> Path:
+    """Return the file of a suite's latest record."""
+    return max(FOLDER.glob(f"{suite}-*.json"))
+
+
+def _address(file: Path) -> str:
+    return file.relative_to(README.parent).as_posix()
+
+
+if __name__ == "__main__":
+    write()
