@@ -1,6 +1,9 @@
 """Cancelled, closed, or side by side with another task: no connection is left in a bad state."""
 
 import asyncio
+import gc
+import inspect
+import types
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from itertools import count
@@ -345,6 +348,43 @@ def test_a_coroutine_that_is_closed_where_it_waits(case, scratch, run):
 
     run(steps)
     assert owners() == ["Ada"]
+
+
+async def step_through():
+    async with aclosing(Account.objects.aiterator(chunk_size=1)) as accounts:
+        async for _ in accounts:
+            pass
+
+
+def test_a_cursor_of_a_coroutine_that_is_closed_wherever_it_waits(scratch, run):
+    """It is closed with it: one that is not says so when it is collected, which is an error."""
+    ada()
+
+    @types.coroutine
+    def close_at(number, coroutine):
+        for _ in range(number - 1):
+            try:
+                yield coroutine.send(None)
+            except StopIteration:
+                return False
+        with suppress(StopIteration):
+            coroutine.send(None)
+        # What it awaits then is closed, too.
+        while inspect.getcoroutinestate(coroutine) != inspect.CORO_CLOSED:
+            with suppress(RuntimeError):
+                coroutine.close()
+        return True
+
+    async def steps():
+        for number in count(1):
+            await Account.objects.acount()
+            if not await close_at(number, step_through()):
+                return number
+            await async_connections["default"].close()
+            gc.collect()
+            assert await Account.objects.acount() == 1
+
+    assert run(steps) > 3
 
 
 def test_a_coroutine_that_was_never_started_is_closed(run):

@@ -38,9 +38,10 @@ class BridgedCursor:
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
         try:
             bridge.await_(self._cursor.execute(query, params, **kwargs))
-        except asyncio.CancelledError:
-            # Django closes a cursor if an Exception is raised, which this is not.
-            self.close()
+        except BaseException as exc:
+            # Django closes a cursor if an Exception is raised. What cancels or abandons is none.
+            if not isinstance(exc, Exception):
+                self.close()
             raise
         return self
 
@@ -90,25 +91,24 @@ class ServerSideCursor(BridgedCursor):
         try:
             super().close()
         except asyncio.CancelledError:
-            self._close_for_certain()
+            self._close_once_more()
             raise
         finally:
+            # What has been closed by an error, the driver holds for open, and complains of when
+            # it is collected. This asks no server, and needs no bridge.
+            self._cursor._close()
             keeps, self._keeps = self._keeps, None
             if keeps is not None:
                 keeps.server_side_cursors -= 1
                 # Whoever runs on the bridge, be it another task, gives it back afterwards.
                 keeps.use()
 
-    def _close_for_certain(self) -> None:
+    def _close_once_more(self) -> None:
         """Close a cursor that the server may have closed already, while the driver was told off.
 
         Within a transaction it has, unless the transaction is broken, and takes the cursor along.
         """
         status = self._cursor.connection.info.transaction_status
-        try:
-            if status == TransactionStatus.IDLE:
-                with suppress(psycopg.Error):
-                    super().close()
-        finally:
-            # What has been closed by an error, the driver holds for open: this asks no server.
-            bridge.await_(psycopg.AsyncCursor.close(self._cursor))
+        if status == TransactionStatus.IDLE:
+            with suppress(psycopg.Error):
+                super().close()

@@ -70,7 +70,6 @@ async def iterate(alias, ready, gone):
 UNDER_WAY = [read, write, pause_in_a_transaction, iterate]
 
 
-@pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_it_goes_while_things_are_under_way(mode, server, filled, run):
     """Whom it served are told so. With a pool, who asks then has an answer when it is back."""

@@ -63,7 +63,6 @@ async def transact(alias):
 WAITING = [read, write, iterate, transact]
 
 
-@pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.PytestUnraisableExceptionWarning")
 def test_a_timeout_ends_what_waits_for_a_network_that_is_gone(proxy, run):
     Account.objects.create(owner="Ada")
 
