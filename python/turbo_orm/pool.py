@@ -19,6 +19,8 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 
+from turbo_orm.driver import AsyncConnection
+
 
 class Borrower(Protocol):
     """Who holds a connection of the pool."""
@@ -37,6 +39,9 @@ class Pool:
 
     def __init__(self, driver_pool: Any) -> None:
         self.driver_pool = driver_pool
+        if driver_pool.connection_class is psycopg.AsyncConnection:
+            # It has not connected yet.
+            driver_pool.connection_class = AsyncConnection
         self.borrowers: dict[Borrower, None] = {}
         # Borrowers that wait for a connection. While there are any, nobody keeps an idle one.
         self.waiting = 0
