@@ -34,7 +34,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 
 from turbo_orm import bridge
 from turbo_orm.driver import AsyncConnection
-from turbo_orm.pool import Pool, loop_pools, soon
+from turbo_orm.pool import Pool, Terms, loop_pools, soon
 
 _LIBRARIES = tuple(
     str(Path(module.__file__ or "").parent) + os.sep
@@ -112,6 +112,7 @@ class TaskConnection(TaskBlocks):
     health_check_enabled: bool
     health_check_done: bool
     timezone: Any
+    timezone_name: str | None
 
     # The one that Django's sync code sees on the bridge, once it was asked for.
     bridged: Any = None
@@ -208,6 +209,8 @@ class TaskConnection(TaskBlocks):
             self.connection = await self._lender.lend(self, is_checked)
             # The settings may have changed since it was opened: in tests.
             await self._configure_timezone(self.connection)  # type: ignore[attr-defined]
+            name = (self.timezone_name or "").encode()
+            self._lender.terms = Terms(self.settings_dict, self.timezone, name)
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection
@@ -268,6 +271,13 @@ class TaskConnection(TaskBlocks):
             # Tools put a method of their own in its place.
             or (self.bridged is not None and "cursor" in self.bridged.__dict__)
         )
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing follows from it for a task that has no connection."""
+        if self._task is _NOBODY:
+            return True
+        return self._task is not None and self.block is None and not self.is_watched
 
     def straight(self) -> AsyncConnection | None:
         """Return the driver's connection if nothing has to be done before a statement.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from asyncio import current_task
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import psycopg
@@ -16,14 +17,20 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.utils import DatabaseErrorWrapper
+from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg import generators
 from psycopg.pq import ExecStatus
 
 from turbo_orm import bridge
 from turbo_orm.driver import AsyncConnection
-from turbo_orm.tasks import in_context
+from turbo_orm.pool import Pool, loop_pools
+from turbo_orm.tasks import async_connections, in_context
 
 _ensure_connection = BaseDatabaseWrapper.ensure_connection
+# It has no wrapper to tell of errors that have occurred.
+_database_errors: Any = DatabaseErrorWrapper(SimpleNamespace(Database=psycopg))
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
 
@@ -51,17 +58,26 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
     Return its ``PGresult``, of rows or of a command, and what psycopg adapts its values by: a
     connection or a cursor. Exceptions are Django's.
     """
-    connection = in_context.get().get(using)
-    if connection is not None and connection._task is current_task() and _is_plain():
-        driver = connection.straight()
-        if driver is not None:
-            try:
-                return await _send(driver, statement), driver
-            except psycopg.Error:
-                with connection.wrap_database_errors:
-                    raise
-            finally:
-                connection.take_back(driver)
+    if _is_plain() and using not in async_connections.shared:
+        connection = in_context.get().get(using)
+        if (
+            connection is not None
+            and connection.connection is not None
+            and connection._task is current_task()
+        ):
+            driver = connection.straight()
+            if driver is not None:
+                try:
+                    return await _send(driver, statement), driver
+                except psycopg.Error:
+                    with connection.wrap_database_errors:
+                        raise
+                finally:
+                    connection.take_back(driver)
+        elif (pool := _lender(using, connection)) is not None:
+            executed = await _execute_on_any(pool, statement)
+            if executed is not None:
+                return executed
     return await bridge.run(_execute_ordinarily, using, statement)
 
 
@@ -72,6 +88,32 @@ def _is_plain() -> bool:
         and apps.ready
         and BaseDatabaseWrapper.ensure_connection is _ensure_connection
     )
+
+
+def _lender(using: str, connection: Any) -> Pool | None:
+    """Return the pool that the running task can borrow from for just a statement.
+
+    ``connection`` is the one that it has inherited, or that has no connection of the driver's.
+    """
+    if (connection is not None and not connection.is_bare) or connection_created.receivers:
+        return None
+    pool = loop_pools().found(using)
+    if pool is None or pool.terms is None or using not in RAN_DB_VERSION_CHECK:
+        return None
+    wanted = pool.terms.settings_dict
+    return pool if wanted["AUTOCOMMIT"] and not wanted["CONN_HEALTH_CHECKS"] else None
+
+
+async def _execute_on_any(pool: Pool, statement: Statement) -> tuple[Any, Any] | None:
+    """Execute a statement on a connection of a pool, unless something has to be done before."""
+    with _database_errors:
+        driver = pool.take() or await pool.wait()
+        try:
+            if pool.is_fit(driver):
+                return await _send(driver, statement), driver
+        finally:
+            pool.put(driver)
+    return None
 
 
 async def _send(driver: AsyncConnection, statement: Statement) -> Any:
