@@ -88,6 +88,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             ((status == _IDLE and self._autocommit) or status in _IN_TRANSACTION)
             and self.cursor_factory is AsyncCursor
             and self._pipeline is None
+            and not self.lock.locked()
             and (self._timezone == timezone or self._loads_in() == timezone)
         )
 

@@ -279,7 +279,7 @@ class TaskConnection(TaskBlocks):
             return True
         return self._task is not None and self.block is None and not self.is_watched
 
-    def straight(self) -> AsyncConnection | None:
+    def lend_at_once(self) -> AsyncConnection | None:
         """Return the driver's connection if nothing has to be done before a statement.
 
         It is kept until ``take_back()``, unless code on the bridge keeps it already.
@@ -288,7 +288,6 @@ class TaskConnection(TaskBlocks):
         if (
             type(driver) is not AsyncConnection
             or not driver.is_ready(self.timezone)
-            or driver.lock.locked()
             or self.needs_rollback
             or self.is_zone_due
             or (self.health_check_enabled and not self.health_check_done)
@@ -298,6 +297,9 @@ class TaskConnection(TaskBlocks):
         if self._user is None:
             self._user = driver
         return driver
+
+    async def lend_in_turn(self) -> None:
+        """There is no other connection to wait for."""
 
     def take_back(self, driver: AsyncConnection) -> None:
         """Release the connection after a statement, if somebody wants it, or it is broken."""
@@ -376,7 +378,7 @@ class TaskConnection(TaskBlocks):
             except Exception:
                 await connection.close()
         try:
-            await self._lender.take_back(self, connection)
+            await self._lender.get_back(self, connection)
         except BaseException:
             # The loop shuts down meanwhile, and cancels this.
             await connection.close()
