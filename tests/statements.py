@@ -43,6 +43,7 @@ class Ways:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         ordinarily = wire._execute_ordinarily
         self._ordinary = 0
+        self.last = ""
 
         def counted(using: str, statement: Any) -> Any:
             self._ordinary += 1

@@ -6,7 +6,7 @@ import logging
 import weakref
 
 import pytest
-from django.contrib.postgres.signals import register_type_handlers
+from django.contrib.postgres.signals import get_hstore_oids, register_type_handlers
 from django.db import IntegrityError, OperationalError, connections
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
@@ -28,7 +28,7 @@ PID = "SELECT pg_backend_pid()"
 
 @pytest.fixture
 def without_receivers():
-    """Have nobody receive ``connection_created``, who has to be told of each that is got."""
+    """Have nobody receive ``connection_created``, who has to be told of each that is new."""
     connection_created.disconnect(register_type_handlers)
     yield
     connection_created.connect(register_type_handlers)
@@ -82,6 +82,18 @@ def is_at_rest():
 
 async def at_rest():
     await until(is_at_rest)
+
+
+async def fill():
+    """Have the pool be as large as it may be, and all of its connections known to Django."""
+
+    async def connect():
+        async with async_atomic("pooled"):
+            await barrier.wait()
+
+    barrier = asyncio.Barrier(SIZE)
+    await asyncio.gather(*[asyncio.create_task(connect()) for _ in range(SIZE)])
+    await at_rest()
 
 
 async def way(ways, *args):
@@ -255,8 +267,7 @@ def test_a_broken_connection_is_replaced(sql, pooled):
 
 def test_an_old_connection_is_replaced(pooled):
     async def steps():
-        await asyncio.gather(*[in_task("SELECT pg_sleep(0.02)") for _ in range(SIZE)])
-        await at_rest()
+        await fill()
         old = {row for _ in range(SIZE) for row in await in_task()}
         for connection in driver_pool()._pool:
             connection._expire_at = 0
@@ -303,6 +314,20 @@ def test_receivers_are_told_of_each_connection_that_is_got(pooled, ways):
         assert await way(ways) == "straight"
 
     told = []
+    pooled(steps)
+
+
+def test_types_are_registered_once_with_each_connection(pooled, ways):
+    async def steps():
+        connection_created.connect(register_type_handlers)
+        assert await way(ways) == "ordinary"
+        await fill()
+        assert [await way(ways) for _ in range(2 * SIZE)] == ["straight"] * 2 * SIZE
+        # As when an extension is made.
+        get_hstore_oids.cache_clear()
+        assert await way(ways) == "ordinary"
+        assert await way(ways) == "straight"
+
     pooled(steps)
 
 

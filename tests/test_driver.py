@@ -58,6 +58,12 @@ async def connect():
     return await AsyncConnection.connect(**parameters(), autocommit=True)
 
 
+async def terminate(pid):
+    """End what a server's process does for a client that has gone."""
+    async with await connect() as other:
+        await other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
 @asynccontextmanager
 async def several(number):
     async with AsyncExitStack() as stack:
@@ -177,8 +183,7 @@ def test_handlers_are_called_by_who_waits(looped):
 def test_the_server_ends_it_while_nobody_waits(looped):
     async def steps(connection):
         assert await ask(connection) == 1
-        async with await connect() as other:
-            await other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        await terminate(connection.info.backend_pid)
         await until(lambda: not is_watched(connection))
         with pytest.raises(psycopg.OperationalError):
             await ask(connection)
@@ -211,6 +216,7 @@ def test_the_server_ends_it_while_a_statement_runs(looped):
 def test_the_network_ends(looped):
     async def steps(connection):
         assert await ask(connection) == 1
+        pid = connection.info.backend_pid
         waiting = asyncio.create_task(ask(connection, "SELECT pg_sleep(10)"))
         await asyncio.sleep(0.01)
         with socket.socket(fileno=os.dup(connection.fileno())) as same:
@@ -218,6 +224,7 @@ def test_the_network_ends(looped):
         with pytest.raises(psycopg.OperationalError):
             await waiting
         assert not is_watched(connection)
+        await terminate(pid)
 
     looped(steps)
 
@@ -237,11 +244,13 @@ def test_the_network_has_ended_before_a_statement(looped):
 
 def test_it_is_closed_while_somebody_waits(looped):
     async def steps(connection):
+        pid = connection.info.backend_pid
         waiting = asyncio.create_task(ask(connection, "SELECT pg_sleep(10)"))
         await asyncio.sleep(0.01)
         await connection.close()
         with pytest.raises(psycopg.OperationalError, match="closed"):
             await waiting
+        await terminate(pid)
 
     looped(steps)
 

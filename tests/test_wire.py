@@ -1,7 +1,8 @@
-"""The straight way to the wire: taken where nobody would notice, and the ordinary one elsewhere."""
+"""The straight way to the wire: taken where nobody would notice, and else the ordinary one."""
 
 import asyncio
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from django.db.backends.postgresql.psycopg_any import register_tzloader
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext, override_settings
 
+import turbo_orm
 from tests.clients import Rival
 from tests.library.models import Account
 from tests.statements import Statement, Ways, ask, rows
@@ -27,6 +29,7 @@ from turbo_orm.tasks import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
+PACKAGE = str(Path(turbo_orm.__file__).parent)
 INSERT = "INSERT INTO library_account (owner, balance) VALUES (%s, %s) RETURNING owner"
 
 
@@ -56,25 +59,27 @@ def driver():
 
 
 def test_both_ways_give_the_same(connected, ways):
-    async def steps():
-        found = []
-        for wrappers in ([], [lambda execute, *args: execute(*args)]):
-            async_connections["default"].execute_wrappers = wrappers
-            with pytest.raises(ValueError, match="undo"):
-                async with async_atomic():
-                    await ask(INSERT, "it's 100 %", 1)
-                    result, context = await wire.execute(
-                        "default", Statement("UPDATE library_account SET balance = %s", (2,))
-                    )
-                    found.append((result.command_tuples, context.connection is driver()))
-                    found.append(await ask("SELECT owner, balance, NULL FROM library_account"))
-                    assert ways.last if wrappers else True
-                    raise ValueError("undo")
-        return found
+    async def play():
+        async with async_atomic():
+            await ask(INSERT, "it's 100 %", 1)
+            update = Statement("UPDATE library_account SET balance = %s", (2,))
+            result, context = await wire.execute("default", update)
+            assert context.connection is driver()
+            found.append((ways.last, result.command_tuples))
+            found.append(await ask("SELECT owner, balance, NULL FROM library_account"))
+            connection.set_rollback(True)
 
-    found = connected(steps)
-    assert found[:2] == found[2:]
-    assert found[:2] == [(1, True), [("it's 100 %", "2", None)]]
+    async def steps():
+        assert await ways.of() == "straight"
+        await play()
+        with wrapped():
+            assert await ways.of() == "ordinary"
+            await play()
+
+    found = []
+    connected(steps)
+    row = [("it's 100 %", "2", None)]
+    assert found == [("straight", 1), row, ("ordinary", 1), row]
 
 
 def wrapped():
@@ -175,12 +180,15 @@ def test_a_transaction_begins_on_the_ordinary_way(connected, ways):
 
 
 def test_a_broken_transaction(connected):
+    async def insert_twice():
+        async with async_atomic(savepoint=False):
+            await ask(INSERT, "Ada", 1)
+            await ask(INSERT, "Ada", 2)
+
     async def steps():
         async with async_atomic():
             with pytest.raises(IntegrityError):
-                async with async_atomic(savepoint=False):
-                    await ask(INSERT, "Ada", 1)
-                    await ask(INSERT, "Ada", 2)
+                await insert_twice()
             with pytest.raises(TransactionManagementError, match="can't execute queries"):
                 await ask("SELECT 1")
             connection.set_rollback(True)
@@ -330,14 +338,17 @@ def test_a_lost_connection_is_replaced(connected, ways):
 
 
 def test_a_lost_connection_is_not_replaced_in_a_transaction(connected):
+    async def lose():
+        async with async_atomic():
+            await ask("SELECT 1")
+            rival.terminate(driver().info.backend_pid)
+            with pytest.raises(OperationalError):
+                await ask("SELECT 1")
+            await ask("SELECT 1")
+
     async def steps():
         with pytest.raises(OperationalError):
-            async with async_atomic():
-                await ask("SELECT 1")
-                rival.terminate(driver().info.backend_pid)
-                with pytest.raises(OperationalError):
-                    await ask("SELECT 1")
-                await ask("SELECT 1")
+            await lose()
         assert await ask("SELECT 1") == [("1",)]
 
     with Rival() as rival:

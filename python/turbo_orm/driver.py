@@ -33,6 +33,8 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
     def __init__(self, pgconn: Any) -> None:
         self._reader = Reader()
         self._timezone: tzinfo | None = _UNKNOWN
+        # Those that receivers of connection_created have registered.
+        self.types: Any = None
         super().__init__(pgconn)
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:

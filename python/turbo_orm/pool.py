@@ -22,11 +22,11 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.core.signals import setting_changed
-from django.db.backends.signals import connection_created
 from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
+from turbo_orm import receivers
 from turbo_orm.driver import AsyncConnection
 from turbo_orm.turns import Turns
 
@@ -46,6 +46,7 @@ class Borrower(Protocol):
 class Terms(NamedTuple):
     """What Django's settings want of a connection."""
 
+    alias: str
     settings_dict: dict[str, Any]
     # What moments are loaded in, and what the session has.
     timezone: tzinfo | None
@@ -119,13 +120,13 @@ class Pool:
     # They have no wrapper to tell that errors have occurred.
     wrap_database_errors: Any = DatabaseErrorWrapper(SimpleNamespace(Database=psycopg))
 
-    def is_open_to_all(self, alias: str) -> bool:
+    def is_open_to_all(self) -> bool:
         """Return whether nothing has to be done with each connection that is got."""
-        if self.terms is None or connection_created.receivers:
+        if self.terms is None or receivers.want_each_connection():
             return False
         wanted = self.terms.settings_dict
         return (
-            alias in RAN_DB_VERSION_CHECK
+            self.terms.alias in RAN_DB_VERSION_CHECK
             and wanted["AUTOCOMMIT"]
             and not wanted["CONN_HEALTH_CHECKS"]
         )
@@ -150,7 +151,13 @@ class Pool:
         return self._fit(connection)
 
     async def lend_in_turn(self) -> AsyncConnection | None:
-        """Wait for a connection. Raises psycopg's ``PoolTimeout`` if there is none in time."""
+        """Wait for a connection, if that helps.
+
+        Raises psycopg's ``PoolTimeout`` if there is none in time.
+        """
+        if self.driver_pool._pool and not self.turns.is_waited():
+            # They are free, but something has to be done before.
+            return None
         turn = self.turns.join()
         self.waiting += 1
         try:
@@ -173,6 +180,7 @@ class Pool:
                 not terms.timezone_name
                 or connection.pgconn.parameter_status(b"TimeZone") == terms.timezone_name
             )
+            and receivers.types(terms.alias) in (None, connection.types)
         ):
             return connection
         self.take_back(connection)

@@ -210,7 +210,7 @@ class TaskConnection(TaskBlocks):
             # The settings may have changed since it was opened: in tests.
             await self._configure_timezone(self.connection)  # type: ignore[attr-defined]
             name = (self.timezone_name or "").encode()
-            self._lender.terms = Terms(self.settings_dict, self.timezone, name)
+            self._lender.terms = Terms(self.alias, self.settings_dict, self.timezone, name)
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection

@@ -112,7 +112,7 @@ def _lender(using: str) -> Lender | None:
         if not connection.is_bare:
             return None
     pool = loop_pools().found(using)
-    return pool if pool is not None and pool.is_open_to_all(using) else None
+    return pool if pool is not None and pool.is_open_to_all() else None
 
 
 def _first(results: list[Any], driver: AsyncConnection) -> Any:
