@@ -15,6 +15,7 @@ from django.contrib.postgres.signals import (
     register_type_handlers,
 )
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.signals import connection_created
 
 _REGISTERS_TYPES = id(register_type_handlers)
@@ -31,7 +32,8 @@ def types(alias: str) -> Any:
 
     As long as it is equal, they need not be told again; if it is ``None``, not at all.
     """
-    if not connection_created.receivers:
+    registers = any(key[0] == _REGISTERS_TYPES for key, *_ in connection_created.receivers)
+    if not registers or alias == NO_DB_ALIAS:
         return None
     try:
         return get_hstore_oids(alias), get_citext_oids(alias)
