@@ -305,12 +305,14 @@ def test_receivers_are_told_of_each_connection_that_is_got(pooled, ways):
         told.append(connection.alias)
 
     async def steps():
+        asked = get_hstore_oids.cache_info()
         connection_created.connect(receive)
         try:
             assert await way(ways) == "ordinary"
         finally:
             connection_created.disconnect(receive)
         assert told == ["pooled"]
+        assert get_hstore_oids.cache_info() == asked
         assert await way(ways) == "straight"
 
     told = []
