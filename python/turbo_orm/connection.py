@@ -33,8 +33,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
 from psycopg.pq import TransactionStatus
 
-from turbo_orm import bridge, streaming
+from turbo_orm import bridge, receivers, streaming
 from turbo_orm.cursor import BridgedCursor, ServerSideCursor
+from turbo_orm.driver import AsyncConnection
 from turbo_orm.streaming import StreamingCursor
 from turbo_orm.tasks import async_connections, task_connection
 
@@ -177,6 +178,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             if self.connection is not None:
                 self.async_connection.give_back()
             raise
+        if isinstance(self.connection, AsyncConnection):
+            self.connection.types = receivers.types(self.alias)
 
     @_bridged
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:

@@ -30,11 +30,11 @@ from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
-from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.pool import Pool, loop_pools, soon
+from turbo_orm.driver import AsyncConnection
+from turbo_orm.pool import Pool, Terms, loop_pools, soon
 
 _LIBRARIES = tuple(
     str(Path(module.__file__ or "").parent) + os.sep
@@ -56,6 +56,14 @@ class Block(NamedTuple):
 # The blocks, by alias, that the running code is in or was started in.
 _blocks: ContextVar[Mapping[str, Block]] = ContextVar(
     "turbo_orm_blocks",
+    default=MappingProxyType({}),
+)
+
+
+# The wrappers, by alias, that the running code has or has inherited: those of async_connections,
+# which takes 11 Python calls to ask for one.
+in_context: ContextVar[Mapping[str, Any]] = ContextVar(
+    "turbo_orm_connections",
     default=MappingProxyType({}),
 )
 
@@ -100,6 +108,11 @@ class TaskConnection(TaskBlocks):
     execute_wrappers: list[Any]
     force_debug_cursor: bool
     queries_log: Any
+    needs_rollback: bool
+    health_check_enabled: bool
+    health_check_done: bool
+    timezone: Any
+    timezone_name: str | None
 
     # The one that Django's sync code sees on the bridge, once it was asked for.
     bridged: Any = None
@@ -119,7 +132,7 @@ class TaskConnection(TaskBlocks):
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         self._in_atomic_block = False
         self._lender: Pool | None = None
-        self._user: bridge.Bridge | None = None
+        self._user: object | None = None
         self._task: Any = None
         super().__init__(settings_dict, alias)  # type: ignore[call-arg]
 
@@ -196,6 +209,8 @@ class TaskConnection(TaskBlocks):
             self.connection = await self._lender.lend(self, is_checked)
             # The settings may have changed since it was opened: in tests.
             await self._configure_timezone(self.connection)  # type: ignore[attr-defined]
+            name = (self.timezone_name or "").encode()
+            self._lender.terms = Terms(self.alias, self.settings_dict, self.timezone, name)
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection
@@ -244,6 +259,58 @@ class TaskConnection(TaskBlocks):
     def _unuse(self) -> None:
         self._user = None
         self.release()
+
+    # The straight way (turbo_orm.wire)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody wants to see, change or refuse statements."""
+        return bool(
+            self.execute_wrappers
+            or self.force_debug_cursor
+            # Tools put a method of their own in its place.
+            or (self.bridged is not None and "cursor" in self.bridged.__dict__)
+        )
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing follows from it for a task that has no connection."""
+        if self._task is _NOBODY:
+            return True
+        return self._task is not None and self.block is None and not self.is_watched
+
+    def lend_at_once(self) -> AsyncConnection | None:
+        """Return the driver's connection if nothing has to be done before a statement.
+
+        It is kept until ``take_back()``, unless code on the bridge keeps it already.
+        """
+        driver = self.connection
+        if (
+            type(driver) is not AsyncConnection
+            or not driver.is_ready(self.timezone)
+            or self.needs_rollback
+            or self.is_zone_due
+            or (self.health_check_enabled and not self.health_check_done)
+            or self.is_watched
+        ):
+            return None
+        if self._user is None:
+            self._user = driver
+        return driver
+
+    async def lend_in_turn(self) -> None:
+        """There is no other connection to wait for."""
+
+    def take_back(self, driver: AsyncConnection) -> None:
+        """Release the connection after a statement, if somebody wants it, or it is broken."""
+        if self._user is driver:
+            self._user = None
+            if (
+                self.is_dirty
+                or (self._lender is not None and self._lender.waiting)
+                or driver.pgconn.status != ConnStatus.OK
+            ):
+                self.release()
 
     def is_idle(self) -> bool:
         """Return whether nobody would notice if the connection were taken away."""
@@ -311,7 +378,7 @@ class TaskConnection(TaskBlocks):
             except Exception:
                 await connection.close()
         try:
-            await self._lender.take_back(self, connection)
+            await self._lender.get_back(self, connection)
         except BaseException:
             # The loop shuts down meanwhile, and cancels this.
             await connection.close()
@@ -405,6 +472,14 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         if found.is_owned:
             found.refuse_children()
         return self._of_its_own(alias, found)
+
+    def __setitem__(self, alias: str, connection: Any) -> None:
+        super().__setitem__(alias, connection)
+        in_context.set({**in_context.get(), alias: connection})
+
+    def __delitem__(self, alias: str) -> None:
+        super().__delitem__(alias)
+        in_context.set({key: value for key, value in in_context.get().items() if key != alias})
 
     def has(self, alias: str) -> bool:
         """Return whether the running code has a connection, or has inherited one."""

@@ -1,0 +1,116 @@
+"""The socket of a connection, watched by the event loop from one statement to the next.
+
+psycopg registers the socket with the loop for each wait and withdraws it afterwards: two system
+calls, a timer and 45 Python calls for every statement. A ``Reader`` stays registered, and drives
+psycopg's generator from the loop's callback, so that the task wakes up once, when all is there.
+
+Closing a descriptor that is registered would be a disaster: the loop would take the next socket of
+that number for watched. So whoever closes the socket stops the reader first, and where libpq may
+have closed it, by itself, it is stopped before anything else runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextvars import Context
+from typing import Any
+
+import psycopg
+from psycopg.pq import ConnStatus
+from psycopg.waiting import Ready, Wait
+
+_BAD = ConnStatus.BAD
+_READY_R = Ready.R
+_WAIT_R = Wait.R
+
+
+class Suspended(Exception):
+    """A generator waits for something else than to read."""
+
+    def __init__(self, wanted: Any) -> None:
+        self.wanted = wanted
+
+
+class Reader:
+    """What the loop calls when there is something to read. It keeps no connection alive."""
+
+    __slots__ = ("_fd", "_generator", "_loop", "_pgconn", "_received")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._fd = -1
+        # Of the statement that is waited for.
+        self._pgconn: Any = None
+        self._generator: Generator[Any, Any, Any] | None = None
+        self._received: asyncio.Future[Any] | None = None
+
+    def receive(self, pgconn: Any, generator: Generator[Any, Any, Any]) -> asyncio.Future[Any]:
+        """Return the future result of a generator of psycopg's that waits to read.
+
+        The future raises ``Suspended`` if it comes to wait for something else. Raises
+        ``OperationalError`` if there is no socket any more.
+        """
+        loop = asyncio.get_running_loop()
+        fd = pgconn.socket
+        if self._loop is not loop or self._fd != fd:
+            self.stop()
+            self._start(loop, fd)
+        self._pgconn = pgconn
+        self._generator = generator
+        received = self._received = loop.create_future()
+        return received
+
+    def _start(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        try:
+            # The loop keeps the context of who registers: it is not to be that of a task.
+            Context().run(loop.add_reader, fd, self._go_on)
+        except OSError as exc:
+            raise psycopg.OperationalError("connection socket closed") from exc
+        self._loop, self._fd = loop, fd
+
+    def stop(self) -> None:
+        """Have the loop watch the socket no longer. Whoever waits for it waits in vain."""
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._fd)
+
+    def forget(self) -> None:
+        """Have nobody wait any more."""
+        self._pgconn = self._generator = self._received = None
+
+    def abandon(self) -> None:
+        """Stop, and tell who waits that the socket is closed."""
+        self.stop()
+        received = self._received
+        self.forget()
+        if received is not None and not received.done():
+            received.set_exception(psycopg.OperationalError("connection socket closed"))
+
+    def _go_on(self) -> None:
+        generator, received = self._generator, self._received
+        if generator is None or received is None:
+            # A notification, or the server's farewell: it is read with the next statement.
+            self.stop()
+            return
+        error: Exception
+        try:
+            wanted = generator.send(_READY_R)
+            if wanted == _WAIT_R:
+                return
+            error = Suspended(wanted)
+        except StopIteration as stop:
+            if self._pgconn.status == _BAD:
+                self.stop()
+            self._pgconn = self._generator = self._received = None
+            if not received.done():
+                received.set_result(stop.value)
+            return
+        except Exception as exc:
+            error = exc
+        # libpq closes the socket of a connection that has failed.
+        if self._pgconn.status == _BAD:
+            self.stop()
+        self.forget()
+        if not received.done():
+            received.set_exception(error)

@@ -1,0 +1,135 @@
+"""The straight way of a statement to the wire: no wrapper, no cursor, no bridge.
+
+``execute()`` takes it where nobody would notice. Whatever is to be seen, changed, refused or done
+before a statement (execute wrappers, logs, health checks, the first connection, a BEGIN) is
+Django's business, and takes the ordinary way, by Django's cursor on the bridge.
+"""
+
+from __future__ import annotations
+
+from asyncio import current_task
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import generators
+from psycopg.pq import ExecStatus
+
+from turbo_orm import bridge
+from turbo_orm.driver import AsyncConnection
+from turbo_orm.pool import loop_pools
+from turbo_orm.tasks import async_connections, in_context
+
+_ensure_connection = BaseDatabaseWrapper.ensure_connection
+_WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
+
+
+class Statement(Protocol):
+    """A statement, as Django's cursor takes it and as the server does."""
+
+    @property
+    def sql(self) -> str:
+        """The statement, with ``%s`` for each value."""
+        ...
+
+    @property
+    def params(self) -> Sequence[Any]:
+        """The values."""
+        ...
+
+    def render(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
+        """Return the statement with literals for the values, as psycopg's client cursor would."""
+        ...
+
+
+class Lender(Protocol):
+    """Who has connections for statements: a task's wrapper, or a pool."""
+
+    wrap_database_errors: Any
+
+    def lend_at_once(self) -> AsyncConnection | None:
+        """Return a connection to which a statement can be sent, or ``None``."""
+        ...
+
+    async def lend_in_turn(self) -> AsyncConnection | None:
+        """Wait for one, if there may be one in time."""
+        ...
+
+    def take_back(self, driver: AsyncConnection) -> None:
+        """Have it back, whatever it has gone through."""
+        ...
+
+
+async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
+    """Execute a statement on the running task's connection.
+
+    Return its ``PGresult``, of rows or of a command, and what psycopg adapts its values by: a
+    connection or a cursor. Exceptions are Django's.
+    """
+    lender = _lender(using)
+    if lender is not None:
+        try:
+            driver = lender.lend_at_once() or await lender.lend_in_turn()
+            if driver is not None:
+                try:
+                    query = statement.render(driver)
+                    # Whoever else asks the connection meanwhile, waits.
+                    await driver.lock.acquire()
+                    try:
+                        driver.pgconn.send_query(query)
+                        results = await driver.wait(generators.execute(driver.pgconn))
+                    finally:
+                        driver.lock.release()
+                    if len(results) == 1 and results[0].status in _WANTED:
+                        return results[0], driver
+                    return _first(results, driver), driver
+                finally:
+                    lender.take_back(driver)
+        except psycopg.Error:
+            with lender.wrap_database_errors:
+                raise
+    return await bridge.run(_execute_ordinarily, using, statement)
+
+
+def _lender(using: str) -> Lender | None:
+    """Return whom the running task can have a connection of, if nobody watches statements."""
+    if (
+        settings.DEBUG
+        or not apps.ready
+        or BaseDatabaseWrapper.ensure_connection is not _ensure_connection
+        or using in async_connections.shared
+    ):
+        return None
+    connection = in_context.get().get(using)
+    if connection is not None:
+        if connection.connection is not None and connection._task is current_task():
+            lender: Lender = connection
+            return lender
+        if not connection.is_bare:
+            return None
+    pool = loop_pools().found(using)
+    return pool if pool is not None and pool.is_open_to_all() else None
+
+
+def _first(results: list[Any], driver: AsyncConnection) -> Any:
+    """Return the first of several results, or raise for what is none, as psycopg's cursor does."""
+    cursor: Any = driver.cursor_factory(driver)
+    cursor._check_results(results)
+    cursor.pgresult = results[0]
+    return (
+        cursor.pgresult if cursor.pgresult.status in _WANTED else cursor._check_result_for_fetch()
+    )
+
+
+def _execute_ordinarily(using: str, statement: Statement) -> tuple[Any, Any]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement.sql, statement.params)
+        driver: Any = cursor.cursor
+        pgresult = driver.pgresult
+        if pgresult.status not in _WANTED:
+            cursor.fetchone()
+        return pgresult, driver._cursor

@@ -1,0 +1,61 @@
+"""Statements for the wire, with the literals that psycopg itself puts in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from turbo_orm import wire
+
+
+@dataclass
+class Statement:
+    """A statement as a compiled query gives it."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+    def render(self, connection: Any) -> bytes:
+        cursor = connection.cursor_factory(connection)
+        return cursor.mogrify(self.sql, self.params).encode()
+
+
+def rows(executed: Any) -> list[tuple[Any, ...]]:
+    """Return what came of a statement as text."""
+    pgresult, _ = executed
+    return [
+        tuple(
+            None if value is None else value.decode()
+            for value in (pgresult.get_value(row, column) for column in range(pgresult.nfields))
+        )
+        for row in range(pgresult.ntuples)
+    ]
+
+
+async def ask(sql: str, *params: Any, using: str = "default") -> list[tuple[Any, ...]]:
+    """Execute a statement and return its rows as text."""
+    return rows(await wire.execute(using, Statement(sql, params)))
+
+
+class Ways:
+    """Which way each statement has gone: ``straight`` or ``ordinary``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ordinarily = wire._execute_ordinarily
+        self._ordinary = 0
+        self.last = ""
+
+        def counted(using: str, statement: Any) -> Any:
+            self._ordinary += 1
+            return ordinarily(using, statement)
+
+        monkeypatch.setattr(wire, "_execute_ordinarily", counted)
+
+    async def of(self, sql: str = "SELECT 1", *params: Any, using: str = "default") -> str:
+        """Execute a statement and return its way, whatever comes of it."""
+        before = self._ordinary
+        try:
+            await ask(sql, *params, using=using)
+        finally:
+            self.last = "straight" if self._ordinary == before else "ordinary"
+        return self.last
