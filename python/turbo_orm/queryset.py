@@ -9,7 +9,7 @@ import django
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models import Model, QuerySet
 
-from turbo_orm import bridge, inserts, results
+from turbo_orm import bridge, inserts, results, updates
 from turbo_orm.raw import AsyncRawQuerySet
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Write these fields of instances, and return the number of rows that matched."""
-        return await bridge.run(self.bulk_update, objs, fields, batch_size=batch_size)
+        return await bridge.run(updates.bulk_update, self, objs, fields, batch_size)
 
     @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
