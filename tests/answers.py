@@ -4,6 +4,7 @@ Django's is what its sync ORM gives on a sync connection with hydration by its o
 """
 
 import math
+import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import datetime, time
@@ -25,6 +26,7 @@ from turbo_orm import bridge
 def django_hydrates():
     """Have Django's own iterables make the objects, as if the native core were not there."""
     with (
+        mock.patch("turbo_orm.inserts.partition", return_value=None),
         mock.patch("turbo_orm.results.hydrates", return_value=False),
         mock.patch("turbo_orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
     ):
@@ -76,10 +78,25 @@ def _statements(queries: list[dict[str, str]]) -> list[str]:
     statements = [query["sql"] or "nothing" for query in queries]
     # Names of savepoints and of cursors on the server hold a thread's or a task's number.
     return [
-        statement.split('"')[0] if "SAVEPOINT" in statement else statement
+        statement.split('"')[0] if "SAVEPOINT" in statement else in_bulk(statement)
         for statement in statements
         if "_django_curs_" not in statement
     ]
+
+
+def in_bulk(statement: str) -> str:
+    """Return a statement without that in which turbo-orm's bulk methods differ from Django's.
+
+    An array of an insert is not said to be one twice, and an update has its values in arrays.
+    """
+    if statement.startswith("INSERT"):
+        return re.sub(r"'::[\w ]+\[\]\)::", "')::", statement)
+    if statement.startswith("QUERY = 'INSERT"):
+        # One that the driver has refused, with its parameters.
+        return statement.partition(" - PARAMS")[0]
+    if re.match(r"UPDATE .* SET .*(\(CASE WHEN .* END\)::| FROM UNNEST\()", statement, re.DOTALL):
+        return f"{statement.partition(' SET ')[0]} in bulk"
+    return statement
 
 
 def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Any:

@@ -283,6 +283,7 @@ def test_the_boundary_is_small():
     assert public == [
         "Column",
         "Decoder",
+        "Encoder",
         "HydrationError",
         "Instance",
         "Plan",

@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo as TzInfo
 from typing import Any, final
 
-__all__ = ["Column", "Decoder", "HydrationError", "Instance", "Plan", "bind_libpq"]
+__all__ = [
+    "Column",
+    "Decoder",
+    "Encoder",
+    "HydrationError",
+    "Instance",
+    "Plan",
+    "bind_libpq",
+]
 
 class HydrationError(Exception):
     """A result and the plan made for it do not fit together, or a value is malformed."""
@@ -82,6 +90,30 @@ class Column:
     @property
     def decoder(self) -> Decoder:
         """The native reader."""
+
+@final
+class Encoder:
+    """A native writer of the values that one field has in many instances.
+
+    ``name`` is "bool", "date", "float", "int2", "int4", "int8", "interval", "jsonb", "numeric",
+    "text", "time", "timestamp", "timestamptz" or "uuid". Values are written as psycopg's dumpers
+    do; "interval" is not for the ``IntervalStyle`` sql_standard.
+
+    Raises ``HydrationError`` for a name that does not exist.
+    """
+
+    def __new__(cls, name: str) -> Encoder: ...
+    def array(self, rows: list[dict[str, Any]], name: str) -> str | None:
+        """Write what each of ``rows`` has under ``name`` as PostgreSQL's text of an array.
+
+        ``None`` is NULL. The answer is ``None`` if a row lacks the name, or if a value is not
+        exactly of the type that the encoder is for (``int`` will do for "float" and "numeric"),
+        is out of its range, or is one that PostgreSQL or Django may refuse: a NUL character,
+        infinity as a "numeric", a "timestamptz" that is naive.
+        """
+    @property
+    def name(self) -> str:
+        """What is written."""
 
 @final
 class Instance:

@@ -36,6 +36,7 @@ from psycopg.pq import TransactionStatus
 from turbo_orm import bridge, receivers, streaming
 from turbo_orm.cursor import BridgedCursor, ServerSideCursor
 from turbo_orm.driver import AsyncConnection
+from turbo_orm.inserts import Operations
 from turbo_orm.streaming import StreamingCursor
 from turbo_orm.tasks import async_connections, task_connection
 
@@ -86,6 +87,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     One that is made anew, as by ``copy()``, has a connection of its own until its task ends.
     """
+
+    ops_class = Operations
 
     atomic_blocks = _Shared()
     autocommit = _Shared()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import django
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models import Model, QuerySet
 
-from turbo_orm import bridge, results
+from turbo_orm import bridge, inserts, results, updates
 from turbo_orm.raw import AsyncRawQuerySet
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Write these fields of instances, and return the number of rows that matched."""
-        return await bridge.run(self.bulk_update, objs, fields, batch_size=batch_size)
+        return await bridge.run(updates.bulk_update, self, objs, fields, batch_size)
 
     @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
@@ -229,6 +230,12 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
             super()._fetch_all()
         except SynchronousOnlyOperation as exc:
             raise SynchronousOnlyOperation(_SYNC_HINT) from exc
+
+    if django.VERSION >= (6, 0):
+
+        def _prepare_for_bulk_create(self, objs: list[Any]) -> tuple[list[Any], list[Any]]:
+            found = inserts.partition(self.model, objs)
+            return found or super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
 
     def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:
         for chunk in results.chunks(self, use_chunked_fetch, chunk_size):

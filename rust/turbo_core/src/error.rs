@@ -30,6 +30,8 @@ pub fn deeper(depth: usize) -> Result<usize, Error> {
 pub enum Error {
     /// A plan names a decoder that does not exist.
     UnknownDecoder(String),
+    /// There is no encoder of that name.
+    UnknownEncoder(String),
     /// Decoders or instances are made of each other too often.
     TooDeep,
     /// A plan refers to a column that it does not have.
@@ -56,6 +58,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownDecoder(name) => write!(f, "there is no decoder {name:?}"),
+            Self::UnknownEncoder(name) => write!(f, "there is no encoder {name:?}"),
             Self::TooDeep => write!(f, "more than {MAX_DEPTH} are nested in each other"),
             Self::NoSuchColumn { index, columns } => {
                 write!(f, "the plan refers to column {index} and has {columns}")

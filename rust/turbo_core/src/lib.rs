@@ -7,6 +7,7 @@
 
 mod column;
 mod decode;
+mod encode;
 mod error;
 mod instance;
 mod plan;
@@ -24,6 +25,8 @@ mod _core {
     use crate::column::Column;
     #[pymodule_export]
     use crate::decode::Decoder;
+    #[pymodule_export]
+    use crate::encode::Encoder;
     #[pymodule_export]
     use crate::error::HydrationError;
     #[pymodule_export]

@@ -41,6 +41,12 @@ impl Bare {
         }
     }
 
+    /// Whether an object is an instance of this class, and of no other.
+    #[inline]
+    pub fn makes(&self, object: &Bound<'_, PyAny>) -> bool {
+        object.get_type().is(self.0.bind(object.py()))
+    }
+
     /// What `object.__new__(class)` returns. Calling that takes three times as long.
     #[inline]
     pub fn make<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -1,0 +1,1 @@
+"""Writes of many rows by one call."""
