@@ -21,6 +21,7 @@ from turbo_orm.manager import AsyncManager
 from turbo_orm.patching import patch_django, unpatch_django
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
+from turbo_orm.shape_explanation import explain_shape
 from turbo_orm.transaction import async_atomic, async_connection
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "async_atomic",
     "async_connection",
     "explain_hydration",
+    "explain_shape",
     "patch_django",
     "run_sync",
     "unpatch_django",

@@ -31,6 +31,8 @@ class Bridge(greenlet):
         # That it is its own is not stored: it would be for the garbage collector to delete it.
         self._outer: Bridge | None = task.outermost if isinstance(task, Bridge) else None
         self._exits: list[Callable[[], None]] = []
+        #: What ``django.db.connections`` answers with in place of connections, by alias.
+        self.stand_ins: dict[str, Any] = {}
 
     @property
     def outermost(self) -> Bridge:
@@ -58,6 +60,25 @@ class Bridge(greenlet):
 def active() -> bool:
     """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
     return isinstance(getcurrent(), Bridge)
+
+
+def with_stand_in[**P, R](
+    alias: str, connection: Any, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """Call a function that finds another connection for an alias, and does not wait."""
+    bridge = Bridge(function)
+    bridge.stand_ins[alias] = connection
+    result: R = bridge.switch(*args, **kwargs)
+    if not bridge.dead:
+        bridge.throw()
+        raise RuntimeError("A function waits, where nothing can be waited for.")
+    return result
+
+
+def stand_in(alias: str) -> Any:
+    """Return what stands in for a connection in the code that runs, or ``None``."""
+    bridge = getcurrent()
+    return bridge.stand_ins.get(alias) if isinstance(bridge, Bridge) else None
 
 
 def outermost() -> Bridge:

@@ -64,7 +64,13 @@ def result_columns(
     selected: Sequence[Selected], connection: Any, driver_cursor: Any, pgresult: Any
 ) -> list[Column]:
     """Describe the columns of a ``PGresult``, as many as are selected."""
-    chosen = choices(selected, Decoders(driver_cursor), pgresult)
+    return described(selected, choices(selected, Decoders(driver_cursor), pgresult), connection)
+
+
+def described(
+    selected: Sequence[Selected], chosen: Sequence[Choice], connection: Any
+) -> list[Column]:
+    """Describe the columns whose values are read in the ways that were chosen."""
     return [
         _column(column, choice, connection)
         for column, choice in zip(selected, chosen, strict=True)

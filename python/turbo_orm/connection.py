@@ -362,7 +362,7 @@ class BridgedConnectionHandler(ConnectionHandler):
 
     def __getitem__(self, alias: str) -> Any:
         if bridge.active():
-            return bridged_connection(alias)
+            return bridge.stand_in(alias) or bridged_connection(alias)
         if _is_in_event_loop():
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):

@@ -7,6 +7,7 @@ or the session sends text that the decoder does not read, the loader itself is u
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC
 from functools import cache, lru_cache
@@ -104,27 +105,36 @@ class Choice(NamedTuple):
 
 
 class Decoders:
-    """Chooses decoders for the results of a driver's cursor."""
+    """Chooses decoders for the results of a driver's cursor, or connection.
 
-    def __init__(self, driver_cursor: Any) -> None:
+    What is chosen to be ``kept`` serves the results of other connections, too: it refers to none.
+    """
+
+    def __init__(self, driver_cursor: Any, kept: bool = False) -> None:
         self._cursor = driver_cursor
         self._adapters = driver_cursor.adapters
         self._session = Session(driver_cursor.connection)
+        self._kept = kept
+        #: The loaders that were in force, by OID and format.
+        self.loaders: dict[tuple[int, Format], Any] = {}
 
     def choose(self, oid: int, format_: Format) -> Choice:
         """Choose for the values of a type, by its OID, in one of the formats."""
         found = self._decoder(oid, format_)
         if isinstance(found, Decoder):
-            return Choice(found, _LateLoad(self._cursor, oid, format_), "")
+            late = (
+                _PresentLoad(oid, format_) if self._kept else _LateLoad(self._cursor, oid, format_)
+            )
+            return Choice(found, late, "")
         loader = Transformer(self._cursor).get_loader(oid, format_)
         return Choice(_decoder("loader", format_), loader.load, found)
 
     def _decoder(self, oid: int, format_: Format) -> Decoder | str:
         """Return the decoder that reads what the loader would, or say why there is none."""
         # As psycopg does it: a type that is not known has the loader of type 0.
-        kind: Any = self._adapters.get_loader(oid, format_) or self._adapters.get_loader(
-            0, format_
-        )
+        registered: Any = self._adapters.get_loader(oid, format_)
+        self.loaders[oid, format_] = registered
+        kind: Any = registered or self._adapters.get_loader(0, format_)
         if name := _NAMES.get(kind):
             if reason := self._objection(name, format_) or _json_objection(name, kind):
                 return reason
@@ -184,6 +194,28 @@ class _LateLoad:
             cursor, oid, format_ = self._args
             self._load = Transformer(cursor).get_loader(oid, format_).load
         return self._load(wire)
+
+
+class _Receiving(threading.local):
+    """The cursor or connection whose result a thread hydrates by a plan that was kept."""
+
+    context: Any = None
+
+
+receiving = _Receiving()
+
+
+class _PresentLoad:
+    """A loader of the connection whose result is being hydrated, whichever that is."""
+
+    __slots__ = ("_format", "_oid")
+
+    def __init__(self, oid: int, format_: Format) -> None:
+        self._oid = oid
+        self._format = format_
+
+    def __call__(self, wire: Any) -> Any:
+        return Transformer(receiving.context).get_loader(self._oid, self._format).load(wire)
 
 
 def _composed(kind: Any, inner: Decoder, inner_oid: int) -> Decoder:

@@ -6,12 +6,13 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
 from typing import Any
 
+import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet
@@ -20,8 +21,10 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
+from turbo_orm.connection import shared_connection
 from turbo_orm.cursor import close_if_it_exists
-from turbo_orm.hydration import Hydrator
+from turbo_orm.hydration import FEW, Hydrator
+from turbo_orm.statement import Statement
 
 type Chunks = Generator[list[Any]]
 
@@ -31,11 +34,47 @@ SLICE = 1000
 
 def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
     """Execute a compiled query and return its rows as the objects that the queryset yields."""
+    if record := getattr(compiler.connection, "record_rows", None):
+        recorded: list[Any] = record(queryset, compiler)
+        return recorded
     chunks = _arriving_chunks if _is_worth_streaming(compiler) else _chunks
     objects: list[Any] = []
     for chunk in chunks(queryset, compiler):
         objects += chunk
     return objects
+
+
+def hydrate(
+    queryset: Any, statement: Statement, pgresult: Any, connection: Any
+) -> list[Any] | Awaitable[list[Any]]:
+    """Return the rows of a statement that was learnt as the queryset's objects.
+
+    Long results, and where a model's own code may query, are to be awaited. ``connection`` is the
+    driver's.
+    """
+    rows = statement.rows = pgresult.ntuples
+    try:
+        kept = statement.kept
+        if (
+            kept is not None
+            and rows < FEW
+            and kept.is_native
+            and not queryset._known_related_objects
+            and kept.fits(connection, pgresult)
+        ):
+            return kept.hydrate(connection, pgresult)
+        hydrator = Hydrator.for_learnt(statement, queryset, connection, pgresult)
+        if hydrator.is_native and rows <= SLICE:
+            return hydrator.result(pgresult, 0, rows)
+    except psycopg.Error:
+        with shared_connection(statement.using).wrap_database_errors:
+            raise
+    return bridge.run(_hydrate_slices, statement, hydrator, pgresult)
+
+
+def _hydrate_slices(statement: Statement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
+    with shared_connection(statement.using).wrap_database_errors:
+        return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
 
 
 def stream(

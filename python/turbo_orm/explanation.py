@@ -21,8 +21,9 @@ from turbo_orm.columns import Converter, choices, converting_decoder, selected
 from turbo_orm.compiler import compiler_for
 from turbo_orm.decoders import Decoders
 from turbo_orm.execution import driver_cursor
-from turbo_orm.hydration import Hydrator, hydrates
+from turbo_orm.hydration import Hydrator
 from turbo_orm.instances import attnames, cache_name, reasons_for_from_db
+from turbo_orm.layout import hydrates
 from turbo_orm.queryset import AsyncQuerySet
 
 

@@ -28,7 +28,7 @@ from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet, prefetch_related_objects
 from django.utils.deprecation import MiddlewareMixin
 
-from turbo_orm import bridge
+from turbo_orm import bridge, saving
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
 
@@ -96,6 +96,9 @@ def sync_to_async(
 
     async def redirected(*args: Any, **kwargs: Any) -> Any:
         if _goes_on_bridge(func, args):
+            method: Any = func
+            if getattr(method, "__func__", None) is Model.save and not args:
+                return await saving.save(method.__self__, **kwargs)
             return await bridge.run(func, *args, **kwargs)
         return await hop(*args, **kwargs)
 

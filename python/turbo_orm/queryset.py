@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import django
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db.models import Model, QuerySet
+from django.db import router
+from django.db.models import Model
+from django.db.models.signals import post_delete, pre_delete
 
-from turbo_orm import bridge, inserts, results, updates
+from turbo_orm import bridge, execution, inserts, results, saving, updates, wire
+from turbo_orm.asking import Asking
+from turbo_orm.instances import HAS_FETCH_MODES
 from turbo_orm.raw import AsyncRawQuerySet
+from turbo_orm.statement import Bound
 
 if TYPE_CHECKING:
     import datetime
@@ -37,7 +42,7 @@ def _alters_data[F: Callable[..., Any]](method: F) -> F:
     return method
 
 
-class AsyncQuerySet(QuerySet[_ModelT, _Row]):
+class AsyncQuerySet(Asking[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
     Everything that is not async works as in Django, on Django's sync connection. Arguments,
@@ -71,12 +76,25 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     async def alist(self) -> list[_Row]:
         """Return all results as a list. They are kept, as those of ``async for`` are."""
-        await bridge.run(self._fetch_all)
+        await self._fetch()
         return list(self._result_cache or ())
+
+    async def _fetch(self) -> None:
+        """Do what ``_fetch_all()`` does."""
+        shape = self._shape
+        if self._result_cache is None and shape is not None:
+            known = self._known("_fetch_all", shape, self._given)
+            if isinstance(known, Bound) and known.statement.rows <= execution.SLICE:
+                self._result_cache = await self._objects(known)
+                self._compiled_for = known.statement.using
+            elif known is not None:
+                await bridge.run(self._fetch_and_learn, known)
+        if self._result_cache is None or self._prefetch_related_lookups:
+            await bridge.run(self._fetch_all)
 
     def __aiter__(self) -> AsyncIterator[_Row]:
         async def fetched() -> AsyncIterator[_Row]:
-            await bridge.run(self._fetch_all)
+            await self._fetch()
             for result in self._result_cache or ():
                 yield result
 
@@ -101,15 +119,40 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
-        return await bridge.run(self.get, *args, **kwargs)
+        shape, given = self._shape, self._given
+        if shape is None or "get" not in self._djangos_terminals:
+            return await bridge.run(self.get, *args, **kwargs)
+        if args or kwargs:
+            led = self._led_by_filter(args, kwargs)
+            if led is None:
+                return await self.filter(*args, **kwargs).aget()
+            shape, given = led
+        known = self._known("get", shape, given)
+        if known is None:
+            return await bridge.run(self.get, *args, **kwargs)
+        if not isinstance(known, Bound):
+            one: _Row = await self._copy(shape, given)._by_django("get", known)
+            return one
+        statement = known.statement
+        found = execution.hydrate(self, statement, *await wire.execute(statement.using, known))
+        if not isinstance(found, list):
+            found = await found
+        if self._prefetch_related_lookups:
+            await self._prefetch(found)
+        if len(found) != 1:
+            raise self._not_one(len(found))
+        one = found[0]
+        return one
 
     async def afirst(self) -> _Row | None:
         """Return the first object, by primary key if nothing orders the queryset, or ``None``."""
-        return await bridge.run(self.first)
+        first: _Row | None = await self._end("first")
+        return first
 
     async def alast(self) -> _Row | None:
         """Return the last object, by primary key if nothing orders the queryset, or ``None``."""
-        return await bridge.run(self.last)
+        last: _Row | None = await self._end("last")
+        return last
 
     async def aearliest(self, *fields: Any) -> _Row:
         """Return the earliest object by the fields, or by ``Meta.get_latest_by``."""
@@ -127,11 +170,13 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
 
     async def acount(self) -> int:
         """Return the number of rows, by a query unless the results are there already."""
-        return await bridge.run(self.count)
+        count: int = await self._result("count", lambda pgresult: int(pgresult.get_value(0, 0)))
+        return count
 
     async def aexists(self) -> bool:
         """Return whether there is any row, by a query unless the results are there already."""
-        return await bridge.run(self.exists)
+        exists: bool = await self._result("exists", lambda pgresult: pgresult.ntuples > 0)
+        return exists
 
     async def acontains(self, obj: Model) -> bool:
         """Return whether an object is in the queryset."""
@@ -160,6 +205,16 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     @_alters_data
     async def acreate(self, **kwargs: Any) -> _ModelT:
         """Make an instance, ``save()`` it, and return it."""
+        if "create" in self._djangos_terminals:
+            saves = saving.saves_of(self.model, kwargs)
+            if saves is not None:
+                instance: _ModelT = self.model(**kwargs)
+                self._for_write = True
+                using = self._db or router.db_for_write(self.model, **self._hints)
+                await saving.insert(saves, instance, using)
+                if HAS_FETCH_MODES:
+                    instance._state.fetch_mode = self._fetch_mode
+                return instance
         return await bridge.run(self.create, **kwargs)
 
     @_alters_data
@@ -213,12 +268,36 @@ class AsyncQuerySet(QuerySet[_ModelT, _Row]):
     @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
         """Update all rows by one statement, and return their number."""
-        return await bridge.run(self.update, **kwargs)
+        shape = self._shape
+        if shape is None or "update" not in self._djangos_terminals:
+            return await bridge.run(self.update, **kwargs)
+        self._for_write = True
+        known = self._known_update(shape, kwargs)
+        if not isinstance(known, Bound):
+            return await bridge.run(self._update_and_learn, known, kwargs)
+        return await self._write(known)
 
     @_alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """Delete all rows, with cascades and signals, and return their number, by model too."""
-        return await bridge.run(self.delete)
+        shape = self._shape
+        if (
+            shape is None
+            or "delete" not in self._djangos_terminals
+            or any(signal.has_listeners(self.model) for signal in (pre_delete, post_delete))
+        ):
+            return await bridge.run(self.delete)
+        deleting = self._copy(shape, self._given)
+        deleting._for_write = True
+        known = deleting._known("delete", shape, self._given)
+        using = known.statement.using if isinstance(known, Bound) else known
+        # Where statements are logged, those of its transaction are.
+        if not isinstance(known, Bound) or wire.is_logged(known.statement.using):
+            deleted: tuple[int, dict[str, int]] = await deleting._by_django("delete", using)
+            self._result_cache = None
+            return deleted
+        rows = await self._write(known)
+        return rows, ({self.model._meta.label: rows} if rows else {})
 
     adelete.queryset_only = True  # type: ignore[attr-defined]
 

@@ -17,7 +17,7 @@ from django.db.models.query import prefetch_related_objects
 
 from turbo_orm import execution
 from turbo_orm.compiler import compiler_for
-from turbo_orm.hydration import hydrates
+from turbo_orm.layout import hydrates
 
 
 def fill_cache(queryset: Any, using: str | None = None) -> None:

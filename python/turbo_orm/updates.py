@@ -15,6 +15,7 @@ from django.db import connections, transaction
 from django.db.models import Field, Model, QuerySet
 from django.db.models.sql import Query, UpdateQuery
 
+from turbo_orm.asking import Asking
 from turbo_orm.encoders import encoders
 from turbo_orm.inserts import array, has_plain_keys, rows_of
 
@@ -127,7 +128,10 @@ def _is_known(queryset: Any) -> bool:
     """Return whether Django's own methods would update, by the model's own key."""
     query: Any = queryset.query
     return (
-        all(getattr(type(queryset), name) is getattr(QuerySet, name) for name in _OF_UPDATES)
+        all(
+            getattr(type(queryset), name) in (getattr(QuerySet, name), getattr(Asking, name))
+            for name in _OF_UPDATES
+        )
         and has_plain_keys(queryset.model)
         and type(query) is Query
         and not (query.is_sliced or query.combinator or query.distinct or query.group_by)

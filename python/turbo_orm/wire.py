@@ -67,8 +67,8 @@ class Lender(Protocol):
 async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
     """Execute a statement on the running task's connection.
 
-    Return its ``PGresult``, of rows or of a command, and what psycopg adapts its values by: a
-    connection or a cursor. Exceptions are Django's.
+    Return its ``PGresult``, of rows or of a command, and the driver's connection that it came by.
+    Exceptions are Django's.
     """
     lender = _lender(using)
     if lender is not None:
@@ -93,6 +93,14 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
             with lender.wrap_database_errors:
                 raise
     return await bridge.run(_execute_ordinarily, using, statement)
+
+
+def is_logged(using: str) -> bool:
+    """Return whether the statements of the running task are logged."""
+    if settings.DEBUG or using in async_connections.shared:
+        return True
+    connection = in_context.get().get(using)
+    return connection is not None and connection.force_debug_cursor
 
 
 def _lender(using: str) -> Lender | None:
@@ -132,4 +140,4 @@ def _execute_ordinarily(using: str, statement: Statement) -> tuple[Any, Any]:
         pgresult = driver.pgresult
         if pgresult.status not in _WANTED:
             cursor.fetchone()
-        return pgresult, driver._cursor
+        return pgresult, driver._cursor.connection

@@ -1,0 +1,121 @@
+"""What the rows of a compiled query become, whatever the types that the server gives them.
+
+A layout knows which expressions are selected and what is made of a row of them. With the columns,
+once a result says of which types they are, it makes the native core's plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+from django.db.models.expressions import ColPairs
+from django.db.models.query import (
+    FlatValuesListIterable,
+    ModelIterable,
+    NamedValuesListIterable,
+    RawQuerySet,
+    ValuesIterable,
+    ValuesListIterable,
+)
+from django.db.models.utils import create_namedtuple_class
+
+from turbo_orm._core import Column, Plan
+from turbo_orm.columns import Selected, raw_selected, selected
+from turbo_orm.instances import instance, raw_instance
+
+type Item = int | list[int]
+
+_NATIVE_ITERABLES = {
+    FlatValuesListIterable,
+    ModelIterable,
+    NamedValuesListIterable,
+    ValuesIterable,
+    ValuesListIterable,
+}
+
+
+def hydrates(queryset: Any) -> bool:
+    """Return whether the queryset yields what the native core can build.
+
+    It does unless another package has given it an iterable class of its own. Names that a named
+    tuple cannot have are refused here, as Django does: before the server is asked.
+    """
+    if queryset._iterable_class is NamedValuesListIterable:
+        _row_class(queryset)
+    return queryset._iterable_class in _NATIVE_ITERABLES
+
+
+class Layout(NamedTuple):
+    """The expressions that are selected, and what makes a plan of their columns."""
+
+    selected: Sequence[Selected]
+    plan: Callable[[list[Column]], Plan]
+
+    @classmethod
+    def of(cls, queryset: Any, compiler: Any) -> Self:
+        """Return the layout of a queryset's rows. Its query has been compiled."""
+        return cls(selected(compiler), _planner(queryset, compiler))
+
+    @classmethod
+    def of_raw(cls, queryset: RawQuerySet[Any], connection: Any) -> Self:
+        """Return the layout of a raw query's rows. It has been executed."""
+        model: Any = queryset.model
+        label, made = model._meta.label, raw_instance(queryset)
+        return cls(
+            raw_selected(queryset, connection),
+            lambda columns: Plan.instances(label, columns, made),
+        )
+
+
+def _planner(queryset: Any, compiler: Any) -> Callable[[list[Column]], Plan]:
+    label = queryset.model._meta.label
+    iterable = queryset._iterable_class
+    if iterable is ModelIterable:
+        made = instance(
+            compiler,
+            compiler.klass_info,
+            fetch_mode=getattr(queryset, "_fetch_mode", None),
+            annotations=compiler.annotation_col_map,
+        )
+        return lambda columns: Plan.instances(label, columns, made)
+    items = list(_items(compiler))
+    if iterable is FlatValuesListIterable:
+        return lambda columns: Plan.flat(label, columns, items[0])
+    if iterable is ValuesListIterable:
+        return lambda columns: Plan.tuples(label, columns, items)
+    if iterable is NamedValuesListIterable:
+        return partial(_named_tuples, label, items, _row_class(queryset))
+    # The compiler may have added a column since, to order combined queries by.
+    names = list(queryset.query.selected or _names(queryset.query))[: len(items)]
+    return lambda columns: Plan.dicts(label, columns, items[: len(names)], names)
+
+
+def _named_tuples(
+    label: str, items: Sequence[Item], row_class: type, columns: list[Column]
+) -> Plan:
+    return Plan.tuples(label, columns, items, row_class)
+
+
+def _row_class(queryset: Any) -> type:
+    """Return the class of named tuples, of which Django makes one for each set of names."""
+    names = queryset._fields or _names(queryset.query)
+    row_class: type = create_namedtuple_class(*names)
+    return row_class
+
+
+def _names(query: Any) -> tuple[str, ...]:
+    return (*query.extra_select, *query.values_select, *query.annotation_select)
+
+
+def _items(compiler: Any) -> Iterator[Item]:
+    """Yield what each selected expression is in a row: a column, or several as a tuple."""
+    column = 0
+    for expression, _, _ in compiler.select[: compiler.col_count]:
+        if isinstance(expression, ColPairs):
+            yield list(range(column, column + len(expression)))
+            column += len(expression)
+        else:
+            yield column
+            column += 1

@@ -1,0 +1,115 @@
+"""A connection that executes nothing and notes what it was asked.
+
+Django's own methods run over it on the bridge, so that what they would execute becomes known:
+``bridge.Bridge.stand_ins`` has ``django.db.connections`` answer with it. No statement reaches a
+server, and no state of a real connection is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, Self
+
+from turbo_orm.connection import BridgedDatabaseWrapper, shared_connection
+from turbo_orm.layout import Layout
+
+
+class AskedOnce(Exception):
+    """Another statement follows on the only one that is to be noted, whose answer was made up."""
+
+
+class RecordingConnection(BridgedDatabaseWrapper):
+    """Django's wrapper of an alias, in a transaction that never was."""
+
+    #: What was executed, as SQL and parameters.
+    recorded: list[tuple[str, Any]]
+    #: That of the rows that were asked for, if any.
+    layout: Layout | None
+    #: Whether only one statement is to be noted.
+    once: bool
+
+    @classmethod
+    def for_alias(cls, alias: str, *, once: bool = False) -> Self:
+        """Return one with the features and operations of the process's connection.
+
+        With ``once`` it raises ``AskedOnce`` at the second statement.
+        """
+        wrapper = object.__new__(cls)
+        state = SimpleNamespace(
+            alias=alias,
+            autocommit=True,
+            atomic_blocks=[],
+            closed_in_transaction=False,
+            commit_on_exit=True,
+            connection=None,
+            errors_occurred=False,
+            execute_wrappers=[],
+            in_atomic_block=True,
+            needs_rollback=False,
+            rollback_exc=None,
+            run_on_commit=[],
+            savepoint_ids=[],
+        )
+        wrapper.__dict__.update(shared_connection(alias).__dict__, _fixed=state)
+        wrapper.recorded = []
+        wrapper.layout = None
+        wrapper.once = once
+        return wrapper
+
+    def ensure_connection(self) -> None:
+        """Be connected."""
+
+    def get_autocommit(self) -> bool:
+        return True
+
+    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+        return _RecordingCursor(self)
+
+    chunked_cursor = cursor
+
+    def record(self, sql: str, params: Any) -> None:
+        """Note a statement."""
+        if self.once and self.recorded:
+            raise AskedOnce
+        self.recorded.append((sql, params))
+
+    def record_rows(self, queryset: Any, compiler: Any) -> list[Any]:
+        """Note the query of a queryset and the layout of its rows, and return none."""
+        self.record(*compiler.as_sql())
+        self.layout = Layout.of(queryset, compiler)
+        return []
+
+
+class _RecordingCursor:
+    """A cursor that finds nothing."""
+
+    rowcount = 0
+    description = None
+
+    def __init__(self, connection: RecordingConnection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def execute(self, sql: str, params: Any = None) -> None:
+        self._connection.record(sql, params)
+
+    def fetchone(self) -> None:
+        return None
+
+    def fetchmany(self, size: int = 0) -> list[Any]:
+        return []
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,220 @@
+"""A statement that was learnt: its SQL, and how values become its parameters.
+
+Django makes parameters of a value in its lookups. Where a lookup leaves values of a kind as they
+are, so does the statement; everywhere else a lookup like the learnt one is made of the value, and
+asked. Should it answer with other SQL, or refuse, the statement is not the one for the value.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from psycopg.adapt import Transformer
+
+from turbo_orm.layout import Layout
+from turbo_orm.plans import KeptPlan
+
+_PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
+
+
+class Unbindable(Exception):
+    """A value would have Django write other SQL."""
+
+
+class Part(Protocol):
+    """What makes parameters of one of the values."""
+
+    slot: int
+
+    def params(self, value: Any) -> Sequence[Any]:
+        """Return the parameters. Raise ``Unbindable`` if the SQL would be another."""
+        ...
+
+
+class Unchanged:
+    """Values that are parameters as they are."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+
+    def params(self, value: Any) -> Sequence[Any]:
+        return (value,)
+
+
+class Integer:
+    """Integers that a field can hold, in psycopg's type of that size. Others match nothing."""
+
+    __slots__ = ("_high", "_low", "_wrapper", "slot")
+
+    def __init__(self, slot: int, wrapper: Callable[[int], Any], low: int, high: int) -> None:
+        self.slot = slot
+        self._wrapper = wrapper
+        self._low = low
+        self._high = high
+
+    def params(self, value: Any) -> Sequence[Any]:
+        if self._low <= value <= self._high:
+            return (self._wrapper(value),)
+        raise Unbindable
+
+
+class Prepared:
+    """Values in lookups of Django's, which make the parameters."""
+
+    __slots__ = ("_compiler", "_sql", "slot")
+
+    def __init__(self, slot: int, lookup: Any, compiler: Any) -> None:
+        self.slot = slot
+        self._compiler = compiler
+        self._sql, _ = compiler.compile(lookup)
+
+    def params(self, value: Any) -> Sequence[Any]:
+        try:
+            sql, params = self._compiler.compile(value.lookup)
+        except (EmptyResultSet, FullResultSet):
+            raise Unbindable from None
+        if sql != self._sql:
+            raise Unbindable
+        return params  # type: ignore[no-any-return]
+
+
+class Saved:
+    """Values that are saved to a field, as it prepares them.
+
+    Those of its ``own`` type it takes as they are, or in a type of psycopg's.
+    """
+
+    __slots__ = ("_connection", "_field", "own", "slot", "wrapper")
+
+    def __init__(
+        self, slot: int, field: Any, connection: Any, own: type | None, wrapper: Any
+    ) -> None:
+        self.slot = slot
+        self._field = field
+        self._connection = connection
+        self.own = own
+        self.wrapper = wrapper
+
+    def params(self, value: Any) -> Sequence[Any]:
+        return (self.param(value),)
+
+    def param(self, value: Any) -> Any:
+        """Return the one parameter."""
+        if type(value) is not self.own:
+            return self._field.get_db_prep_save(value, connection=self._connection)
+        return value if self.wrapper is None else self.wrapper(value)
+
+
+class Statement:
+    """SQL for a database, by its alias, with the parts that make its parameters.
+
+    ``places`` says of each parameter which part's it is, and which of those, or has it, in a
+    tuple of one, if it is always the same. ``zone`` is the time zone that the SQL was written
+    for, if it is not the same for all. ``layout`` is that of the rows, if there are any.
+    """
+
+    __slots__ = (
+        "_in_order",
+        "_parts",
+        "_places",
+        "between",
+        "kept",
+        "layout",
+        "rows",
+        "sql",
+        "using",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        using: str,
+        sql: str,
+        parts: Sequence[Part],
+        places: Sequence[tuple[int, int] | tuple[Any]],
+        layout: Layout | None = None,
+        zone: str | None = None,
+    ) -> None:
+        self.using = using
+        self.sql = sql
+        self.layout = layout
+        self.zone = zone
+        #: The plan for its rows that served last.
+        self.kept: KeptPlan | None = None
+        #: How many rows came last: many, until some have.
+        self.rows = sys.maxsize
+        self._parts = tuple(parts)
+        self._places = tuple(places)
+        self._in_order = self._places == tuple([(index, 0) for index in range(len(parts))])
+        #: What is between the placeholders.
+        self.between = _split(sql)
+        if len(self.between) != len(places) + 1:
+            raise ValueError("The SQL has another number of placeholders.")
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes, by estimate: its columns are most of that."""
+        columns = len(self.layout.selected) if self.layout else 0
+        return 3_000 + 3 * len(self.sql) + 500 * len(self._parts) + 600 * columns
+
+    def bind(self, values: Sequence[Any]) -> Bound:
+        """Return the statement with parameters made of the values.
+
+        Raises ``Unbindable``, and whatever Django raises for a value.
+        """
+        found = [part.params(values[part.slot]) for part in self._parts]
+        if self._in_order:
+            return Bound(self, tuple([params[0] for params in found]))
+        places = self._places
+        params = [place[0] if len(place) == 1 else found[place[0]][place[1]] for place in places]
+        return Bound(self, tuple(params))
+
+
+class Bound:
+    """A statement with its parameters."""
+
+    __slots__ = ("params", "statement")
+
+    def __init__(self, statement: Statement, params: tuple[Any, ...]) -> None:
+        self.statement = statement
+        self.params = params
+
+    @property
+    def sql(self) -> str:
+        """The SQL with placeholders, as a cursor takes it."""
+        return self.statement.sql
+
+    def render(self, connection: Any) -> bytes:
+        """Return the SQL with literals of the parameters, as psycopg's connection writes them."""
+        first, *between = self.statement.between
+        if not between:
+            return first
+        literal = Transformer(connection).as_literal
+        pieces = [first]
+        for param, text in zip(self.params, between, strict=True):
+            pieces += (b"NULL" if param is None else literal(param), text)
+        return b"".join(pieces)
+
+
+def _split(sql: str) -> list[bytes]:
+    """Return what is between the placeholders."""
+    between = [b""]
+    end = 0
+    encoded = sql.encode()
+    for match in _PLACEHOLDER.finditer(encoded):
+        between[-1] += encoded[end : match.start()]
+        end = match.end()
+        if match[1] == b"s":
+            between.append(b"")
+        elif match[1] == b"%":
+            between[-1] += b"%"
+        else:
+            raise ValueError("The SQL has a placeholder of another kind.")
+    between[-1] += encoded[end:]
+    return between
