@@ -24,8 +24,12 @@ from turbo_orm import bridge
 
 @contextmanager
 def django_hydrates():
-    """Have Django's own iterables make the objects, as if the native core were not there."""
+    """Have Django's own iterables make the objects, as if the native core were not there.
+
+    Querysets that begin here are told by their queries, as Django's are, and by no shape.
+    """
     with (
+        mock.patch("turbo_orm.chain.Chained.__init__", QuerySet.__init__),
         mock.patch("turbo_orm.inserts.partition", return_value=None),
         mock.patch("turbo_orm.results.hydrates", return_value=False),
         mock.patch("turbo_orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),

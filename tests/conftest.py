@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from atlas.postgres import database, server_dsn
 
 # So that its assertions say what differs.
-pytest.register_assert_rewrite("tests.reading", "tests.scenario")
+pytest.register_assert_rewrite("tests.chains", "tests.reading", "tests.scenario")
 
 DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
 
@@ -242,3 +242,11 @@ def play(tables: None, run: Run) -> Any:
     from tests.scenario import Play
 
     return Play(run, lambda: empty("default"))
+
+
+@pytest.fixture
+def chains(library: None, run: Run) -> Any:
+    """Return a function that plays a chain with one value after another, and compares."""
+    from tests.chains import Chains
+
+    return Chains(run)

@@ -34,7 +34,8 @@ def test_a_million_rows_leave_memory_flat():
     assert len(grown) == 7
     # One block for each batch would make 50 to 1,000; one byte for each row, 50 KB to 1 MB.
     assert {name: growth for name, growth in grown.items() if growth[0] > 25} == {}
-    assert {name: growth for name, growth in grown.items() if growth[1] > 1_000_000} == {}
+    # CPython asks the system for a MiB at a time, be it for the last object.
+    assert {name: growth for name, growth in grown.items() if growth[1] > 1 << 20} == {}
 
 
 @pytest.mark.parametrize(

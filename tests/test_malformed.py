@@ -129,9 +129,15 @@ def test_what_is_sound():
         assert not is_sound(name, wire + b"x", "int2")
 
 
+# psycopg's C parser writes a byte past its copy of an element that ends like this.
+ENDS_IN_ESCAPE = re.compile(rb"\\.\Z", re.DOTALL)
+
+
 def assert_reads(kind, choice, wires):
     """Read each value, and hold what comes of it against the driver."""
     decoder, type_name = choice.decoder, TYPES[kind].type_name
+    if decoder.name.startswith("array") and not decoder.binary:
+        wires = [wire for wire in wires if not ENDS_IN_ESCAPE.search(wire)]
     loader = Loader(choice, type_name)
     plan = Plan.flat("library.Book", [Column("title", decoder, loader.load)], 0)
     pgresult = results.column(decoder.binary, wires)

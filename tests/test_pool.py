@@ -120,7 +120,8 @@ def test_where_all_are_held_the_error_is_djangos_and_comes_in_time(run):
                 async with async_atomic("pooled"):
                     pass
         assert await pooled().acount() == 0
-        await until(lambda: stats()["pool_available"] == SIZE - 1)
+        # The task may keep one, or have borrowed one for just the statement.
+        await until(lambda: stats()["pool_available"] >= SIZE - 1)
 
     run(steps)
 

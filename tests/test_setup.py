@@ -131,7 +131,8 @@ NAMES = [
     *sorted(
         name
         for name, method in inspect.getmembers(turbo_orm.AsyncQuerySet)
-        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+        if not name.startswith("_")
+        and (inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method))
     ),
 ]
 

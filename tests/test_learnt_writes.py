@@ -1,0 +1,210 @@
+"""Writes by statements that were learnt: from the second time on, and Django's all the same."""
+
+import datetime
+
+import pytest
+from django.db.models import F, Value
+from django.db.models.functions import Upper
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+
+from tests.givens import accounts, accounts_with_entries, receivers, teams
+from tests.library.models import Account, Article, Entry, Event, Player, Seat, Team, Ticket
+from tests.library.options import Ledger
+from tests.test_routers import Router, routed
+
+ADA, BO, CY = "Ada", "Bo", "Cy"
+
+
+def twice_each(steps, *values):
+    """Return steps that are taken with each value, and say what came of each."""
+
+    async def all_steps(orm):
+        outcomes = []
+        for value in values:
+            try:
+                outcomes.append(await steps(orm, value))
+            except Exception as exc:
+                outcomes.append((type(exc), str(exc).split("\n")[0]))
+        return outcomes
+
+    return all_steps
+
+
+UPDATES = {
+    "a value": ("balance", [1, 2, "3", "x", None, 2**40, True, 1.0]),
+    "a text": ("owner", ["x", "y", "\0", None, "x" * 51, 7, Upper(Value("up"))]),
+    "an expression": ("balance", [F("balance") + 1, F("balance") + 2, F("nothing")]),
+}
+
+
+@pytest.mark.parametrize("case", UPDATES)
+def test_update(case, play):
+    name, values = UPDATES[case]
+
+    async def update(orm, value):
+        return await orm.call(Account.objects.filter(owner=ADA), "update", **{name: value})
+
+    play(twice_each(update, *values, *values[:2]), given=accounts)
+
+
+def test_update_by_what_is_written(play):
+    """The values of the filter and those that are written are told apart."""
+
+    async def update(orm, value):
+        old, new = value
+        return await orm.call(Account.objects.filter(balance=old), "update", balance=new)
+
+    play(twice_each(update, (0, 1), (1, 2), (2, 2), (10, 2**40), (2, 5)), given=accounts)
+
+
+def test_update_of_a_relation(play):
+    async def update(orm, team):
+        return await orm.call(Player.objects.filter(team__name="red"), "update", team=team)
+
+    def values():
+        yield from [None, Team(pk=1), Team(pk=2), Team(), Player(pk=1), 1, "2", "x"]
+
+    play(twice_each(update, *values()), given=teams)
+
+
+def test_update_of_what_cannot_be(play):
+    async def update(orm, queryset):
+        return await orm.call(queryset, "update", balance=1)
+
+    everything = Account.objects.all()
+    refused = [everything[:1], everything.values("owner"), everything.distinct("owner")]
+    play(twice_each(update, *refused, *refused, everything.none()), given=accounts)
+
+
+def test_delete(play):
+    async def delete(orm, owner):
+        return await orm.call(Entry.objects.filter(account__owner=owner), "delete")
+
+    play(twice_each(delete, ADA, BO, BO, CY, "nobody"), given=accounts_with_entries)
+
+
+def test_delete_with_cascades(play):
+    async def delete(orm, owner):
+        return await orm.call(Account.objects.filter(owner=owner), "delete")
+
+    play(twice_each(delete, ADA, BO, BO, CY), given=accounts_with_entries)
+
+
+def test_delete_of_what_cannot_be(play):
+    async def delete(orm, queryset):
+        return await orm.call(queryset, "delete")
+
+    entries = Entry.objects.all()
+    refused = [entries[:1], entries.values("amount"), entries.distinct("amount"), entries.none()]
+    play(twice_each(delete, *refused, *refused), given=accounts_with_entries)
+
+
+@pytest.mark.parametrize("signals", [(pre_delete,), (post_delete,)])
+def test_receivers_of_deletions_that_come_later(signals, play):
+    async def steps(orm):
+        for owner in (ADA, BO):
+            await orm.call(Entry.objects.filter(account__owner=owner), "delete")
+        with receivers(*signals) as told:
+            await orm.call(Entry.objects.filter(account__owner=CY), "delete")
+        return [str(each) for each in told]
+
+    assert play(steps, given=accounts_with_entries)["returned"][-1]
+
+
+CREATIONS = {
+    "plain": lambda value: (Account, {"owner": f"new {value}", "balance": value}),
+    "by key": lambda value: (Account, {"pk": 70 + value, "owner": f"new {value}"}),
+    "with a relation": lambda value: (Entry, {"account": Account(pk=value), "amount": value}),
+    "with what is not saved": lambda value: (Entry, {"account": Account(), "amount": value}),
+    "with defaults": lambda value: (
+        Event,
+        {"name": value, "token": f"00000000-0000-0000-0000-00000000000{value}"},
+    ),
+    "given values by the database": lambda value: (Ticket, {"price": value}),
+    "an overridden save()": lambda value: (Article, {"title": value}),
+    "a composite key": lambda value: (Seat, {"row": value, "number": value}),
+    "select_on_save": lambda value: (Ledger, {"name": value, "total": value}),
+    "an expression": lambda value: (Account, {"owner": Upper(Value(f"x{value}"))}),
+    "too large": lambda value: (Account, {"owner": value, "balance": 2 ** (30 + value)}),
+    "no field": lambda value: (Account, {"nothing": value}),
+    "what is no number": lambda value: (Account, {"owner": value, "balance": "x" * value}),
+    "NULL": lambda value: (Account, {"owner": None if value > 1 else "one"}),
+}
+
+
+@pytest.mark.parametrize("case", CREATIONS)
+def test_create(case, play):
+    async def create(orm, value):
+        model, kwargs = CREATIONS[case](value)
+        with routed(router := Router()):
+            try:
+                return await orm.call(model.objects, "create", **kwargs)
+            finally:
+                asked[-1].append(router.asked)
+
+    asked = []
+
+    async def steps(orm):
+        asked.append([])
+        return await twice_each(create, 1, 2, 3)(orm)
+
+    play(steps, given=accounts)
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("signals", [(pre_save,), (post_save,)])
+def test_receivers_of_saves_that_come_later(signals, play):
+    async def steps(orm):
+        await orm.call(Account.objects, "create", owner=ADA)
+        await orm.call(Account.objects, "create", owner=BO)
+        with receivers(*signals) as told:
+            await orm.call(Account.objects, "create", owner=CY)
+        return [str(each) for each in told]
+
+    assert play(steps)["returned"][-1]
+
+
+OPERATIONS = {
+    "get": lambda orm, hint: orm.call(Account.objects.filter(**hint), "get"),
+    "count": lambda orm, hint: orm.call(Account.objects.filter(**hint), "count"),
+    "list": lambda orm, hint: orm.list(Account.objects.filter(**hint)),
+    "update": lambda orm, hint: orm.call(Account.objects.filter(**hint), "update", balance=1),
+    "delete": lambda orm, hint: orm.call(Entry.objects.filter(account__owner=ADA), "delete"),
+    "delete with cascades": lambda orm, hint: orm.call(Account.objects.filter(**hint), "delete"),
+    "related": lambda orm, hint: orm.list(Account(pk=1).entries.filter(amount__gt=0)),
+    "related count": lambda orm, hint: orm.call(Account(pk=1).entries, "count"),
+    "related update": lambda orm, hint: orm.call(Account(pk=1).entries, "update", amount=1),
+    "hints": lambda orm, hint: orm.list(Account.objects.db_manager(hints={"a": 1}).all()),
+    "using": lambda orm, hint: orm.list(Account.objects.using("default").all()),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_routers_are_asked_as_often(operation, play):
+    asked = []
+
+    async def steps(orm):
+        asked.append([])
+        for owner in (ADA, BO, CY):
+            with routed(router := Router()):
+                try:
+                    await OPERATIONS[operation](orm, {"owner": owner})
+                except Exception as exc:
+                    asked[-1].append(type(exc))
+            asked[-1].append(router.asked)
+
+    play(steps, given=accounts_with_entries)
+    assert asked[0] == asked[1]
+
+
+def test_dates(play):
+    async def update(orm, moment):
+        return await orm.call(Event.objects, "update", created=moment)
+
+    moments = [datetime.datetime(2026, 1, day, tzinfo=datetime.UTC) for day in (1, 2)]
+    strings = ["2026-01-01", "2026-01-02T03:04:05+06:00", "x"]
+
+    def given():
+        Event.objects.create(name="one", token="00000000-0000-0000-0000-000000000001")
+
+    play(twice_each(update, *moments, *strings, moments[0].date()), given=given)
