@@ -69,6 +69,8 @@ def _hear(
     ears, mouth = os.pipe()
     environment = {
         **os.environ,
+        # Each statement that is reused is compared with the one that Django would execute.
+        "TURBO_ORM_VERIFY": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "TURBO_ORM_CONFORMANCE": json.dumps(varies),
         "TURBO_ORM_CONFORMANCE_CHANNEL": str(mouth),

@@ -15,6 +15,8 @@ from django.db.models import Model, QuerySet
 from django.db.models.query import RawModelIterable
 
 from turbo_orm.hydration import Hydrator
+from turbo_orm.plans import KeptPlan
+from turbo_orm.recording import RecordingConnection
 
 #: Results that were hydrated twice, and the rows in them.
 results = 0
@@ -29,7 +31,19 @@ def install(current_test: Callable[[], str]) -> None:
     _hydrates_again(Hydrator, "for_rows", lambda queryset, compiler: (queryset, compiler))
     _hydrates_again(Hydrator, "for_raw_result", lambda queryset, *_: (queryset, None))
     _hydrates_again(Hydrator, "for_raw_rows", lambda queryset, *_: (queryset, None))
+    _hydrates_again(Hydrator, "for_learnt", lambda _, queryset, *rest: written(queryset))
     hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
+    hydrate_kept, record_rows = KeptPlan.hydrate, RecordingConnection.record_rows
+    recorded: list[Any] = []
+
+    def recording_rows(self: Any, queryset: Any, compiler: Any) -> list[Any]:
+        # Each statement that is reused is written by Django before: its rows are those asked next.
+        recorded[:] = [queryset, compiler]
+        return record_rows(self, queryset, compiler)
+
+    def written(queryset: Any) -> tuple[Any, Any]:
+        known = queryset._known_related_objects
+        return _like(recorded[0], _known_related_objects=known), recorded[1]
 
     def result(self: Any, pgresult: Any, start: int, stop: int) -> list[Any]:
         objects = hydrate_result(self, pgresult, start, stop)
@@ -39,12 +53,21 @@ def install(current_test: Callable[[], str]) -> None:
         _compare(objects, self.again(loaded), current_test())
         return objects
 
+    def hydrate(self: Any, context: Any, pgresult: Any) -> list[Any]:
+        objects = hydrate_kept(self, context, pgresult)
+        transformer = psycopg.adapt.Transformer(context)
+        transformer.set_pgresult(pgresult)
+        loaded = transformer.load_rows(0, pgresult.ntuples, tuple)
+        _compare(objects, _Compiled(*recorded)(loaded), current_test())
+        return objects
+
     def rows(self: Any, loaded: list[tuple[Any, ...]]) -> list[Any]:
         objects = hydrate_rows(self, loaded)
         _compare(objects, self.again(loaded), current_test())
         return objects
 
     Hydrator.result, Hydrator.rows = result, rows
+    KeptPlan.hydrate, RecordingConnection.record_rows = hydrate, recording_rows
 
 
 def _hydrates_again(owner: Any, name: str, what: Callable[..., tuple[Any, Any]]) -> None:
