@@ -154,6 +154,7 @@ report: $(EXTENSION) $(call group,bench) ## run the benchmarks, and report on th
 	@$(BENCH) --benchmark-json=.benchmarks/run.json $(ARGS)
 	$(call say,writing the report)
 	@$(BIN)/python -m benches.report .benchmarks/run.json
+	@$(BIN)/python -m benches.page
 	@$(BIN)/python -m benches.readme
 
 docs: $(VENV) $(call group,docs) ## build the documentation into site/

@@ -24,7 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings
     from django.test.utils import modify_settings
 
-    apps = ["django_async_backend", "benches.tables", "benches.orm_ops.journals"]
+    apps = [
+        "django_async_backend",
+        "benches.tables",
+        "benches.small",
+        "benches.orm_ops.journals",
+    ]
     modify_settings(INSTALLED_APPS={"append": apps}).enable()
     pool.add_to(settings.DATABASES)
 
@@ -44,5 +49,5 @@ def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, A
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (server,) = cursor.fetchone()
-    peers = ("asyncpg", "yara-orm", "tortoise-orm", "sqlalchemy", "piccolo")
+    peers = ("asyncpg", "yara-orm", "tortoise-orm", "sqlalchemy", "piccolo", "uvloop")
     return {**machine(), "versions": versions_with(server, *peers)}

@@ -6,7 +6,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benches.http.result import FOLDER, Cell, Result
+from benches.http.result import Cell, Result
+from benches.latest import latest
+from benches.report.operations import quotient
 from benches.report.run import Run
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -18,6 +20,11 @@ _LISTS = {
     ("wide", "instances"): "10,000 of twelve columns, with JSON",
     ("wide", "select_related()"): "the same with a related one each",
     ("narrow", "values()"): "10,000 dicts of four columns",
+}
+_OPERATIONS = {
+    "aget": "time of an `aget()` on one connection",
+    "join": "time of ten rows of a join, filtered and sorted",
+    "acreate": "time of an `acreate()`",
 }
 _SERVED = ("turbo-orm", "Django a*", "psycopg")
 _ENDPOINTS = {
@@ -35,15 +42,19 @@ def written() -> str:
 
 def table() -> str:
     """Return the table of the latest records, with links to them."""
-    http, lists = latest("http"), latest("queries")
-    result, (run,) = Result.read(http), Run.read(lists)
+    http, small, lists = (latest(suite) for suite in ("http", "small", "queries"))
+    result, (calls,), (run,) = Result.read(http), Run.read(small), Run.read(lists)
     lines = [
         "| | turbo-orm | Django's own async | psycopg, by hand |",
         "|---|---:|---:|---:|",
-        *(f"| {' | '.join(cells)} |" for cells in [*_served(result), *_listed(run)]),
+        *(
+            f"| {' | '.join(cells)} |"
+            for cells in [*_served(result), *_called(calls), *_listed(run)]
+        ),
         "",
-        f"Servers: [{http.stem}]({_address(http)}), by `make bench-http`; lists: "
-        f"[{lists.stem}]({_address(lists)}), by `make report`.",
+        f"Servers: [{http.stem}]({_address(http)}), by `make bench-http`; single operations: "
+        f"[{small.stem}]({_address(small)}), lists: [{lists.stem}]({_address(lists)}), by "
+        "`make report`.",
         "",
     ]
     return "\n".join(lines)
@@ -71,6 +82,12 @@ def _served(result: Result) -> Iterator[list[str]]:
     ]
 
 
+def _called(run: Run) -> Iterator[list[str]]:
+    for operation, what in _OPERATIONS.items():
+        quotients = (quotient(run, operation, name) for name in ("turbo-orm", "Django async"))
+        yield [what, *(f"{each} ×" for each in quotients), "1 ×"]
+
+
 def _listed(run: Run) -> Iterator[list[str]]:
     for (table_, shape), what in _LISTS.items():
         times = (
@@ -82,11 +99,6 @@ def _listed(run: Run) -> Iterator[list[str]]:
 
 def _number(value: float | None, unit: str = "") -> str:
     return "" if value is None else f"{value:,.0f}{unit}"
-
-
-def latest(suite: str) -> Path:
-    """Return the file of a suite's latest record."""
-    return max(FOLDER.glob(f"{suite}-*.json"))
 
 
 def _address(file: Path) -> str:

@@ -10,8 +10,10 @@ from tests.conftest import close_connections
 class Task:
     """Runs the coroutine functions that it is given, one after the other."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(
+        self, new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    ) -> None:
+        self.loop = new_loop()
         self.asked: asyncio.Queue[Any] = asyncio.Queue()
         self.task = self.loop.create_task(self._serve())
 

@@ -1,8 +1,11 @@
 """What the documentation says was measured is what the latest records say."""
 
-from benches import readme
-from benches.http import page
-from benches.http.result import Result
+from dataclasses import replace
+
+from benches import page, readme
+from benches.latest import latest
+from benches.report.run import RESULTS, Run
+from benches.report.targets import TARGETS
 
 
 def test_the_table_in_the_readme():
@@ -10,5 +13,21 @@ def test_the_table_in_the_readme():
 
 
 def test_the_page_of_benchmarks():
-    result = Result.read(readme.latest("http"))
-    assert page.PAGE.read_text(encoding="utf-8") == page.text(result)
+    assert page.PAGE.read_text(encoding="utf-8") == page.text()
+
+
+def test_the_page_tells_each_target():
+    """Whether it is met is what the records say."""
+    for suite in ("small", "writes"):
+        (run,) = Run.read(latest(suite))
+        for target in TARGETS[suite]:
+            what, measured, *_, met = target.cells(run)
+            assert f"| {what} | {measured} |" in page.text()
+            assert met
+
+
+def test_a_part_of_a_run_does_not_replace_it():
+    (run,) = Run.read(latest("small"))
+    assert not run.is_part_of_a_record(RESULTS)
+    assert replace(run, benchmarks=run.benchmarks[1:]).is_part_of_a_record(RESULTS)
+    assert not replace(run, suite="another").is_part_of_a_record(RESULTS)

@@ -45,25 +45,25 @@ class Yara(Contender):
         await YaraOrm.close()
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
-        peer, names = _peer(model), shape.names(model)
+        rows_of, names = peer(model), shape.names(model)
 
         async def query() -> list[Any]:
             match shape:
                 case _ if shape is INSTANCES:
-                    return await peer.all().limit(rows)
+                    return await rows_of.all().limit(rows)
                 case _ if shape is VALUES:
-                    return await peer.all().limit(rows).values(*names)
+                    return await rows_of.all().limit(rows).values(*names)
                 case _ if shape is VALUES_LIST:
-                    return await peer.all().limit(rows).values_list(*names)
+                    return await rows_of.all().limit(rows).values_list(*names)
                 case _ if shape is SELECT_RELATED:
-                    return await peer.all().limit(rows).select_related("owner")
+                    return await rows_of.all().limit(rows).select_related("owner")
             raise NotImplementedError(shape.name)
 
         return query
 
 
 @cache
-def _peer(model: type[Model]) -> Any:
+def peer(model: type[Model]) -> Any:
     """Return yara-orm's model of a table, made like Django's."""
     meta = type("Meta", (), {"table": model._meta.db_table})
     body: dict[str, Any] = {field.name: _field(field) for field in model._meta.concrete_fields}
@@ -74,6 +74,6 @@ def _peer(model: type[Model]) -> Any:
 
 def _field(field: Field[Any, Any]) -> Any:
     if isinstance(field, ForeignKey):
-        return fields.ForeignKeyField(_peer(field.related_model).__name__, related_name=None)
+        return fields.ForeignKeyField(peer(field.related_model).__name__, related_name=None)
     options: dict[str, Any] = {"null": field.null, "pk": field.primary_key}
     return _KINDS[type(field).__name__](**options)

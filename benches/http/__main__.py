@@ -8,8 +8,8 @@ from dataclasses import replace
 import psycopg
 
 from atlas.postgres import embedded_dsn
-from benches import readme
-from benches.http import page, record, schema
+from benches import page, readme
+from benches.http import record, schema
 from benches.http.contenders import CONTENDERS
 from benches.http.display import Display, print_result
 from benches.http.endpoints import ENDPOINTS
@@ -78,7 +78,7 @@ def main() -> int:
         made = record.record(chosen, done, connection)
     result = Result(made)
     if is_whole and replace(chosen, rounds=Plan.rounds) == Plan():
-        files = [record.write(made), page.write(result), readme.write()]
+        files = [record.write(made), page.write(), readme.write()]
         print(f"{', '.join(str(file) for file in files)} are written.")
     print_result(result)
     return 0

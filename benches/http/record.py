@@ -12,8 +12,8 @@ import psycopg
 
 from benches.http.measurement import Measurement
 from benches.http.plan import POOL, Plan
-from benches.http.result import FOLDER
 from benches.machine import machine, server_version, versions_with
+from benches.report.run import RESULTS
 
 _PACKAGES = (
     "asyncpg",
@@ -49,6 +49,6 @@ def write(record: dict[str, Any]) -> Path:
     *lines, last = (json.dumps(each) for each in record["measurements"])
     head = json.dumps({name: record[name] for name in record if name != "measurements"}, indent=1)
     body = "".join(f"  {line},\n" for line in lines) + f"  {last}\n"
-    file = FOLDER / f"http-{record['date']}.json"
+    file = RESULTS / f"http-{record['date']}.json"
     file.write_text(head.removesuffix("\n}") + f',\n "measurements": [\n{body} ]\n}}\n')
     return file

@@ -10,9 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-# Where records are.
-FOLDER = Path(__file__).parents[1] / "results"
-
 
 class Cell(NamedTuple):
     """Who is asked for what, by how many."""

@@ -2,16 +2,15 @@
 
 A file is what ``--benchmark-json`` wrote, whose suites are recorded in ``benches/results/`` first,
 or such a record. A page and its plots are written beside the record; the page is printed, too.
+A part of what a record of the day has does not replace it, and is printed alone.
 """
 
 import argparse
 from pathlib import Path
 
 from benches.report.page import page
-from benches.report.plots import plot_rates, plot_rows, plot_shapes
-from benches.report.run import Run
-
-RESULTS = Path(__file__).parents[1] / "results"
+from benches.report.plots import plot_operations, plot_rates, plot_rows, plot_shapes
+from benches.report.run import RESULTS, Run
 
 
 def main() -> None:
@@ -25,8 +24,12 @@ def main() -> None:
 def report(run: Run, directory: Path) -> None:
     """Record a run, write its page and its plots, and print the page."""
     if not run.is_recorded:
+        if run.is_part_of_a_record(directory):
+            print(page(run, {}))
+            return
         run.record(directory)
     plots = {
+        "Small operations": plot_operations(run, directory / f"{run.name}-operations.svg"),
         "Rows a second": plot_rates(run, directory / f"{run.name}.svg"),
         "Time per row": plot_rows(run, directory / f"{run.name}-rows.svg"),
         "10,000 rows": plot_shapes(run, directory / f"{run.name}-shapes.svg"),

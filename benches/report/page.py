@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benches.report.rates import tables
+from benches.report import operations, rates
 from benches.report.run import Run
 from benches.report.table import table
 from benches.report.targets import TARGETS
 
 
 def page(run: Run, plots: dict[str, Path | None]) -> str:
-    """Return a page with the targets, the plots, the rates and the times."""
+    """Return a page with the targets, the plots, what is compared, and the times."""
     return (
         "\n\n".join(
             [
@@ -20,7 +20,7 @@ def page(run: Run, plots: dict[str, Path | None]) -> str:
                 ", ".join(str(each) for each in run.machine.values()),
                 *_targets(run),
                 *(f"![{title}]({file.name})" for title, file in plots.items() if file),
-                *_rates(run),
+                *_compared(run),
                 *_times(run),
                 *_others(run),
             ]
@@ -30,16 +30,17 @@ def page(run: Run, plots: dict[str, Path | None]) -> str:
 
 
 def _targets(run: Run) -> Iterable[str]:
-    if run.suite == "queries":
+    if targets := TARGETS.get(run.suite):
         yield "## Targets"
+        what = "at 10,000 rows" if run.suite == "queries" else ""
         yield table(
-            ["at 10,000 rows", "measured", "target", "further", "met"],
-            (target.cells(run) for target in TARGETS),
+            [what, "measured", "target", "further", "met"],
+            (target.cells(run) for target in targets),
         )
 
 
-def _rates(run: Run) -> Iterable[str]:
-    for title, (head, *rows) in tables(run):
+def _compared(run: Run) -> Iterable[str]:
+    for title, (head, *rows) in (*operations.tables(run), *rates.tables(run)):
         yield f"## {title}"
         yield table(head, rows)
 
@@ -63,19 +64,28 @@ def _times(run: Run) -> Iterable[str]:
 
 def _others(run: Run) -> Iterable[str]:
     rows = [
-        [f"{each['measured']}, {each['table']} {each['shape']}", each["contender"], value]
+        [", ".join(filter(None, [each["measured"], _subject(each)])), each["contender"], value]
         for each in run.benchmarks
         for value in _other_values(each)
     ]
     if rows:
-        yield "## Memory and turns"
+        yield "## Not times"
         yield table(["", "contender", ""], rows)
+
+
+def _subject(benchmark: dict[str, Any]) -> str:
+    names = (benchmark.get(name) for name in ("table", "shape", "operation"))
+    return " ".join(filter(None, names))
 
 
 def _other_values(benchmark: dict[str, Any]) -> Iterable[str]:
     """Return what a benchmark has measured beside time, in words."""
     if "bytes_per_row" in benchmark:
         yield f"{benchmark['bytes_per_row']:,.0f} bytes a row"
+    if "python_calls" in benchmark:
+        yield f"{benchmark['python_calls']:,.0f}"
+    if "bytes" in benchmark:
+        yield f"{benchmark['bytes']:,.0f} bytes for {benchmark['shapes']:,}"
     if "longest_pause" in benchmark:
         yield f"{benchmark['longest_pause'] * 1e3:,.1f} ms"
     if "with_turns" in benchmark:

@@ -1,4 +1,4 @@
-"""Plots of a run: time per row by the number of rows, times of 10,000 rows by shape, and rates."""
+"""Plots of a run: times per row, times of 10,000 rows by shape, rates, and small operations."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from benches.report.operations import microseconds, quotient
 from benches.report.rates import mean
 from benches.report.run import Run
 
@@ -118,33 +119,64 @@ def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
         return None
     contenders = [name for name in LOOKS if name in run.distinct("contender", rows=rows)]
     with mpl.rc_context(STYLE):
-        columns = min(3, len(cases))
-        lines = -(-len(cases) // columns)
-        figure, panels = pyplot.subplots(
-            lines,
-            columns,
-            figsize=(4.4 * columns, (0.32 * len(contenders) + 0.9) * lines),
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
-        for panel in panels.flat[len(cases) :]:
-            panel.set_axis_off()
-        for panel, (table, shape) in zip(panels.flat, cases, strict=False):
-            _draw_bars(panel, run, table, shape, rows, contenders)
+        figure, panels = _grid(len(cases), len(contenders))
+        for panel, (table, shape) in zip(panels, cases, strict=True):
+            times = [(run.time(table, shape, rows, each) or 0) * 1e3 for each in contenders]
+            labels = [f"{time:.3g}" if time else "" for time in times]
+            _draw_bars(panel, f"{table} {shape}", contenders, times, labels)
         figure.suptitle(f"{rows:,} rows, milliseconds: shorter is better")
         return saved(figure, file)
 
 
+def plot_operations(run: Run, file: Path) -> Path | None:
+    """Plot the time of each small operation, and return the file."""
+    names = run.distinct("operation", "calls")
+    if not names:
+        return None
+    contenders = [name for name in LOOKS if name in run.distinct("contender", "calls")]
+    with mpl.rc_context(STYLE):
+        figure, panels = _grid(len(names), len(contenders))
+        for panel, name in zip(panels, names, strict=True):
+            times = [(run.call(name, each) or 0) * 1e6 for each in contenders]
+            labels = [
+                f"{microseconds(run, name, each)} · {quotient(run, name, each)}×" if time else ""
+                for each, time in zip(contenders, times, strict=True)
+            ]
+            _draw_bars(panel, name, contenders, times, labels, room=1.4)
+        figure.suptitle("Microseconds, and times as long as psycopg: shorter is better")
+        return saved(figure, file)
+
+
+def _grid(number: int, bars: int) -> tuple[Any, list[Any]]:
+    """Return a figure with so many panels, each with room for so many bars."""
+    columns = min(3, number)
+    lines = -(-number // columns)
+    figure, panels = pyplot.subplots(
+        lines,
+        columns,
+        figsize=(4.4 * columns, (0.32 * bars + 0.9) * lines),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for panel in panels.flat[number:]:
+        panel.set_axis_off()
+    return figure, [*panels.flat[:number]]
+
+
 def _draw_bars(
-    panel: Any, run: Run, table: str, shape: str, rows: int, contenders: list[str]
+    panel: Any,
+    title: str,
+    contenders: list[str],
+    values: list[float],
+    labels: list[str],
+    room: float = 1.18,
 ) -> None:
-    times = [(run.time(table, shape, rows, each) or 0) * 1e3 for each in contenders]
     places = range(len(contenders))
-    bars = panel.barh(places, times, color=[LOOKS[each][0] for each in contenders], height=0.75)
-    panel.bar_label(bars, [f"{time:.3g}" if time else "" for time in times], padding=3)
-    panel.set_xlim(right=max(times) * 1.18)
-    label_bars(panel, f"{table} {shape}", contenders)
+    bars = panel.barh(places, values, color=[LOOKS[each][0] for each in contenders], height=0.75)
+    panel.bar_label(bars, labels, padding=3)
+    panel.set_xlim(right=max(values) * room)
+    label_bars(panel, title, contenders)
 
 
 def label_bars(panel: Any, title: str, contenders: list[str]) -> None:

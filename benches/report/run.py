@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Where records are.
+RESULTS = Path(__file__).parents[1] / "results"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -55,8 +58,24 @@ class Run:
             indent=1,
         )
         body = "".join(f"  {line},\n" for line in lines) + f"  {last}\n"
-        file = directory / f"{self.name}.json"
-        file.write_text(head.removesuffix("\n}") + f',\n "benchmarks": [\n{body} ]\n}}\n')
+        self._file(directory).write_text(
+            head.removesuffix("\n}") + f',\n "benchmarks": [\n{body} ]\n}}\n'
+        )
+
+    def is_part_of_a_record(self, directory: Path) -> bool:
+        """Return whether the record of the day has benchmarks that this run has not."""
+        file = self._file(directory)
+        if not file.exists():
+            return False
+        (record,) = Run.read(file)
+        return not record._subjects() <= self._subjects()
+
+    def _file(self, directory: Path) -> Path:
+        return directory / f"{self.name}.json"
+
+    def _subjects(self) -> set[str]:
+        """Return what the benchmarks are about, without what they have measured."""
+        return {str({name: each.get(name) for name in _SUBJECT}) for each in self.benchmarks}
 
     def time(self, table: str, shape: str, rows: int, contender: str) -> float | None:
         """Return the seconds that a contender's query takes at least."""
@@ -69,6 +88,16 @@ class Run:
         """Return the rows a second that a contender has had in its best round."""
         found = self._found(measured="rate", model=model, operation=operation, contender=contender)
         return found["rows"] / found["min"] if found else None
+
+    def call(self, operation: str, contender: str) -> float | None:
+        """Return the seconds that a small operation takes a contender in its best round."""
+        found = self._found(measured="calls", operation=operation, contender=contender)
+        return found["min"] / found["calls"] if found else None
+
+    def over_psycopg(self, operation: str, contender: str) -> float | None:
+        """Return how many times as long as psycopg it takes, whose rounds were in between."""
+        found = self._found(measured="calls", operation=operation, contender=contender)
+        return found["min"] / found["psycopg"] if found else None
 
     def extra(self, name: str, **wanted: Any) -> float | None:
         """Return what the first benchmark of this kind has measured beside time."""
@@ -92,6 +121,9 @@ class Run:
 
     def _found(self, **wanted: Any) -> dict[str, Any] | None:
         return next((each for each in self.benchmarks if _matches(each, wanted)), None)
+
+
+_SUBJECT = ("measured", "model", "table", "shape", "operation", "rows", "contender")
 
 
 def _matches(benchmark: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -96,7 +96,7 @@ def test_create(benchmark: Any, arena: Arena, model: type[Model], name: str) -> 
         gc.collect()
         return (rows,), {}
 
-    _describe(benchmark, f"{model.__name__.lower()} create", CREATED, name)
+    _describe(benchmark, model, "create", CREATED, name)
     try:
         benchmark.pedantic(
             lambda rows: arena.task.run(lambda: write(rows)),
@@ -128,7 +128,7 @@ def test_update(benchmark: Any, arena: Arena, name: str) -> None:
     fill(Wide)
     objs = list(Wide.threaded.order_by("pk")[:UPDATED])
     write: Any = UPDATERS[name]
-    _describe(benchmark, f"wide update of {len(FIELDS)} fields", UPDATED, name)
+    _describe(benchmark, Wide, f"update of {len(FIELDS)} fields", UPDATED, name)
     try:
         benchmark.pedantic(
             lambda: arena.task.run(lambda: write(objs)), rounds=ROUNDS, warmup_rounds=1
@@ -146,7 +146,14 @@ def _execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-def _describe(benchmark: Any, what: str, rows: int, name: str) -> None:
-    benchmark.group = f"{what}, {rows:,} rows"
+def _describe(benchmark: Any, model: type[Model], shape: str, rows: int, name: str) -> None:
+    table = model.__name__.lower()
+    benchmark.group = f"{table} {shape}, {rows:,} rows"
     benchmark.name = name
-    benchmark.extra_info |= {"measured": "time", "rows": rows, "contender": name}
+    benchmark.extra_info |= {
+        "measured": "time",
+        "table": table,
+        "shape": shape,
+        "rows": rows,
+        "contender": name,
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benches.report.quotient import quotient
 from benches.report.run import Run
 from benches.report.target import Target
 
@@ -10,16 +11,12 @@ ROWS = 10_000
 type Measure = Callable[[Run], float | None]
 
 
-def _quotient(over: float | None, under: float | None) -> float | None:
-    return over / under if over and under else None
-
-
 def _over_psycopg(table: str, shape: str) -> Measure:
     """Return a measure: turbo-orm's time in relation to that of psycopg's tuples."""
 
     def measure(run: Run) -> float | None:
         turbo, psycopg = (run.time(table, shape, ROWS, each) for each in ("turbo-orm", "psycopg"))
-        return _quotient(turbo, psycopg)
+        return quotient(turbo, psycopg)
 
     return measure
 
@@ -37,7 +34,7 @@ def _faster(
 
     def measure(run: Run) -> float | None:
         other, own = (run.time(table, shape, ROWS, each) for each in (than, contender))
-        return _quotient(other, own)
+        return quotient(other, own)
 
     what = f"{what}, times as fast as {than}"
     return Target(what, measure, goal, further, higher=True, form="{:.1f} ×")
@@ -51,7 +48,7 @@ def _memory(measured: str) -> Measure:
             run.extra("bytes_per_row", measured=measured, table="narrow", contender=each)
             for each in ("turbo-orm", "Django sync")
         )
-        return _quotient(turbo, django)
+        return quotient(turbo, django)
 
     return measure
 
@@ -63,8 +60,8 @@ def _longest_pause(run: Run) -> float | None:
 
 def _cost_of_turns(run: Run) -> float | None:
     times = (run.extra(name, measured="turns") for name in ("with_turns", "without_turns"))
-    quotient = _quotient(*times)
-    return None if quotient is None else (quotient - 1) * 100
+    share = quotient(*times)
+    return None if share is None else (share - 1) * 100
 
 
 TARGETS = [

@@ -1,4 +1,4 @@
-"""The page that is written about a result: docs/benchmarks.md, with its plots."""
+"""The part of docs/benchmarks.md that is about servers, with its plots."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,29 +7,15 @@ from benches.http.endpoints import AUTHORS, ENDPOINTS, ENTRIES
 from benches.http.result import Cell, Result
 from benches.http.targets import TARGETS
 from benches.report.table import table
-
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "benchmarks.md"
-# Beside the page, for the documentation to find.
-PLOTS = DOCS / "benchmarks"
+from benches.told import of_the_run
 
 _APPLICATIONS = {"bare": "A bare ASGI application", "django": "Django's stock handler"}
 
 _INTRODUCTION = """\
-# Benchmarks
+## Behind a server
 
-This page is written by
-
-```console
-$ make bench-http                    # everything, as below
-$ make bench-http ARGS=--quick       # a part of it, in two minutes, printed
-$ make bench-http ARGS=--help
-```
-
-which starts a PostgreSQL and, for one contender after the other, an HTTP server in front of it,
-checks that all give the same answers, and puts them under load. How long single queries and large
-lists take, and the operations of a well-known benchmark of ORMs, is what `make bench` measures:
-its reports are in the repository, in `benches/results`.
+`make bench-http` starts a PostgreSQL and, for one contender after the other, an HTTP server in
+front of it, checks that all give the same answers, and puts them under load.
 """
 
 _METHOD = """\
@@ -98,48 +84,36 @@ _PLOTS = {
 }
 
 
-def write(result: Result) -> Path:
-    """Draw the plots, write the page, and return its file."""
+def draw(result: Result, folder: Path) -> None:
+    """Draw the plots."""
     # matplotlib is for those who measure.
     from benches.http.plots import plot_clients, plot_endpoints, plot_memory
 
-    PLOTS.mkdir(exist_ok=True)
     for name, plot in zip(_PLOTS, (plot_endpoints, plot_clients, plot_memory), strict=True):
-        plot(result, PLOTS / name)
-    PAGE.write_text(text(result), encoding="utf-8")
-    return PAGE
+        plot(result, folder / name)
 
 
-def text(result: Result) -> str:
-    """Return the page."""
-    parts = [
-        _INTRODUCTION.strip(),
-        _of_the_run(result),
-        _targets(result),
-        *(f"![{title}](benchmarks/{name})" for name, title in _PLOTS.items()),
-        *_rates(result),
-        *_waits(result),
-        *_usage(result),
-        _method(result),
-        _NOT_CLAIMED.strip(),
-    ]
-    return "\n\n".join(parts) + "\n"
+def section(result: Result, folder: str) -> Iterator[str]:
+    """Yield the paragraphs. Plots are in a folder beside the page."""
+    yield _INTRODUCTION.strip()
+    date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
+    yield of_the_run(f"http-{date}", date, machine, versions)
+    yield _targets(result)
+    for name, title in _PLOTS.items():
+        yield f"![{title}]({folder}/{name})"
+    yield from _rates(result)
+    yield from _waits(result)
+    yield from _usage(result)
+    yield _method(result)
+    yield _NOT_CLAIMED.strip()
 
 
 def _targets(result: Result) -> str:
     """Return the table of the targets."""
     cells = (target.cells(result) for target in TARGETS)
     rows = ([what, measured, goal, met] for what, measured, goal, _, met in cells)
-    heading = "## Targets\n\nOn the bare application.\n\n"
+    heading = "The targets, on the bare application:\n\n"
     return heading + table(["", "measured", "target", "met"], rows)
-
-
-def _of_the_run(result: Result) -> str:
-    record = result.record
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    machine = ", ".join(record["machine"].values())
-    file = f"benches/results/http-{record['date']}.json"
-    return f"The run of {record['date']}, recorded in `{file}`: {machine}; {versions}."
 
 
 def _rates(result: Result) -> Iterator[str]:

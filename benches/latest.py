@@ -1,0 +1,18 @@
+"""The latest records, which the documentation tells of."""
+
+from pathlib import Path
+
+from benches.report.run import RESULTS, Run
+from benches.report.targets import TARGETS
+
+
+def latest(suite: str) -> Path:
+    """Return the file of a suite's latest record that has all there are targets for."""
+    return max(file for file in RESULTS.glob(f"{suite}-*.json") if _is_whole(suite, file))
+
+
+def _is_whole(suite: str, file: Path) -> bool:
+    if suite not in TARGETS:
+        return True
+    (run,) = Run.read(file)
+    return all(target.measure(run) is not None for target in TARGETS[suite])

@@ -1,0 +1,63 @@
+"""docs/benchmarks.md with its plots, written from the latest records: never by hand.
+
+``python -m benches.page`` writes it; so do ``make report`` and ``make bench-http``.
+"""
+
+from pathlib import Path
+
+from benches.http import section as served
+from benches.http.result import Result
+from benches.latest import latest
+from benches.report.run import Run
+from benches.small import section as small
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+# Beside the page, for the documentation to find.
+PLOTS = PAGE.with_suffix("")
+
+_INTRODUCTION = """\
+# Benchmarks
+
+This page is written by
+
+```console
+$ make report ARGS="benches/small benches/writes"   # single operations, in some minutes
+$ make bench-http                                   # servers under load, in an hour
+$ make bench-http ARGS=--quick                      # a part of it, in two minutes, printed
+$ make bench-http ARGS=--help
+```
+
+from what they have recorded in `benches/results`. How long lists of up to 100,000 rows take, and
+the operations of a well-known benchmark of ORMs, is what the rest of `make report` measures: its
+reports are there, too.
+"""
+
+
+def text() -> str:
+    """Return the page that the latest records make."""
+    result, operations, writes = _records()
+    parts = [
+        _INTRODUCTION.strip(),
+        *small.section(operations, writes, PLOTS.name),
+        *served.section(result, PLOTS.name),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write() -> Path:
+    """Draw the plots, write the page, and return its file."""
+    result, operations, _ = _records()
+    PLOTS.mkdir(exist_ok=True)
+    small.draw(operations, PLOTS)
+    served.draw(result, PLOTS)
+    PAGE.write_text(text(), encoding="utf-8")
+    return PAGE
+
+
+def _records() -> tuple[Result, Run, Run]:
+    (operations,), (writes,) = (Run.read(latest(suite)) for suite in ("small", "writes"))
+    return Result.read(latest("http")), operations, writes
+
+
+if __name__ == "__main__":
+    write()

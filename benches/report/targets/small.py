@@ -1,0 +1,32 @@
+"""The targets of single small operations: times next to psycopg's, calls, and memory."""
+
+from collections.abc import Callable
+
+from benches.report.run import Run
+from benches.report.target import Target
+
+type Measure = Callable[[Run], float | None]
+
+
+def _over_psycopg(operation: str) -> Measure:
+    return lambda run: run.over_psycopg(operation, "turbo-orm")
+
+
+def _python_calls(run: Run) -> float | None:
+    return run.extra("python_calls", measured="Python calls", contender="turbo-orm")
+
+
+def _megabytes(run: Run) -> float | None:
+    size = run.extra("bytes", measured="memory of shapes", contender="turbo-orm")
+    return None if size is None else size / 1e6
+
+
+TARGETS = [
+    Target("`aget()` by a key ÷ psycopg", _over_psycopg("aget"), 1.15, 1.0),
+    Target("join, exclude, order, ten rows ÷ psycopg", _over_psycopg("join"), 1.15, 1.05),
+    Target("twenty rows by a filter ÷ psycopg", _over_psycopg("alist"), 1.15, 1.0),
+    Target("`acreate()` ÷ psycopg", _over_psycopg("acreate"), 1.3, 1.15),
+    Target("`aupdate()` of one row ÷ psycopg", _over_psycopg("aupdate"), 1.25),
+    Target("Python calls of an `aget()`", _python_calls, 60, 40, form="{:.0f}"),
+    Target("memory of 1,000 shapes", _megabytes, 10, form="{:.1f} MB"),
+]

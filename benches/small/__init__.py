@@ -1,0 +1,1 @@
+"""Single small operations, each with values of its own, on one connection."""

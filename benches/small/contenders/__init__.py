@@ -1,0 +1,1 @@
+"""Those who do the operations, each on one connection."""

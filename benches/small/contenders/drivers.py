@@ -1,0 +1,82 @@
+"""The contenders that are drivers: psycopg and asyncpg, given the SQL that Django writes."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+import uvloop
+
+from benches.contenders import driver
+from benches.small.contenders.contender import Contender
+from benches.small.operation import Operation
+from benches.small.statement import statement
+
+
+class Psycopg(driver.Psycopg, Contender):
+    """psycopg as Django configures it, with a cursor that is kept."""
+
+    async def open(self) -> None:
+        await super().open()
+        self.cursor = self.connection.cursor()
+
+    def call(self, operation: Operation) -> Callable[..., Any]:
+        sql, cursor = statement(operation), self.cursor
+
+        async def one(*values: Any) -> Any:
+            await cursor.execute(sql, values)
+            return await cursor.fetchone()
+
+        async def all_(*values: Any) -> Any:
+            await cursor.execute(sql, values)
+            return await cursor.fetchall()
+
+        async def number(*values: Any) -> Any:
+            await cursor.execute(sql, values)
+            return cursor.rowcount
+
+        return {"one": one, "all": all_}.get(operation.fetched, number)
+
+    def answer(self, operation: Operation, found: Any) -> Any:
+        return _answer(operation, found)
+
+
+class PsycopgOnUvloop(Psycopg):
+    name = "psycopg, uvloop"
+    new_loop = staticmethod(uvloop.new_event_loop)
+
+
+class Asyncpg(driver.Asyncpg, Contender):
+    """asyncpg as it comes: it prepares statements."""
+
+    def call(self, operation: Operation) -> Callable[..., Any]:
+        connection = self.connection
+        methods = {"one": connection.fetchrow, "all": connection.fetch}
+        return partial(methods.get(operation.fetched, connection.execute), self._sql(operation))
+
+    @staticmethod
+    def _sql(operation: Operation) -> str:
+        """Return the statement with asyncpg's placeholders."""
+        first, *others = statement(operation).split("%s")
+        numbers = count(1)
+        return first + "".join(f"${next(numbers)}{text}" for text in others)
+
+    def answer(self, operation: Operation, found: Any) -> Any:
+        return _answer(operation, int(found.split()[-1]) if isinstance(found, str) else found)
+
+
+def _answer(operation: Operation, found: Any) -> Any:
+    match operation.method:
+        case "get":
+            return tuple(found)
+        case "rows":
+            return sorted(map(tuple, found))
+        case "join":
+            return [*map(tuple, found)]
+        case "count":
+            return found[0]
+        case "exists":
+            return found is not None
+        case "create":
+            return None
+    return found

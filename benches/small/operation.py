@@ -1,0 +1,23 @@
+"""Something small that is done over and over, each time with other values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation: what a contender's method does with values, which are those of its SQL.
+
+    ``fetched`` says what is fetched of the result: ``one`` row, ``all``, or nothing.
+    """
+
+    name: str
+    what: str
+    method: str
+    fetched: str
+    values: Callable[[int], tuple[Any, ...]]
+    writes: bool = False
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,30 @@
+"""The operations."""
+
+from benches.small import values
+from benches.small.operation import Operation
+
+OPERATIONS = [
+    Operation("aget", "an article by its key", "get", "one", values.key),
+    Operation("alist", "the twenty articles of a section", "rows", "all", values.section),
+    Operation(
+        "join",
+        "ten articles with their writers: those of a country who write at length, but for a "
+        "section, the latest first",
+        "join",
+        "all",
+        values.words_country_and_section,
+    ),
+    Operation("acount", "how many articles a section has", "count", "one", values.section),
+    Operation(
+        "aexists",
+        "whether it has one of so many words",
+        "exists",
+        "one",
+        values.section_and_words,
+    ),
+    Operation("acreate", "a new article", "create", "one", values.article, writes=True),
+    Operation(
+        "aupdate", "one column of an article", "update", "", values.words_and_key, writes=True
+    ),
+    Operation("adelete", "an article that is not there", "delete", "", values.no_key, writes=True),
+]

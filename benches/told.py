@@ -1,0 +1,12 @@
+"""What is told of a run before its figures: its date, its machine and its versions."""
+
+from collections.abc import Mapping
+
+
+def of_the_run(
+    name: str, date: str, machine: Mapping[str, str], versions: Mapping[str, str]
+) -> str:
+    """Return a sentence about a run that is recorded under a name."""
+    where = ", ".join(machine.values())
+    what = ", ".join(f"{package} {version}" for package, version in versions.items())
+    return f"The run of {date}, recorded in `benches/results/{name}.json`: {where}; {what}."
