@@ -85,7 +85,7 @@ class Hydrator:
     ) -> Hydrator:
         """Return a hydrator for a result of a statement that was learnt.
 
-        ``context`` is the driver's connection that has received it, or a cursor.
+        ``context`` is the driver's connection that has received it.
         """
         kept = statement.kept
         if kept is not None and kept.fits(context, pgresult):
