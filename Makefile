@@ -47,8 +47,8 @@ test: $(EXTENSION) $(call group,test) ## run the tests
 FUZZ := rust/turbo_core/fuzz
 CHECKED := $(CURDIR)/.venvs/checked
 # What hydrates: the core by itself, and values and rows of all kinds through Django.
-CORE_TESTS = $(wildcard $(patsubst %,tests/test_%.py,core decoders malformed leaks \
-	fields instances kinds shapes timezones types values))
+CORE_TESTS = $(wildcard $(patsubst %,tests/test_%.py,core decoders encoders malformed leaks \
+	fields instances kinds literals shapes timezones types values))
 
 checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a debugging allocator and odd bytes
 	$(need_cargo)

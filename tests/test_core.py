@@ -286,6 +286,7 @@ def test_the_boundary_is_small():
         "Encoder",
         "HydrationError",
         "Instance",
+        "Literals",
         "Plan",
         "bind_libpq",
     ]

@@ -1,14 +1,16 @@
 """Writes by statements that were learnt: from the second time on, and Django's all the same."""
 
 import datetime
+import zoneinfo
 
 import pytest
 from django.db.models import F, Value
 from django.db.models.functions import Upper
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+from django.test.utils import override_settings
 
 from tests.givens import accounts, accounts_with_entries, receivers, teams
-from tests.library.models import Account, Article, Entry, Event, Player, Seat, Team, Ticket
+from tests.library.models import Account, Article, Entry, Event, Player, Sample, Seat, Team, Ticket
 from tests.library.options import Ledger
 from tests.test_routers import Router, routed
 
@@ -150,6 +152,36 @@ def test_create(case, play):
 
     play(steps, given=accounts)
     assert asked[0] == asked[1]
+
+
+_JULY = datetime.datetime(2026, 7, 1, 12)
+_PREPARED = {
+    "moment": [
+        _JULY.replace(tzinfo=datetime.UTC),
+        _JULY.replace(tzinfo=zoneinfo.ZoneInfo("Asia/Kolkata")),
+        _JULY.replace(tzinfo=datetime.UTC, fold=1),
+        _JULY,
+        _JULY.date(),
+        "2026-07-01T12:00:00+02:00",
+        "no moment",
+        None,
+        7,
+    ],
+    "flag": [True, False, 1, 0, "t", "False", "maybe", None, 2, 1.0],
+}
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+@pytest.mark.parametrize("field", _PREPARED)
+@pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning")
+def test_values_that_are_prepared(field, use_tz, play):
+    async def create(orm, value):
+        made = await orm.call(Sample.objects, "create", **{field: value})
+        newest = Sample.objects.order_by("-pk").values_list(field)
+        return getattr(made, field), await orm.call(newest, "first")
+
+    with override_settings(USE_TZ=use_tz):
+        play(twice_each(create, *_PREPARED[field]))
 
 
 @pytest.mark.parametrize("signals", [(pre_save,), (post_save,)])

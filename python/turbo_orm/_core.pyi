@@ -16,6 +16,7 @@ __all__ = [
     "Encoder",
     "HydrationError",
     "Instance",
+    "Literals",
     "Plan",
     "bind_libpq",
 ]
@@ -114,6 +115,34 @@ class Encoder:
     @property
     def name(self) -> str:
         """What is written."""
+
+@final
+class Literals:
+    """A native writer of values into SQL, as literals like those of psycopg's client cursor.
+
+    ``known`` are triples: a class, the dumper of psycopg's that its values are known to be written
+    by, and the name of an ``Encoder``, but for "interval" and "jsonb". "timestamptz" is for naive
+    moments, too.
+
+    Raises ``HydrationError`` for a name that does not exist.
+    """
+
+    def __new__(cls, known: Sequence[tuple[type, type, str]]) -> Literals: ...
+    def fill(
+        self,
+        between: tuple[bytes, ...],
+        values: tuple[Any, ...],
+        dumpers: dict[Any, Any],
+        dump: Callable[[Any], bytes],
+    ) -> bytes:
+        """Return SQL: the pieces of it with the values between them. ``None`` is NULL.
+
+        ``dumpers`` are those in force, by class. ``dump`` is called with a value where that is not
+        the known one, and with one that is not exactly of a class that is known, is not ASCII, has
+        a backslash, or has another syntax than most: infinity, an exponent, many digits. It
+        returns a literal, and what it raises is raised. Raises ``HydrationError`` unless there is
+        one more piece than there are values.
+        """
 
 @final
 class Instance:

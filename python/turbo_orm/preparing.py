@@ -114,6 +114,15 @@ def saved(slot: int, field: Any, using: str) -> Saved:
         if (target := plain_target(field, kind)) is not None:
             wrapper = integer_type(target, connection.ops) if kind is int else None
             return Saved(slot, field, connection, kind, wrapper)
+    if type(field) is models.DateTimeField:
+
+        def moment(value: datetime.datetime) -> Any:
+            # A naive one is taken to be of the current time zone, and warned of.
+            if value.tzinfo is datetime.UTC:
+                return value
+            return field.get_db_prep_save(value, connection=connection)
+
+        return Saved(slot, field, connection, datetime.datetime, moment)
     return Saved(slot, field, connection, None, None)
 
 
@@ -136,6 +145,7 @@ _INTEGERS: set[Any] = {
 }
 _TEXTS = {models.CharField, models.EmailField, models.SlugField, models.TextField, models.URLField}
 _PLAIN_FIELDS: dict[type, set[Any]] = {
+    bool: {models.BooleanField},
     datetime.date: {models.DateField},
     float: {models.FloatField},
     int: _INTEGERS,

@@ -88,7 +88,8 @@ class Save:
 def _part(slot: int, field: Any, using: str) -> tuple[str, Any, bool, Saved]:
     """Return a field's attribute, what sees to it before, if anything does, and its parameter."""
     saved = preparing.saved(slot, field, using)
-    is_plain = type(field).pre_save is models.Field.pre_save
+    # Nothing is set to the present moment.
+    is_plain = not (getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
     return field.attname, None if is_plain else field.pre_save, saved.own is not None, saved
 
 
@@ -106,7 +107,9 @@ class Saves:
 
     async def bind(self, kind: str, instance: Model, using: str) -> Bound | None:
         """Return the statement for an instance, or ``None`` if Django has to save it."""
-        found = self.known[kind, using] = await bridge.run(_learn, kind, instance, using)
+        found = self.known.get((kind, using))
+        if found is None:
+            found = self.known[kind, using] = await bridge.run(_learn, kind, instance, using)
         return found.bind(instance) if isinstance(found, Save) else None
 
 
@@ -168,11 +171,7 @@ async def _insert(saves: Saves, instance: Any, using: str) -> None:
     if getattr(instance, attname) is None and (key is not meta.auto_field or key.has_default()):
         setattr(instance, attname, key.get_pk_value_on_save(instance))
     kind = "insert" if getattr(instance, attname) is None else "insert with a key"
-    found = saves.known.get((kind, using))
-    if isinstance(found, Save):
-        bound = found.bind(instance)
-    else:
-        bound = None if found else await saves.bind(kind, instance, using)
+    bound = await saves.bind(kind, instance, using)
     if bound is None:
         await bridge.run(instance.save, force_insert=True, using=using)
         return
@@ -184,11 +183,7 @@ async def _insert(saves: Saves, instance: Any, using: str) -> None:
 
 
 async def _update(saves: Saves, instance: Any, using: str) -> None:
-    found = saves.known.get(("update", using))
-    if isinstance(found, Save):
-        bound = found.bind(instance)
-    else:
-        bound = None if found else await saves.bind("update", instance, using)
+    bound = await saves.bind("update", instance, using)
     if bound is None:
         await bridge.run(instance.save, using=using)
         return

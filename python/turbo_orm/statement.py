@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
-from psycopg.adapt import Transformer
 
 from turbo_orm.layout import Layout
+from turbo_orm.literals import filled
 from turbo_orm.plans import KeptPlan
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
@@ -120,10 +120,11 @@ class Statement:
     """
 
     __slots__ = (
+        "_between",
         "_in_order",
+        "_is_ascii",
         "_parts",
         "_places",
-        "between",
         "kept",
         "layout",
         "rows",
@@ -152,9 +153,9 @@ class Statement:
         self._parts = tuple(parts)
         self._places = tuple(places)
         self._in_order = self._places == tuple([(index, 0) for index in range(len(parts))])
-        #: What is between the placeholders.
-        self.between = _split(sql)
-        if len(self.between) != len(places) + 1:
+        self._between = _split(sql)
+        self._is_ascii = sql.isascii()
+        if len(self._between) != len(places) + 1:
             raise ValueError("The SQL has another number of placeholders.")
 
     @property
@@ -162,6 +163,12 @@ class Statement:
         """How many bytes it takes, by estimate: its columns are most of that."""
         columns = len(self.layout.selected) if self.layout else 0
         return 3_000 + 3 * len(self.sql) + 500 * len(self._parts) + 600 * columns
+
+    def between(self, connection: Any) -> tuple[bytes, ...]:
+        """Return what is between the placeholders, as a connection of psycopg's encodes it."""
+        if self._is_ascii or (encoding := connection.info.encoding) == "utf-8":
+            return self._between
+        return tuple([piece.decode().encode(encoding) for piece in self._between])
 
     def bind(self, values: Sequence[Any]) -> Bound:
         """Return the statement with parameters made of the values.
@@ -192,17 +199,10 @@ class Bound:
 
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's connection writes them."""
-        first, *between = self.statement.between
-        if not between:
-            return first
-        literal = Transformer(connection).as_literal
-        pieces = [first]
-        for param, text in zip(self.params, between, strict=True):
-            pieces += (b"NULL" if param is None else literal(param), text)
-        return b"".join(pieces)
+        return filled(self.statement.between(connection), self.params, connection)
 
 
-def _split(sql: str) -> list[bytes]:
+def _split(sql: str) -> tuple[bytes, ...]:
     """Return what is between the placeholders."""
     between = [b""]
     end = 0
@@ -217,4 +217,4 @@ def _split(sql: str) -> list[bytes]:
         else:
             raise ValueError("The SQL has a placeholder of another kind.")
     between[-1] += encoded[end:]
-    return between
+    return tuple(between)

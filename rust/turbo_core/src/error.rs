@@ -36,6 +36,8 @@ pub enum Error {
     TooDeep,
     /// A plan refers to a column that it does not have.
     NoSuchColumn { index: usize, columns: usize },
+    /// A statement has another number of values than of places for them.
+    PiecesAndValues { pieces: usize, found: usize },
     /// A plan gives its rows another number of names than of items.
     NamesAndItems { names: usize, items: usize },
     /// A result has fewer columns than the plan.
@@ -62,6 +64,9 @@ impl fmt::Display for Error {
             Self::TooDeep => write!(f, "more than {MAX_DEPTH} are nested in each other"),
             Self::NoSuchColumn { index, columns } => {
                 write!(f, "the plan refers to column {index} and has {columns}")
+            }
+            Self::PiecesAndValues { pieces, found } => {
+                write!(f, "there are {pieces} pieces of SQL around {found} values")
             }
             Self::NamesAndItems { names, items } => {
                 write!(f, "the plan has {names} names for {items} items")

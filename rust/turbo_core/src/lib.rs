@@ -28,6 +28,8 @@ mod _core {
     #[pymodule_export]
     use crate::encode::Encoder;
     #[pymodule_export]
+    use crate::encode::Literals;
+    #[pymodule_export]
     use crate::error::HydrationError;
     #[pymodule_export]
     use crate::instance::Instance;

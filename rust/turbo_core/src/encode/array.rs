@@ -37,3 +37,11 @@ pub fn element(text: &str, out: &mut String) -> Written {
     out.push('"');
     Ok(())
 }
+
+/// A text that has spaces, and nothing to escape.
+pub fn quoted(out: &mut String, write: impl FnOnce(&mut String) -> Written) -> Written {
+    out.push('"');
+    write(out)?;
+    out.push('"');
+    Ok(())
+}

@@ -1,4 +1,5 @@
-//! From Python values to PostgreSQL's text of an array, a file for each kind that takes one.
+//! From Python values to PostgreSQL's text of an array, or to literals in SQL, a file for each kind
+//! that takes one.
 //!
 //! The text of a value is what psycopg's own dumper makes of it, once Django's field has prepared
 //! it. Only values of exactly the type that a kind stands for are known: of any other, even of a
@@ -8,10 +9,13 @@ mod array;
 mod float;
 mod int;
 mod json;
+mod literal;
 mod moment;
 mod numeric;
 mod text;
 mod uuid;
+
+pub use literal::Literals;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -64,29 +68,34 @@ enum Kind {
     Uuid,
 }
 
+impl Kind {
+    fn named(name: &str) -> Result<Self, Error> {
+        Ok(match name {
+            "bool" => Self::Bool,
+            "date" => Self::Date,
+            "float" => Self::Float,
+            "int2" => Self::Int(i16::MIN.into(), i16::MAX.into()),
+            "int4" => Self::Int(i32::MIN.into(), i32::MAX.into()),
+            "int8" => Self::Int(i64::MIN, i64::MAX),
+            "interval" => Self::Interval,
+            "jsonb" => Self::Jsonb,
+            "numeric" => Self::Numeric,
+            "text" => Self::Text,
+            "time" => Self::Time,
+            "timestamp" => Self::Timestamp,
+            "timestamptz" => Self::TimestampTz,
+            "uuid" => Self::Uuid,
+            _ => return Err(Error::UnknownEncoder(name.to_owned())),
+        })
+    }
+}
+
 #[pymethods]
 impl Encoder {
     #[new]
     fn new(name: &str) -> PyResult<Self> {
-        let kind = match name {
-            "bool" => Kind::Bool,
-            "date" => Kind::Date,
-            "float" => Kind::Float,
-            "int2" => Kind::Int(i16::MIN.into(), i16::MAX.into()),
-            "int4" => Kind::Int(i32::MIN.into(), i32::MAX.into()),
-            "int8" => Kind::Int(i64::MIN, i64::MAX),
-            "interval" => Kind::Interval,
-            "jsonb" => Kind::Jsonb,
-            "numeric" => Kind::Numeric,
-            "text" => Kind::Text,
-            "time" => Kind::Time,
-            "timestamp" => Kind::Timestamp,
-            "timestamptz" => Kind::TimestampTz,
-            "uuid" => Kind::Uuid,
-            _ => return Err(Error::UnknownEncoder(name.to_owned()).into()),
-        };
         Ok(Self {
-            kind,
+            kind: Kind::named(name)?,
             name: name.to_owned(),
         })
     }
@@ -152,8 +161,8 @@ impl Encoder {
             Kind::Numeric => numeric::numeric(value, out),
             Kind::Text => array::element(text::text(value)?, out),
             Kind::Time => moment::time(value, out),
-            Kind::Timestamp => moment::timestamp(value, out),
-            Kind::TimestampTz => moment::timestamptz(value, out),
+            Kind::Timestamp => array::quoted(out, |out| moment::timestamp(value, out)),
+            Kind::TimestampTz => array::quoted(out, |out| moment::timestamptz(value, out)),
             Kind::Uuid => uuid::uuid(value, out),
         }
     }

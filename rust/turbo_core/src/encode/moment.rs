@@ -23,18 +23,20 @@ pub fn time(value: &Bound<'_, PyAny>, out: &mut String) -> Written {
     clock(time, out)
 }
 
+/// Whether a moment says no time zone.
+pub fn is_naive(value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
+    Ok(moment(value)?.get_tzinfo().is_none())
+}
+
 /// A moment that says no time zone.
 pub fn timestamp(value: &Bound<'_, PyAny>, out: &mut String) -> Written {
     let moment = moment(value)?;
     if moment.get_tzinfo().is_some() {
         return Err(Refusal::Unknown);
     }
-    out.push('"');
     day(moment, out)?;
     out.push(' ');
-    clock(moment, out)?;
-    out.push('"');
-    Ok(())
+    clock(moment, out)
 }
 
 /// A moment that says its time zone.
@@ -44,21 +46,18 @@ pub fn timestamptz(value: &Bound<'_, PyAny>, out: &mut String) -> Written {
     let zone = moment.get_tzinfo().ok_or(Refusal::Unknown)?;
     let utc = PyTzInfo::utc(py).map_err(|error| Refusal::of(py, error))?;
     if zone.is(utc) {
-        out.push('"');
         day(moment, out)?;
         out.push(' ');
         clock(moment, out)?;
-        out.push_str("+00:00\"");
+        out.push_str("+00:00");
         return Ok(());
     }
     let mut has_offset = false;
-    out.push('"');
     shown(value, &mut |text| {
         // A zone may know no offset, and the moment is naive then.
         has_offset = text.get(19..).is_some_and(|rest| rest.contains(['+', '-']));
         out.push_str(text);
     })?;
-    out.push('"');
     has_offset.then_some(()).ok_or(Refusal::Unknown)
 }
 

@@ -1,0 +1,159 @@
+//! A value in SQL, as psycopg's client cursor writes it: a number or a truth as it is, all else in
+//! quotes, with a cast to its type.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
+
+use super::{Kind, Refusal, Written, float, int, moment, numeric, text, uuid};
+use crate::error::Error;
+
+/// Writes the values of a statement into its SQL.
+#[pyclass(frozen, module = "turbo_orm._core")]
+pub struct Literals(Vec<Known>);
+
+/// A class whose values are written natively while psycopg's own dumper is in force for it.
+struct Known {
+    class: Py<PyAny>,
+    dumper: Py<PyAny>,
+    kind: Kind,
+}
+
+#[pymethods]
+impl Literals {
+    #[new]
+    fn new(known: Vec<(Py<PyAny>, Py<PyAny>, String)>) -> PyResult<Self> {
+        let known = known.into_iter().map(|(class, dumper, name)| {
+            let kind = Kind::named(&name)?;
+            Ok(Known {
+                class,
+                dumper,
+                kind,
+            })
+        });
+        Ok(Self(known.collect::<Result<_, Error>>()?))
+    }
+
+    /// Put the values between the pieces of SQL. `dumpers` are those in force, by class.
+    fn fill<'py>(
+        &self,
+        between: &Bound<'py, PyTuple>,
+        values: &Bound<'py, PyTuple>,
+        dumpers: &Bound<'py, PyDict>,
+        dump: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (pieces, found) = (between.len(), values.len());
+        if pieces != found.saturating_add(1) {
+            return Err(Error::PiecesAndValues { pieces, found }.into());
+        }
+        let mut sql = Vec::with_capacity(1024);
+        let mut out = String::new();
+        let mut values = values.iter_borrowed();
+        for piece in between.iter_borrowed() {
+            sql.extend_from_slice(piece.extract()?);
+            let Some(value) = values.next() else { break };
+            out.clear();
+            match self.write(&value, dumpers, &mut out) {
+                Ok(()) => sql.extend_from_slice(out.as_bytes()),
+                Err(Refusal::Unknown) => sql.extend_from_slice(dump.call1((value,))?.extract()?),
+                Err(Refusal::Raised(error)) => return Err(error),
+            }
+        }
+        Ok(PyBytes::new(between.py(), &sql))
+    }
+}
+
+impl Literals {
+    #[inline]
+    fn write(
+        &self,
+        value: &Bound<'_, PyAny>,
+        dumpers: &Bound<'_, PyDict>,
+        out: &mut String,
+    ) -> Written {
+        if value.is_none() {
+            out.push_str("NULL");
+            return Ok(());
+        }
+        let class = value.get_type();
+        let known = self.0.iter().find(|known| known.class.is(&class));
+        let Known { dumper, kind, .. } = known.ok_or(Refusal::Unknown)?;
+        match dumpers.get_item(class) {
+            Ok(Some(in_force)) if dumper.is(&in_force) => literal(kind, value, out),
+            Ok(_) => Err(Refusal::Unknown),
+            Err(error) => Err(Refusal::of(value.py(), error)),
+        }
+    }
+}
+
+fn literal(kind: &Kind, value: &Bound<'_, PyAny>, out: &mut String) -> Written {
+    match kind {
+        Kind::Bool => {
+            let value = value.cast_exact::<PyBool>().map_err(|_| Refusal::Unknown)?;
+            out.push_str(if value.is_true() { "true" } else { "false" });
+            Ok(())
+        }
+        Kind::Date => cast("date", out, |out| moment::date(value, out)),
+        Kind::Float => {
+            // Infinity and NaN are in quotes.
+            let is_finite = value.extract::<f64>().is_ok_and(f64::is_finite);
+            is_finite.then_some(()).ok_or(Refusal::Unknown)?;
+            number(out, |out| float::float(value, out))
+        }
+        // What is of psycopg's own types for integers is not exactly an int.
+        Kind::Int(..) => {
+            let digits = value.extract::<i64>().map_err(|_| Refusal::Unknown)?;
+            number(out, |out| int::digits(digits, out))
+        }
+        Kind::Numeric => {
+            number(out, |out| numeric::numeric(value, out))?;
+            // Whether exponents are written out depends on psycopg's version.
+            (!out.contains('E')).then_some(()).ok_or(Refusal::Unknown)
+        }
+        Kind::Text => string(text::text(value)?, out),
+        Kind::Time => cast("time", out, |out| moment::time(value, out)),
+        Kind::Timestamp => cast("timestamp", out, |out| moment::timestamp(value, out)),
+        Kind::TimestampTz if moment::is_naive(value)? => {
+            cast("timestamp", out, |out| moment::timestamp(value, out))
+        }
+        Kind::TimestampTz => cast("timestamptz", out, |out| moment::timestamptz(value, out)),
+        Kind::Uuid => cast("uuid", out, |out| uuid::uuid(value, out)),
+        Kind::Interval | Kind::Jsonb => Err(Refusal::Unknown),
+    }
+}
+
+/// Write a number, with a space before its sign, since two of those begin a comment.
+fn number(out: &mut String, write: impl FnOnce(&mut String) -> Written) -> Written {
+    write(out)?;
+    if out.starts_with('-') {
+        out.insert(0, ' ');
+    }
+    Ok(())
+}
+
+fn cast(name: &str, out: &mut String, write: impl FnOnce(&mut String) -> Written) -> Written {
+    out.push('\'');
+    write(out)?;
+    out.push_str("'::");
+    out.push_str(name);
+    Ok(())
+}
+
+/// Write a text of ASCII. Any other is encoded as the session wants it, and a backslash needs
+/// another syntax.
+fn string(text: &str, out: &mut String) -> Written {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii() && byte != 0 && byte != b'\\')
+    {
+        return Err(Refusal::Unknown);
+    }
+    out.push('\'');
+    for (index, part) in text.split('\'').enumerate() {
+        if index > 0 {
+            out.push_str("''");
+        }
+        out.push_str(part);
+    }
+    out.push('\'');
+    Ok(())
+}
