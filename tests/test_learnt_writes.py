@@ -1,6 +1,7 @@
 """Writes by statements that were learnt: from the second time on, and Django's all the same."""
 
 import datetime
+import uuid
 import zoneinfo
 
 import pytest
@@ -10,7 +11,7 @@ from django.db.models.signals import post_delete, post_save, pre_delete, pre_sav
 from django.test.utils import override_settings
 
 from tests.givens import accounts, accounts_with_entries, receivers, teams
-from tests.library.models import Account, Article, Entry, Event, Player, Sample, Seat, Team, Ticket
+from tests.library.models import Account, Article, Entry, Event, Player, Seat, Team, Ticket
 from tests.library.options import Ledger
 from tests.test_routers import Router, routed
 
@@ -156,7 +157,7 @@ def test_create(case, play):
 
 _JULY = datetime.datetime(2026, 7, 1, 12)
 _PREPARED = {
-    "moment": [
+    "created": [
         _JULY.replace(tzinfo=datetime.UTC),
         _JULY.replace(tzinfo=zoneinfo.ZoneInfo("Asia/Kolkata")),
         _JULY.replace(tzinfo=datetime.UTC, fold=1),
@@ -167,7 +168,7 @@ _PREPARED = {
         None,
         7,
     ],
-    "flag": [True, False, 1, 0, "t", "False", "maybe", None, 2, 1.0],
+    "is_public": [True, False, 1, 0, "t", "False", "maybe", None, 2, 1.0],
 }
 
 
@@ -175,13 +176,15 @@ _PREPARED = {
 @pytest.mark.parametrize("field", _PREPARED)
 @pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning")
 def test_values_that_are_prepared(field, use_tz, play):
-    async def create(orm, value):
-        made = await orm.call(Sample.objects, "create", **{field: value})
-        newest = Sample.objects.order_by("-pk").values_list(field)
-        return getattr(made, field), await orm.call(newest, "first")
+    async def create(orm, numbered):
+        number, value = numbered
+        token = uuid.UUID(int=number)
+        made = await orm.call(Event.objects, "create", token=token, **{field: value})
+        rows = Event.objects.filter(token=token).values_list(field)
+        return getattr(made, field), await orm.call(rows, "get")
 
     with override_settings(USE_TZ=use_tz):
-        play(twice_each(create, *_PREPARED[field]))
+        play(twice_each(create, *enumerate(_PREPARED[field])))
 
 
 @pytest.mark.parametrize("signals", [(pre_save,), (post_save,)])

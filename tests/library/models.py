@@ -140,6 +140,7 @@ class Event(Dated):
     name = models.CharField(max_length=50)
     token = models.UUIDField(default=uuid.uuid4, unique=True)
     price = models.DecimalField(max_digits=8, decimal_places=2, default=Decimal("1.50"))
+    is_public = models.BooleanField(null=True)
 
 
 class UpperField(models.CharField):
