@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.db import (
+    DatabaseError,
     DataError,
     IntegrityError,
     OperationalError,
@@ -18,6 +19,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import register_tzloader
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext, override_settings
+from psycopg import IsolationLevel
+from psycopg.pq import TransactionStatus
 
 import turbo_orm
 from tests.clients import Rival
@@ -168,14 +171,96 @@ def test_a_health_check_that_is_due(connected, ways):
     connected(steps)
 
 
-def test_a_transaction_begins_on_the_ordinary_way(connected, ways):
+MESSAGE = "SELECT current_query()"
+
+
+def test_a_transaction_begins_with_its_first_statement(connected, ways):
+    """In one message: there is a trip to the server less."""
+
     async def steps():
         async with async_atomic():
-            assert [await ways.of() for _ in range(3)] == ["ordinary", "straight", "straight"]
+            assert await ask(MESSAGE) == [(f"BEGIN;{MESSAGE}",)]
+            assert await ask(MESSAGE) == [(MESSAGE,)]
+            assert driver().info.transaction_status == TransactionStatus.INTRANS
+            async with async_atomic():
+                assert await ask(MESSAGE) == [(MESSAGE,)]
+            assert await ways.of() == "straight"
+        assert driver().info.transaction_status == TransactionStatus.IDLE
+        assert await ask(MESSAGE) == [(MESSAGE,)]
+
+    connected(steps)
+
+
+FIRST_STATEMENTS = {
+    "no column": ("SELECT nothing", []),
+    "no SQL": ("SELEC 1", []),
+    "no number": ("SELECT %s::integer", ["x"]),
+    "a division by zero": ("SELECT 1 / balance FROM (SELECT 0 AS balance OFFSET 0) AS t", []),
+    "a row that is there": (INSERT, ["Ada", 1]),
+}
+
+
+@pytest.mark.parametrize("case", FIRST_STATEMENTS)
+def test_a_first_statement_that_fails(case, connected, ways):
+    """Its error says where in the statement, and what it has done it does once."""
+
+    async def outcome():
+        try:
+            async with async_atomic():
+                try:
+                    await ask(sql, *params)
+                except DatabaseError as exc:
+                    found = [type(exc), str(exc), exc.__cause__.diag.statement_position]
+                found.append(driver().info.transaction_status)
+                raise LookupError
+        except LookupError:
+            keys = "SELECT last_value FROM library_account_id_seq"
+            return [*found, await ask("SELECT count(*) FROM library_account"), await ask(keys)]
+
+    async def steps():
+        await ask(INSERT, "Ada", 1)
+        straight = await outcome()
+        await ask("SELECT setval('library_account_id_seq', 1)")
+        with wrapped():
+            assert await outcome() == straight
+        assert straight[3] == TransactionStatus.INERROR
+
+    sql, params = FIRST_STATEMENTS[case]
+    connected(steps)
+
+
+def test_a_transaction_that_cannot_begin(connected, ways):
+    async def outcome():
+        with pytest.raises(ProgrammingError) as caught:
+            async with async_atomic():
+                await ask("SELECT 1")
+        return str(caught.value), driver().info.transaction_status
+
+    async def steps():
+        async with async_connection():
+            driver()._begin_statement = b"BEGIN NOTHING"
+            straight = await outcome()
+            with wrapped():
+                assert await outcome() == straight
+            assert "NOTHING" in straight[0]
+            driver()._begin_statement = b""
+            async with async_atomic():
+                assert await ask("SELECT 2") == [("2",)]
+
+    connected(steps)
+
+
+@pytest.mark.parametrize("level", [None, IsolationLevel.SERIALIZABLE])
+def test_a_transaction_of_an_isolation_level(level, connected, ways):
+    async def steps():
+        async with async_connection() as held:
+            await held.connection.set_isolation_level(level)
             async with async_atomic():
                 assert await ways.of() == "straight"
-        assert await ways.of() == "straight"
+                assert await ask("SHOW transaction_isolation") == [(expected,)]
+            await held.connection.set_isolation_level(None)
 
+    expected = "serializable" if level else "read committed"
     connected(steps)
 
 

@@ -21,7 +21,7 @@ from turbo_orm.reader import Reader, Suspended
 
 _BAD = ConnStatus.BAD
 _IDLE = TransactionStatus.IDLE
-_IN_TRANSACTION = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
+_READY = frozenset({_IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _WAIT_R = Wait.R
 _TIMESTAMPTZ = postgres.types["timestamptz"].oid
 _UNKNOWN: Any = object()
@@ -82,17 +82,22 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
     def is_ready(self, timezone: tzinfo | None) -> bool:
         """Return whether a statement can be sent just so.
 
-        By the simple protocol with its values in place, outside of a pipeline and without a BEGIN
-        before it; and moments would be loaded in a time zone.
+        By the simple protocol with its values in place, behind ``opening()``, and outside of a
+        pipeline; and moments would be loaded in a time zone.
         """
-        status = self.pgconn.transaction_status
         return (
-            ((status == _IDLE and self._autocommit) or status in _IN_TRANSACTION)
+            self.pgconn.transaction_status in _READY
             and self.cursor_factory is AsyncCursor
             and self._pipeline is None
             and not self.lock.locked()
             and (self._timezone == timezone or self._loads_in() == timezone)
         )
+
+    def opening(self) -> bytes:
+        """Return the BEGIN that is due before a statement, to be sent with it, or nothing."""
+        if self._autocommit or self.pgconn.transaction_status != _IDLE:
+            return b""
+        return self._get_tx_start_command() + b";"
 
     def _loads_in(self) -> tzinfo | None:
         """Return the time zone of Django's that moments are loaded in."""

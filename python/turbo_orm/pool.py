@@ -175,6 +175,7 @@ class Pool:
         if (
             terms is not None
             and type(connection) is AsyncConnection
+            and connection.autocommit
             and connection.is_ready(terms.timezone)
             and (
                 not terms.timezone_name

@@ -1,8 +1,7 @@
 """The straight way of a statement to the wire: no wrapper, no cursor, no bridge.
 
 ``execute()`` takes it where nobody would notice. Whatever is to be seen, changed, refused or done
-before a statement (execute wrappers, logs, health checks, the first connection, a BEGIN) is
-Django's business, and takes the ordinary way, by Django's cursor on the bridge.
+before a statement (execute wrappers, logs, health checks, the first connection) is Django's business, and takes the ordinary way, by Django's cursor on the bridge.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import generators
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge
 from turbo_orm.driver import AsyncConnection
@@ -25,6 +24,7 @@ from turbo_orm.pool import loop_pools
 from turbo_orm.tasks import async_connections, in_context
 
 _ensure_connection = BaseDatabaseWrapper.ensure_connection
+_POSITION = DiagnosticField.STATEMENT_POSITION
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
 
@@ -77,16 +77,20 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
             if driver is not None:
                 try:
                     query = statement.render(driver)
+                    opening = b"" if driver._autocommit else driver.opening()
                     # Whoever else asks the connection meanwhile, waits.
                     await driver.lock.acquire()
                     try:
-                        driver.pgconn.send_query(query)
+                        driver.pgconn.send_query(opening + query)
                         results = await driver.wait(generators.execute(driver.pgconn))
                     finally:
                         driver.lock.release()
-                    if len(results) == 1 and results[0].status in _WANTED:
+                    if opening and not _is_as_if_alone(results):
+                        await driver.rollback()
+                    elif len(results) == 1 and results[0].status in _WANTED:
                         return results[0], driver
-                    return _first(results, driver), driver
+                    else:
+                        return _first(results, driver), driver
                 finally:
                     lender.take_back(driver)
         except psycopg.Error:
@@ -121,6 +125,17 @@ def _lender(using: str) -> Lender | None:
             return None
     pool = loop_pools().found(using)
     return pool if pool is not None and pool.is_open_to_all() else None
+
+
+def _is_as_if_alone(results: list[Any]) -> bool:
+    """Take BEGIN's result away, and return whether the statement's is as if it was sent alone.
+
+    It is not where BEGIN has failed, or the server could not even read both; and an error that
+    says where in the statement it is counts from the BEGIN. Such an error is found before anything
+    is executed, so the statement may be sent again.
+    """
+    del results[0]
+    return bool(results) and results[-1].error_field(_POSITION) is None
 
 
 def _first(results: list[Any], driver: AsyncConnection) -> Any:
