@@ -98,7 +98,8 @@ def test_another_structure_is_another(run):
         lambda: Book.objects.filter(pk__in=(3, 4)).alist(),
         lambda: Book.objects.exclude(pk=3).alist(),
         lambda: Book.objects.filter(pk=3)[:2].alist(),
-        lambda: Book.objects.filter(pk=3)[:3].alist(),
+        lambda: Book.objects.filter(pk=3)[1:3].alist(),
+        lambda: Book.objects.filter(pk=3)[1:].alist(),
     ]
 
     async def counts():

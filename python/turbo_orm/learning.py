@@ -22,8 +22,9 @@ from django.db.models.sql import Query
 from django.utils import timezone
 
 from turbo_orm import bridge
+from turbo_orm.bounds import Bounds, far, limits
 from turbo_orm.connection import shared_connection
-from turbo_orm.marking import LearningQuery, Marked, Parameter, Unlearnable
+from turbo_orm.marking import LearningQuery, Marked, Parameter, Unlearnable, marks
 from turbo_orm.preparing import LOOKED_UP, integer_type, plain_field, plain_values, quietly
 from turbo_orm.recording import AskedOnce, RecordingConnection
 from turbo_orm.shapes import Shape, shapes
@@ -120,7 +121,7 @@ def _learn(
     if getattr(getattr(fresh(Query(shape.model)), "_fetch_mode", None), "track_peers", False):
         raise Unlearnable("peers are those of one result")
     values = plain_values(given)
-    marked = [Marked(slot, value) for slot, value in enumerate(values)]
+    marked = marks(values)
     queryset = shape.take(fresh(LearningQuery(shape.model)), marked)
     try:
         writes = [_MarkedWrite(each) for each in written]
@@ -131,7 +132,7 @@ def _learn(
     if (recorder.layout is not None) != of_objects:
         raise Unlearnable("what is found decides what Django does next")
 
-    def again() -> tuple[str, Sequence[Any]]:
+    def again(values: Sequence[Any] = values) -> tuple[str, Sequence[Any]]:
         queryset = shape.take(fresh(Query(shape.model)), values)
         return only_statement(_record(using, ask, queryset, *[each.value for each in written]))
 
@@ -142,13 +143,36 @@ def _learn(
         zone = timezone.get_current_timezone_name()
         if not _agree((sql, params), again()):
             raise Unlearnable("Django writes other SQL each time")
+    bounds = None
+    if values and type(values[-1]) is slice:
+        bounds = _bounds(sql, params, values, again)
+        marked.pop()
     parts = [
-        *[_part(each, recorder, prepared) for each, prepared in zip(marked, given, strict=True)],
+        *[_part(each, recorder, prepared) for each, prepared in zip(marked, given, strict=False)],
         *[each.part for each in written],
     ]
     places = [(each.slot, each.index) if type(each) is Parameter else (each,) for each in params]
     _check(parts, [*given, *[each.value for each in written]], params)
-    return Statement(using, sql, parts, places, recorder.layout, zone)
+    if bounds is not None:
+        sql = bounds.template
+    return Statement(using, sql, parts, places, recorder.layout, zone, bounds)
+
+
+def _bounds(
+    sql: str,
+    params: Sequence[Any],
+    values: Sequence[Any],
+    again: Callable[[Sequence[Any]], tuple[str, Sequence[Any]]],
+) -> Bounds:
+    """Return where the SQL has the bounds of a slice, which is the last of the values."""
+    *others, given = values
+    before, found, after = sql.partition(limits(given))
+    bounds = Bounds(before, given, after)
+    another = far(given)
+    # Where Django fetches no more than so many, another slice shows it.
+    if not found or not _agree((bounds.sql(another), params), again([*others, another])):
+        raise Unlearnable("the bounds of the slice decide the SQL")
+    return bounds
 
 
 class Written(NamedTuple):

@@ -6,6 +6,7 @@ what somebody else has written may do anything, and is not learnt from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,13 @@ class Marked:
         self.slot = slot
         self.value = value
         self.lookups: list[Any] = []
+
+
+def marks(values: Sequence[Any]) -> list[Any]:
+    """Return values that are marked, but for the bounds of a slice, which go into no lookup."""
+    return [
+        value if type(value) is slice else Marked(slot, value) for slot, value in enumerate(values)
+    ]
 
 
 class Parameter:

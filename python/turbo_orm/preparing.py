@@ -20,7 +20,7 @@ from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
 from turbo_orm.connection import shared_connection
-from turbo_orm.marking import Marked, Unlearnable
+from turbo_orm.marking import Unlearnable, marks
 from turbo_orm.statement import Saved, Unbindable
 
 # What a thread does to the filters of warnings is undone in the order in which it was done: else
@@ -88,14 +88,17 @@ def preparations(take: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]
     ``take`` takes the step, to the queryset after it, with values in place of its own. Raises
     ``Unlearnable`` if a value does not go into just one lookup.
     """
-    marked = [Marked(slot, value) for slot, value in enumerate(values)]
+    marked = marks(values)
     with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         take(marked)
     if any(not issubclass(each.category, RuntimeWarning) for each in caught):
         raise Unlearnable("Django warns of it, each time")
-    found = []
+    found: list[Any] = []
     for each in marked:
+        if type(each) is slice:
+            found.append(None)
+            continue
         if len(each.lookups) != 1:
             raise Unlearnable(f"a value goes into {len(each.lookups)} lookups")
         (lookup,) = each.lookups

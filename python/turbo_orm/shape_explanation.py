@@ -95,12 +95,12 @@ def _explained(
     if statement.zone not in (None, get_current_timezone_name()):
         return "miss", f"what has been learnt is for the time zone {statement.zone}", ""
     try:
-        statement.bind(queryset._given)
+        bound = statement.bind(queryset._given)
     except Unbindable:
         return "bypass", "one of the values has Django write another statement", ""
     if terminal == "alist" and statement.rows > SLICE:
         return "bypass", f"more than {SLICE} rows came last, and are read as they arrive", ""
-    return "hit", "", statement.sql
+    return "hit", "", bound.sql
 
 
 def _reason_to_bypass(queryset: AsyncQuerySet[Any, Any], terminal: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
+from turbo_orm.bounds import Bounds
 from turbo_orm.layout import Layout
 from turbo_orm.literals import filled
 from turbo_orm.plans import KeptPlan
@@ -116,7 +117,8 @@ class Statement:
 
     ``places`` says of each parameter which part's it is, and which of those, or has it, in a
     tuple of one, if it is always the same. ``zone`` is the time zone that the SQL was written
-    for, if it is not the same for all. ``layout`` is that of the rows, if there are any.
+    for, if it is not the same for all. ``layout`` is that of the rows, if there are any. With
+    ``bounds``, ``sql`` has placeholders for those of a slice, which is the last of the values.
     """
 
     __slots__ = (
@@ -125,6 +127,7 @@ class Statement:
         "_is_ascii",
         "_parts",
         "_places",
+        "bounds",
         "kept",
         "layout",
         "rows",
@@ -141,9 +144,11 @@ class Statement:
         places: Sequence[tuple[int, int] | tuple[Any]],
         layout: Layout | None = None,
         zone: str | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.using = using
         self.sql = sql
+        self.bounds = bounds
         self.layout = layout
         self.zone = zone
         #: The plan for its rows that served last.
@@ -155,7 +160,8 @@ class Statement:
         self._in_order = self._places == tuple([(index, 0) for index in range(len(parts))])
         self._between = _split(sql)
         self._is_ascii = sql.isascii()
-        if len(self._between) != len(places) + 1:
+        numbers = 0 if bounds is None else bounds.numbers
+        if len(self._between) != len(places) + numbers + 1:
             raise ValueError("The SQL has another number of placeholders.")
 
     @property
@@ -177,9 +183,14 @@ class Statement:
         """
         found = [part.params(values[part.slot]) for part in self._parts]
         if self._in_order:
-            return Bound(self, tuple([params[0] for params in found]))
-        places = self._places
-        params = [place[0] if len(place) == 1 else found[place[0]][place[1]] for place in places]
+            params = [each[0] for each in found]
+        else:
+            params = [
+                place[0] if len(place) == 1 else found[place[0]][place[1]]
+                for place in self._places
+            ]
+        if self.bounds is not None:
+            return Sliced(self, tuple(params), self.bounds, values[-1])
         return Bound(self, tuple(params))
 
 
@@ -200,6 +211,27 @@ class Bound:
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's connection writes them."""
         return filled(self.statement.between(connection), self.params, connection)
+
+
+class Sliced(Bound):
+    """A statement with its parameters, and the bounds of a slice, which are none to a cursor."""
+
+    __slots__ = ("_bounds", "_slice")
+
+    def __init__(
+        self, statement: Statement, params: tuple[Any, ...], bounds: Bounds, slice_: slice
+    ) -> None:
+        super().__init__(statement, params)
+        self._bounds = bounds
+        self._slice = slice_
+
+    @property
+    def sql(self) -> str:
+        return self._bounds.sql(self._slice)
+
+    def render(self, connection: Any) -> bytes:
+        values = self._bounds.insert(self._slice, self.params)
+        return filled(self.statement.between(connection), values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:

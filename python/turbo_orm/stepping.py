@@ -6,7 +6,7 @@ a query that learns which value goes where.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -216,14 +216,9 @@ class Stepping(Chained[_ModelT, _Row]):
         def __getitem__(self, k: Any) -> Any:
             if type(k) is not slice or self._result_cache is not None or k.step:
                 return super().__getitem__(k)
-            return self._step("__getitem__", _of_slice, (k,), {})
+            if self._given and type(self._given[-1]) is slice:
+                return self._leave_by("__getitem__", (k,), {}, "a slice is sliced")
+            return self._step("__getitem__", structure.of_slice, (k,), {})
 
 
 _OF_LOOKUPS = {"exclude", "filter"}
-
-
-def _of_slice(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Hashable, list[Any]]:
-    (k,) = args
-    if type(k.start) not in (int, type(None)) or type(k.stop) not in (int, type(None)):
-        raise Opaque("a slice by something else than integers")
-    return (k.start, k.stop), []

@@ -86,6 +86,21 @@ def of_names(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[
     return tuple(key), []
 
 
+def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
+    """Return the structure of a slice, which tells what bounds it has, and these as one value.
+
+    Raises ``Opaque``, also for what has no rows, or all.
+    """
+    (bounds,) = args
+    start, stop = bounds.start, bounds.stop
+    if type(start) not in (int, type(None)) or type(stop) not in (int, type(None)):
+        raise Opaque("a slice by something else than integers")
+    start = start or 0
+    if start < 0 or (start == 0 if stop is None else stop <= start):
+        raise Opaque("a slice without rows, or with all of them")
+    return (start > 0, stop is not None), [slice(start or None, stop)]
+
+
 def map_values(
     args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
 ) -> Arguments:
@@ -112,7 +127,7 @@ def _add_condition(condition: Any, key: list[Any], values: list[Any]) -> None:
 
 def _map_condition(condition: Any, replaced: Callable[[Any], Any]) -> Any:
     if type(condition) is not Q:
-        return condition
+        return replaced(condition) if type(condition) is slice else condition
     mapped = Q(_connector=condition.connector, _negated=condition.negated)
     mapped.children = [
         (child[0], _map_value(child[1], replaced))

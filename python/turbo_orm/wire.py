@@ -1,7 +1,8 @@
 """The straight way of a statement to the wire: no wrapper, no cursor, no bridge.
 
 ``execute()`` takes it where nobody would notice. Whatever is to be seen, changed, refused or done
-before a statement (execute wrappers, logs, health checks, the first connection) is Django's business, and takes the ordinary way, by Django's cursor on the bridge.
+before a statement (execute wrappers, logs, health checks, the first connection) is Django's
+business, and takes the ordinary way, by Django's cursor on the bridge.
 """
 
 from __future__ import annotations
