@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from time import sleep
+from urllib.error import HTTPError
 
 import psycopg
 
@@ -17,7 +18,10 @@ EARLY = 0.4
 
 
 def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measurement]:
-    """Yield the measurements of a plan. ``connection`` is one to the same database."""
+    """Yield the measurements of a plan. ``connection`` is one to the same database.
+
+    A server that answers no more is left for the next one.
+    """
     answers = check.expected(dsn)
     for session in plan.sessions():
         with server(session.contender, session.application, dsn, POOL) as started:
@@ -46,5 +50,11 @@ def _session(
                 wrk.finish(load),
                 usage,
             )
-            # The server goes on with what nobody waits for any more. This waits for its turn.
-            started.ask("get", 1)
+            # The server goes on with what nobody waits for any more. This waits for its turn,
+            # whatever the answer is: a contender may have lost all of its connections.
+            try:
+                started.ask("get", 1)
+            except HTTPError as error:
+                error.close()
+            except OSError:
+                return
