@@ -65,6 +65,7 @@ HITS = {
     "JSON": lambda n: Sample.objects.filter(data__a__0=n).alist(),
     "update": lambda n: Entry.objects.filter(account__owner=str(n)).aupdate(amount=n),
     "delete": lambda n: Entry.objects.filter(amount=-n).adelete(),
+    "delete of an instance": lambda n: Entry(pk=-n).adelete(),
 }
 
 

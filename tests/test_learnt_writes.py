@@ -3,17 +3,31 @@
 import datetime
 import uuid
 import zoneinfo
+from contextlib import suppress
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Upper
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.test.utils import override_settings
 
 from tests.givens import accounts, accounts_with_entries, receivers, teams
-from tests.library.models import Account, Article, Entry, Event, Player, Seat, Team, Ticket
+from tests.library.models import (
+    Account,
+    Article,
+    Captain,
+    Entry,
+    Event,
+    Player,
+    Seat,
+    Team,
+    Ticket,
+)
 from tests.library.options import Ledger
 from tests.test_routers import Router, routed
+from turbo_orm import async_atomic, saving
+from turbo_orm.shapes import shapes
 
 ADA, BO, CY = "Ada", "Bo", "Cy"
 
@@ -185,6 +199,175 @@ def test_values_that_are_prepared(field, use_tz, play):
 
     with override_settings(USE_TZ=use_tz):
         play(twice_each(create, *enumerate(_PREPARED[field])))
+
+
+PARTS = {
+    "one": lambda value: {"update_fields": ["balance"]},
+    "in other collections": lambda value: {
+        "update_fields": [("balance",), {"balance"}, frozenset(["balance"])][value - 1]
+    },
+    "in a generator": lambda value: {"update_fields": (name for name in ["balance"])},
+    "twice": lambda value: {"update_fields": ["balance", "balance"]},
+    "all": lambda value: {"update_fields": ["owner", "balance"]},
+    "none": lambda value: {"update_fields": []},
+    "no field": lambda value: {"update_fields": ["balance", "nothing"]},
+    "no name": lambda value: {"update_fields": [7]},
+    "the key": lambda value: {"update_fields": ["id"]},
+    "a text": lambda value: {"update_fields": "balance"},
+    "by force": lambda value: {"update_fields": ["balance"], "force_update": True},
+    "elsewhere": lambda value: {"update_fields": ["balance"], "using": "other"},
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_save_of_some_fields(case, play):
+    async def save(orm, value):
+        account = await orm.call(Account.objects, "get", pk=value)
+        account.owner, account.balance = f"new {value}", value
+        with routed(router := Router()):
+            try:
+                await orm.call(account, "save", **PARTS[case](value))
+            finally:
+                asked[-1].append(router.asked)
+        return account
+
+    asked = []
+
+    async def steps(orm):
+        asked.append([])
+        return await twice_each(save, 1, 2, 3)(orm)
+
+    play(steps, given=accounts)
+    assert asked[0] == asked[1]
+
+
+SAVED_IN_PART = {
+    "a relation by its name": lambda value: (Entry(pk=value, account_id=2), ["account"]),
+    "a relation by its attribute": lambda value: (Entry(pk=value, account_id=2), ["account_id"]),
+    "an unsaved relation": lambda value: (Entry(pk=value, account=Account()), ["account"]),
+    "a row that is not there": lambda value: (Entry(pk=90 + value, account_id=2), ["account"]),
+    "an expression": lambda value: (Entry(pk=value, amount=F("amount") + value), ["amount"]),
+    "what is refused": lambda value: (Entry(pk=value, amount="x"), ["amount"]),
+    "what the server refuses": lambda value: (Entry(pk=value, amount=2**40), ["amount"]),
+    "no key": lambda value: (Entry(amount=1), ["amount"]),
+    "NULL": lambda value: (Entry(pk=value, amount=None), ["amount"]),
+}
+
+
+@pytest.mark.parametrize("adding", [False, True])
+@pytest.mark.parametrize("case", SAVED_IN_PART)
+def test_save_of_some_fields_of_what_was_made(case, adding, play):
+    async def save(orm, value):
+        entry, names = SAVED_IN_PART[case](value)
+        entry._state.adding = adding
+        await orm.call(entry, "save", update_fields=names)
+        return entry
+
+    play(twice_each(save, 1, 2, 3), given=accounts_with_entries)
+
+
+def test_save_of_a_field_that_was_not_loaded(play):
+    async def save(orm, value):
+        account = await orm.call(Account.objects.defer("balance"), "get", pk=value)
+        account.owner = f"new {value}"
+        await orm.call(account, "save", update_fields=["owner"])
+        return account
+
+    play(twice_each(save, 1, 2, 3), given=accounts)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_saves_of_some_fields_are_few(run, monkeypatch):
+    """Each set of fields is a statement, and they are bounded."""
+    monkeypatch.setattr(saving, "MAX_KINDS", 2)
+    shapes.clear()
+
+    async def steps():
+        entry = await Entry.objects.acreate(account_id=1, amount=1)
+        for names in (["amount"], ["account"], ["account", "amount"], ["amount"]):
+            await entry.asave(update_fields=names)
+            assert len(saving.saves_of(Entry, {}).known) <= 2
+
+    accounts()
+    run(steps)
+
+
+DELETIONS = {
+    "alone": lambda value: Entry(pk=value),
+    "not there": lambda value: Entry(pk=90 + value),
+    "without a key": lambda value: Entry(),
+    "by a text": lambda value: Entry(pk=str(value)),
+    "by what is no key": lambda value: Entry(pk="x" * value),
+    "with cascades": lambda value: Account(pk=value),
+    "with a composite key": lambda value: Seat(row=1, number=value),
+    "with parents": lambda value: Captain(pk=5),
+    "with generic relations": lambda value: Player(pk=value),
+    "an overridden delete()": lambda value: Article(pk=value),
+}
+
+
+def everything():
+    accounts_with_entries()
+    teams()
+
+
+@pytest.mark.parametrize("case", DELETIONS)
+def test_delete_of_an_instance(case, play):
+    async def delete(orm, value):
+        instance = DELETIONS[case](value)
+        with routed(router := Router()):
+            try:
+                return await orm.call(instance, "delete"), instance.pk, instance._state.db
+            finally:
+                asked[-1].append(router.asked)
+
+    asked = []
+
+    async def steps(orm):
+        asked.append([])
+        return await twice_each(delete, 1, 2, 3, 2)(orm)
+
+    play(steps, given=everything)
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("signals", [(pre_delete,), (post_delete,)])
+def test_receivers_of_deletions_of_instances_that_come_later(signals, play):
+    async def steps(orm):
+        for key in (1, 2):
+            await orm.call(Entry(pk=key), "delete")
+        with receivers(*signals) as told:
+            await orm.call(Entry(pk=3), "delete")
+        return [str(each) for each in told]
+
+    assert play(steps, given=accounts_with_entries)["returned"][-1]
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("key", ["x", 2**70])
+def test_a_deletion_that_fails_in_a_transaction(key, run):
+    """It is broken then, as by Django's delete()."""
+
+    async def steps():
+        for wanted in (1, 2):
+            await Entry(pk=wanted).adelete()
+        async with async_atomic():
+            with suppress(Exception):
+                await Entry(pk=key).adelete()
+            return connection.needs_rollback
+
+    def django():
+        with transaction.atomic():
+            with suppress(Exception):
+                Entry(pk=key).delete()
+            try:
+                return connection.needs_rollback
+            finally:
+                transaction.set_rollback(True)
+
+    accounts_with_entries()
+    expected = django()
+    assert run(steps) is expected
 
 
 @pytest.mark.parametrize("signals", [(pre_save,), (post_save,)])

@@ -28,7 +28,7 @@ from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet, prefetch_related_objects
 from django.utils.deprecation import MiddlewareMixin
 
-from turbo_orm import bridge, saving
+from turbo_orm import bridge, deleting, saving
 from turbo_orm.queryset import AsyncQuerySet
 from turbo_orm.raw import AsyncRawQuerySet
 
@@ -43,6 +43,9 @@ _GENERIC = "django.contrib.contenttypes.fields"
 
 # Caches that wait for a database, or for nothing at all.
 _CACHES = (DatabaseCache, DummyCache, LocMemCache)
+
+# Django's methods of instances that may execute a statement which was learnt.
+_LEARNT: dict[Any, Callable[..., Any]] = {Model.delete: deleting.delete, Model.save: saving.save}
 
 # The classes whose methods go on the bridge. The manager's is added by its own module.
 _bridged: tuple[type, ...] = (AsyncQuerySet, AsyncRawQuerySet)
@@ -97,8 +100,9 @@ def sync_to_async(
     async def redirected(*args: Any, **kwargs: Any) -> Any:
         if _goes_on_bridge(func, args):
             method: Any = func
-            if getattr(method, "__func__", None) is Model.save and not args:
-                return await saving.save(method.__self__, **kwargs)
+            learnt = _LEARNT.get(getattr(method, "__func__", None))
+            if learnt is not None and not args:
+                return await learnt(method.__self__, **kwargs)
             return await bridge.run(func, *args, **kwargs)
         return await hop(*args, **kwargs)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from inspect import getattr_static
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
@@ -46,15 +47,28 @@ _PRE_SAVES = {
     models.DateTimeField.pre_save,
     models.TimeField.pre_save,
 }
+_COLLECTIONS = {frozenset, list, set, tuple}
 _KEYS = {models.AutoField, models.BigAutoField, models.SmallAutoField}
+
+
+# How an instance is saved: by an insert, or an update of all fields, or of those of such names.
+type Kind = str | frozenset[str]
+
+INSERT = "insert"
+INSERT_WITH_KEY = "insert with a key"
+UPDATE = "update"
+
+# How many ways of saving a model are kept: there is one for each set of fields.
+MAX_KINDS = 100
 
 
 class Save:
     """A statement that saves instances of a model, and the fields that are its parameters."""
 
-    def __init__(self, statement: Statement, fields: Sequence[Any], is_insert: bool) -> None:
+    def __init__(self, kind: Kind, statement: Statement, fields: Sequence[Any]) -> None:
+        self._kind = kind
         self._statement = statement
-        self._is_insert = is_insert
+        self._is_insert = _is_insert(kind)
         self._parts = [_part(slot, field, statement.using) for slot, field in enumerate(fields)]
 
     @property
@@ -81,7 +95,7 @@ class Save:
                 params.append(saved.param(value))
         bound = Bound(self._statement, tuple(params))
         if learning.VERIFIES:
-            _verify(bound, instance)
+            _verify(self._kind, bound, instance)
         return bound
 
 
@@ -98,17 +112,19 @@ class Saves:
 
     def __init__(self) -> None:
         #: By kind, and by the alias of the database.
-        self.known: dict[tuple[str, str], Save | str] = {}
+        self.known: dict[tuple[Kind, str], Save | str] = {}
 
     @property
     def size(self) -> int:
         """How many bytes they take, by estimate."""
         return sum(getattr(each, "size", 100) for each in self.known.values())
 
-    async def bind(self, kind: str, instance: Model, using: str) -> Bound | None:
+    async def bind(self, kind: Kind, instance: Model, using: str) -> Bound | None:
         """Return the statement for an instance, or ``None`` if Django has to save it."""
         found = self.known.get((kind, using))
         if found is None:
+            if len(self.known) >= MAX_KINDS:
+                self.known.clear()
             found = self.known[kind, using] = await bridge.run(_learn, kind, instance, using)
         return found.bind(instance) if isinstance(found, Save) else None
 
@@ -139,30 +155,44 @@ async def insert(saves: Saves, instance: Any, using: str) -> None:
             raise
 
 
-async def save(instance: Any, **options: Any) -> None:
+async def save(
+    instance: Any, *, using: str | None = None, update_fields: Any = None, **options: Any
+) -> None:
     """Do what ``instance.save()`` does, with its options."""
-    using = options.pop("using", None) or router.db_for_write(type(instance), instance=instance)
-    meta, state = instance._meta, instance._state
-    is_new = instance.pk is None
-    saves = None
-    if (
-        not any(options.values())
-        and state.adding is is_new
-        and all(field.attname in instance.__dict__ for field in meta.concrete_fields)
-    ):
-        saves = saves_of(type(instance), {})
-    if saves is None:
-        await bridge.run(instance.save, using=using, **options)
-        return
-    if is_new:
+    using = using or router.db_for_write(type(instance), instance=instance)
+    kind = None if any(options.values()) else _kind(instance, update_fields)
+    saves = None if kind is None else saves_of(type(instance), {})
+    if kind is None or saves is None:
+        await bridge.run(instance.save, using=using, update_fields=update_fields, **options)
+    elif _is_insert(kind):
         await insert(saves, instance, using)
-        return
-    instance._prepare_related_fields_for_save(operation_name="save")
-    try:
-        await _update(saves, instance, using)
-    except Exception:
-        with transaction.mark_for_rollback_on_error(using=using):
-            raise
+    else:
+        instance._prepare_related_fields_for_save(operation_name="save")
+        try:
+            await _update(saves, kind, instance, using)
+        except Exception:
+            with transaction.mark_for_rollback_on_error(using=using):
+                raise
+
+
+def _kind(instance: Any, update_fields: Any) -> Kind | None:
+    """Return how an instance is saved, or ``None`` if there is more to it."""
+    attributes, meta, key = instance.__dict__, instance._meta, instance.pk
+    is_new = key is None
+    if instance._state.adding is not is_new:
+        return None
+    if update_fields is None:
+        if not all(field.attname in attributes for field in meta.concrete_fields):
+            return None
+        return INSERT if is_new else UPDATE
+    if is_new or type(update_fields) not in _COLLECTIONS:
+        return None
+    fields = meta._forward_fields_map
+    names = meta._non_pk_concrete_field_names
+    for name in update_fields:
+        if type(name) is not str or name not in names or fields[name].attname not in attributes:
+            return None
+    return frozenset(update_fields) or None
 
 
 async def _insert(saves: Saves, instance: Any, using: str) -> None:
@@ -170,7 +200,7 @@ async def _insert(saves: Saves, instance: Any, using: str) -> None:
     key, attname = meta.pk, meta.pk.attname
     if getattr(instance, attname) is None and (key is not meta.auto_field or key.has_default()):
         setattr(instance, attname, key.get_pk_value_on_save(instance))
-    kind = "insert" if getattr(instance, attname) is None else "insert with a key"
+    kind = INSERT if getattr(instance, attname) is None else INSERT_WITH_KEY
     bound = await saves.bind(kind, instance, using)
     if bound is None:
         await bridge.run(instance.save, force_insert=True, using=using)
@@ -182,16 +212,30 @@ async def _insert(saves: Saves, instance: Any, using: str) -> None:
     instance._state.adding = False
 
 
-async def _update(saves: Saves, instance: Any, using: str) -> None:
-    bound = await saves.bind("update", instance, using)
+async def _update(saves: Saves, kind: Kind, instance: Any, using: str) -> None:
+    bound = await saves.bind(kind, instance, using)
     if bound is None:
-        await bridge.run(instance.save, using=using)
+        await bridge.run(instance.save, **_options(kind), using=using)
         return
     pgresult, _ = await wire.execute(using, bound)
     if not pgresult.command_tuples:
         # Somebody has deleted it.
+        if kind is not UPDATE:
+            error = getattr(instance, "NotUpdated", DatabaseError)  # since Django 6.0
+            raise error("Save with update_fields did not affect any rows.")
         await _insert(saves, instance, using)
     instance._state.db = using
+
+
+def _is_insert(kind: Kind) -> bool:
+    return kind is INSERT or kind is INSERT_WITH_KEY
+
+
+def _options(kind: Kind) -> dict[str, Any]:
+    """Return what has Django's ``save()`` do what a kind stands for."""
+    if _is_insert(kind):
+        return {"force_insert": True}
+    return {} if kind is UPDATE else {"update_fields": kind}
 
 
 def _is_heard(model: type[Model]) -> bool:
@@ -204,15 +248,17 @@ def _is_heard(model: type[Model]) -> bool:
     )
 
 
-def _learn(kind: str, instance: Model, using: str) -> Save | str:
+def _learn(kind: Kind, instance: Model, using: str) -> Save | str:
     """Learn how Django saves such an instance, or say why it has to. For the bridge."""
-    is_insert = kind != "update"
     recorder = RecordingConnection.for_alias(using)
     twin = _twin(instance)
     try:
-        bridge.with_stand_in(using, recorder, twin.save, force_insert=is_insert, using=using)
+        with suppress(DatabaseError):  # No row was updated.
+            bridge.with_stand_in(using, recorder, twin.save, using=using, **_options(kind))
     except Exception as exc:
         return repr(exc)
+    if not recorder.recorded:
+        return "nothing is executed"
     # An update that meets no row is followed by an insert.
     sql, params = recorder.recorded[0]
     fields = _fields_of(kind, instance._meta)
@@ -222,22 +268,22 @@ def _learn(kind: str, instance: Model, using: str) -> Save | str:
         statement = Statement(using, sql, parts, [(slot, 0) for slot in slots])
     except ValueError:
         return "a field is not saved as one parameter"
-    learnt = Save(statement, fields, is_insert)
+    learnt = Save(kind, statement, fields)
     bound = learnt.bind(twin)
-    if bound is None or not sql.startswith("INSERT" if is_insert else "UPDATE"):
+    if bound is None or not sql.startswith("INSERT" if _is_insert(kind) else "UPDATE"):
         return "an expression is saved"
     if [type(param) for param in bound.params] != [type(param) for param in params]:
         return "a field is not saved as one parameter"
     return learnt
 
 
-def _verify(bound: Bound, instance: Model) -> None:
+def _verify(kind: Kind, bound: Bound, instance: Model) -> None:
     """Raise ``Misunderstanding`` if Django would save an instance by something else."""
     using = bound.statement.using
     recorder = RecordingConnection.for_alias(using)
     save = _twin(instance).save
-    is_insert = bound.sql.startswith("INSERT")
-    bridge.with_stand_in(using, recorder, save, force_insert=is_insert, using=using)
+    with suppress(DatabaseError):  # No row was updated.
+        bridge.with_stand_in(using, recorder, save, using=using, **_options(kind))
     sql, params = recorder.recorded[0]
     # What is set to the present moment is not the same again.
     same = [
@@ -248,15 +294,16 @@ def _verify(bound: Bound, instance: Model) -> None:
         raise learning.Misunderstanding(f"{bound.sql} was learnt, where Django executes {sql}")
 
 
-def _fields_of(kind: str, meta: Any) -> list[Any]:
+def _fields_of(kind: Kind, meta: Any) -> list[Any]:
     """Return the fields whose values are the parameters of a statement, in their order."""
-    match kind:
-        case "insert":
-            return [field for field in meta.local_concrete_fields if field is not meta.auto_field]
-        case "update":
-            others = [field for field in meta.local_concrete_fields if not field.primary_key]
-            return [*others, meta.pk]
-    return list(meta.local_concrete_fields)
+    if kind is INSERT:
+        return [field for field in meta.local_concrete_fields if field is not meta.auto_field]
+    if kind is INSERT_WITH_KEY:
+        return list(meta.local_concrete_fields)
+    others = [field for field in meta.local_concrete_fields if not field.primary_key]
+    if kind is not UPDATE:
+        others = [each for each in others if each.name in kind or each.attname in kind]
+    return [*others, meta.pk]
 
 
 def _twin(instance: Model) -> Any:

@@ -1,0 +1,69 @@
+"""Deletes an instance that nothing depends on, by a statement that was learnt.
+
+What Django's collector has to look for (relations that cascade, receivers of signals, parents) is
+its business, on the bridge.
+"""
+
+from __future__ import annotations
+
+from inspect import getattr_static
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Model
+from django.db.models.deletion import Collector
+from django.db.models.signals import post_delete, pre_delete
+
+from turbo_orm import bridge, wire
+from turbo_orm.queryset import AsyncQuerySet
+from turbo_orm.shapes import shapes
+
+
+async def delete(
+    instance: Any, *, using: str | None = None, keep_parents: bool = False
+) -> tuple[int, dict[str, int]]:
+    """Do what ``instance.delete()`` does, with its options."""
+    model = type(instance)
+    if instance.pk is not None and _is_alone(model):
+        using = using or router.db_for_write(model, instance=instance)
+        # Where statements are logged, a transaction of its own is, and Django has none.
+        if not wire.is_logged(using):
+            return await _delete(instance, using)
+    return await bridge.run(instance.delete, using=using, keep_parents=keep_parents)
+
+
+async def _delete(instance: Any, using: str) -> tuple[int, dict[str, int]]:
+    meta = instance._meta
+    try:
+        queryset: Any = AsyncQuerySet(model=type(instance), using=using)
+        rows, _ = await queryset.filter(pk__in=[instance.pk]).adelete()
+    except Exception:
+        with transaction.mark_for_rollback_on_error(using=using):
+            raise
+    setattr(instance, meta.pk.attname, None)
+    return rows, {meta.label: rows}
+
+
+def _is_alone(model: type[Model]) -> bool:
+    """Return whether it takes but one statement to delete an instance."""
+    if pre_delete.has_listeners(model) or post_delete.has_listeners(model):
+        return False
+    root = shapes.root(model)
+    found = root.statements.get("delete an instance")
+    if found is None:
+        found = _dependence(model) or True
+        shapes.learnt(root, "delete an instance", found)
+    return found is True
+
+
+def _dependence(model: Any) -> str:
+    """Say what else there is to be done for a model. Empty if nothing is."""
+    meta = model._meta
+    for name in ("_is_pk_set", "pk"):
+        if getattr_static(model, name, None) is not getattr_static(Model, name, None):
+            return f"{meta.label} overrides {name}"
+    if len(getattr(meta, "pk_fields", [meta.pk])) != 1:
+        return f"{meta.label} has a composite key"
+    if not Collector(using="").can_fast_delete(model):
+        return f"{meta.label} has parents, or something depends on it"
+    return ""
