@@ -173,7 +173,7 @@ def test_many_rows(run, monkeypatch):
     for _ in range(2):
         run(books().alist)
     assert (
-        explain_shape(books()).reason == "more than 7 rows came last, and are read as they arrive"
+        explain_shape(books()).reason == "more than 7 rows may come, and are read as they arrive"
     )
 
 

@@ -84,7 +84,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
         shape = self._shape
         if self._result_cache is None and shape is not None:
             known = self._known("_fetch_all", shape, self._given)
-            if isinstance(known, Bound) and known.statement.rows <= execution.SLICE:
+            if isinstance(known, Bound) and known.rows <= execution.SLICE:
                 self._result_cache = await self._objects(known)
                 self._compiled_for = known.statement.using
             elif known is not None:

@@ -98,8 +98,8 @@ def _explained(
         bound = statement.bind(queryset._given)
     except Unbindable:
         return "bypass", "one of the values has Django write another statement", ""
-    if terminal == "alist" and statement.rows > SLICE:
-        return "bypass", f"more than {SLICE} rows came last, and are read as they arrive", ""
+    if terminal == "alist" and bound.rows > SLICE:
+        return "bypass", f"more than {SLICE} rows may come, and are read as they arrive", ""
     return "hit", "", bound.sql
 
 

@@ -208,6 +208,11 @@ class Bound:
         """The SQL with placeholders, as a cursor takes it."""
         return self.statement.sql
 
+    @property
+    def rows(self) -> int:
+        """How many rows are expected: as many as came last."""
+        return self.statement.rows
+
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's connection writes them."""
         return filled(self.statement.between(connection), self.params, connection)
@@ -228,6 +233,12 @@ class Sliced(Bound):
     @property
     def sql(self) -> str:
         return self._bounds.sql(self._slice)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are expected: as many as there may be. Another page says nothing of it."""
+        start, stop = self._slice.start, self._slice.stop
+        return super().rows if stop is None else stop - (start or 0)
 
     def render(self, connection: Any) -> bytes:
         values = self._bounds.insert(self._slice, self.params)
