@@ -47,6 +47,26 @@ def twice_each(steps, *values):
     return all_steps
 
 
+def play_routed(play, act, *values, given):
+    """Play steps with each value. Routers have to be asked as often as by Django."""
+
+    async def routed_act(orm, value):
+        with routed(router := Router()):
+            try:
+                return await act(orm, value)
+            finally:
+                asked[-1].append(router.asked)
+
+    asked = []
+
+    async def steps(orm):
+        asked.append([])
+        return await twice_each(routed_act, *values)(orm)
+
+    play(steps, given=given)
+    assert asked[0] == asked[1]
+
+
 UPDATES = {
     "a value": ("balance", [1, 2, "3", "x", None, 2**40, True, 1.0]),
     "a text": ("owner", ["x", "y", "\0", None, "x" * 51, 7, Upper(Value("up"))]),
@@ -153,20 +173,9 @@ CREATIONS = {
 def test_create(case, play):
     async def create(orm, value):
         model, kwargs = CREATIONS[case](value)
-        with routed(router := Router()):
-            try:
-                return await orm.call(model.objects, "create", **kwargs)
-            finally:
-                asked[-1].append(router.asked)
+        return await orm.call(model.objects, "create", **kwargs)
 
-    asked = []
-
-    async def steps(orm):
-        asked.append([])
-        return await twice_each(create, 1, 2, 3)(orm)
-
-    play(steps, given=accounts)
-    assert asked[0] == asked[1]
+    play_routed(play, create, 1, 2, 3, given=accounts)
 
 
 _JULY = datetime.datetime(2026, 7, 1, 12)
@@ -224,21 +233,10 @@ def test_save_of_some_fields(case, play):
     async def save(orm, value):
         account = await orm.call(Account.objects, "get", pk=value)
         account.owner, account.balance = f"new {value}", value
-        with routed(router := Router()):
-            try:
-                await orm.call(account, "save", **PARTS[case](value))
-            finally:
-                asked[-1].append(router.asked)
+        await orm.call(account, "save", **PARTS[case](value))
         return account
 
-    asked = []
-
-    async def steps(orm):
-        asked.append([])
-        return await twice_each(save, 1, 2, 3)(orm)
-
-    play(steps, given=accounts)
-    assert asked[0] == asked[1]
+    play_routed(play, save, 1, 2, 3, given=accounts)
 
 
 SAVED_IN_PART = {
@@ -315,20 +313,9 @@ def everything():
 def test_delete_of_an_instance(case, play):
     async def delete(orm, value):
         instance = DELETIONS[case](value)
-        with routed(router := Router()):
-            try:
-                return await orm.call(instance, "delete"), instance.pk, instance._state.db
-            finally:
-                asked[-1].append(router.asked)
+        return await orm.call(instance, "delete"), instance.pk, instance._state.db
 
-    asked = []
-
-    async def steps(orm):
-        asked.append([])
-        return await twice_each(delete, 1, 2, 3, 2)(orm)
-
-    play(steps, given=everything)
-    assert asked[0] == asked[1]
+    play_routed(play, delete, 1, 2, 3, 2, given=everything)
 
 
 @pytest.mark.parametrize("signals", [(pre_delete,), (post_delete,)])
