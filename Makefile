@@ -47,8 +47,7 @@ test: $(EXTENSION) $(call group,test) ## run the tests
 FUZZ := rust/turbo_core/fuzz
 CHECKED := $(CURDIR)/.venvs/checked
 # What hydrates: the core by itself, and values and rows of all kinds through Django.
-CORE_TESTS = $(wildcard $(patsubst %,tests/test_%.py,core decoders encoders malformed leaks \
-	fields instances kinds literals shapes timezones types values))
+CORE_TESTS = tests/codecs tests/hydration tests/orm/test_instances.py
 
 checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a debugging allocator and odd bytes
 	$(need_cargo)
@@ -163,7 +162,7 @@ docs: $(VENV) $(call group,docs) ## build the documentation into site/
 	@echo "site/index.html"
 
 methods: $(VENV) ## write the tables of docs/compatibility.md from tests/methods.py
-	@$(BIN)/python -m tests.method_tables
+	@$(BIN)/python -m tests.support.method_tables
 
 wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
 	$(need_cargo)

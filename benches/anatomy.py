@@ -101,11 +101,11 @@ def seams() -> list[tuple[str, Any, str]]:
     from django.db.models.sql.query import Query
     from psycopg import AsyncCursor
 
-    from turbo_orm import execution, wire
-    from turbo_orm.connection import BridgedConnectionHandler, BridgedDatabaseWrapper
-    from turbo_orm.hydration import Hydrator
-    from turbo_orm.pool import Pool
-    from turbo_orm.tasks import TaskConnection
+    from turbo_orm.backend.base import BridgedConnectionHandler, BridgedDatabaseWrapper
+    from turbo_orm.backend.task_connections import TaskConnection
+    from turbo_orm.driver.pool import Pool
+    from turbo_orm.execution import direct, fetching
+    from turbo_orm.hydration.hydrator import Hydrator
 
     return [
         ("compiling", Query, "get_compiler"),
@@ -115,7 +115,7 @@ def seams() -> list[tuple[str, Any, str]]:
         ("borrowing", BridgedDatabaseWrapper, "ensure_connection"),
         ("borrowing", TaskConnection, "release"),
         ("borrowing", TaskConnection, "_outlive"),
-        ("borrowing", wire, "_lender"),
+        ("borrowing", direct, "_lender"),
         ("borrowing", Pool, "lend_at_once"),
         ("borrowing", Pool, "lend_in_turn"),
         ("borrowing", Pool, "take_back"),
@@ -123,9 +123,9 @@ def seams() -> list[tuple[str, Any, str]]:
         ("borrowing", TaskConnection, "take_back"),
         ("cursor", BridgedDatabaseWrapper, "cursor"),
         ("cursor", CursorWrapper, "execute"),
-        ("driver and server", wire, "execute"),
+        ("driver and server", direct, "execute"),
         ("driver and server", AsyncCursor, "execute"),
-        ("hydrating", execution, "hydrate"),
+        ("hydrating", fetching, "hydrate"),
         ("hydrating", Hydrator, "for_result"),
         ("hydrating", Hydrator, "result"),
     ]

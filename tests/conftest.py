@@ -23,7 +23,9 @@ from psycopg.conninfo import make_conninfo
 from atlas.postgres import database, server_dsn
 
 # So that its assertions say what differs.
-pytest.register_assert_rewrite("tests.chains", "tests.reading", "tests.scenario")
+pytest.register_assert_rewrite(
+    "tests.support.chains", "tests.support.reading", "tests.support.scenario"
+)
 
 DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
 
@@ -136,7 +138,7 @@ def driver(tables: None) -> Iterator[psycopg.Connection]:
     """Connect as psycopg does without Django, under its own adapters, in UTC."""
     from django.db import connections
 
-    from turbo_orm import libpq
+    from turbo_orm.codecs import libpq
 
     libpq.bind()
     parameters = connections["default"].get_connection_params()
@@ -194,7 +196,7 @@ def run() -> Run:
 
 
 async def close_connections() -> None:
-    from turbo_orm.tasks import async_connections
+    from turbo_orm.backend.task_connections import async_connections
 
     for alias in DATABASES:
         connection = async_connections[alias]
@@ -231,7 +233,7 @@ def only_the_event_loop() -> Iterator[None]:
 @pytest.fixture
 def read(library: None, run: Run) -> Any:
     """Return a function that reads a queryset in every way, and compares with Django's answer."""
-    from tests.reading import Read
+    from tests.support.reading import Read
 
     return Read(run)
 
@@ -239,7 +241,7 @@ def read(library: None, run: Run) -> Any:
 @pytest.fixture
 def play(tables: None, run: Run) -> Any:
     """Return a function that plays a scenario by Django and by turbo-orm, and compares."""
-    from tests.scenario import Play
+    from tests.support.scenario import Play
 
     return Play(run, lambda: empty("default"))
 
@@ -247,6 +249,6 @@ def play(tables: None, run: Run) -> Any:
 @pytest.fixture
 def chains(library: None, run: Run) -> Any:
     """Return a function that plays a chain with one value after another, and compares."""
-    from tests.chains import Chains
+    from tests.support.chains import Chains
 
     return Chains(run)

@@ -14,10 +14,11 @@ from django.db.backends.signals import connection_created
 
 import turbo_orm
 from tests.library.models import Account
-from tests.project import APPS, ROOT, databases, run_in_project, run_python
-from turbo_orm import async_atomic, libpq
+from tests.support.project import APPS, ROOT, databases, run_in_project, run_python
+from turbo_orm import async_atomic
+from turbo_orm.backend.base import ENGINE
 from turbo_orm.checks import check_engines, check_libpq
-from turbo_orm.connection import ENGINE
+from turbo_orm.codecs import libpq
 
 WRONG_ENGINES = ["django.db.backends.postgresql", "django.db.backends.sqlite3"]
 

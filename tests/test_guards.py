@@ -7,8 +7,8 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
 
-from tests.answers import fingerprint
 from tests.library.models import Account, Mentoring
+from tests.support.answers import fingerprint
 
 
 @pytest.fixture

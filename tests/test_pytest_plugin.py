@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.project import APPS, ROOT, databases
+from tests.support.project import APPS, ROOT, databases
 
 SETTINGS = """
 import json

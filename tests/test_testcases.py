@@ -14,7 +14,7 @@ from django.urls import path
 
 from tests.library.models import Account, Entry, Event
 from turbo_orm import async_atomic, async_connection
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.test import AsyncTestCase
 
 

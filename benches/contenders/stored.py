@@ -12,9 +12,9 @@ from django.db.models.sql.constants import CURSOR, GET_ITERATOR_CHUNK_SIZE
 from benches.contenders.contender import Contender, Query
 from benches.contenders.driver import Driver
 from benches.shape import Shape
-from turbo_orm.compiler import compiler_for
-from turbo_orm.execution import SLICE
-from turbo_orm.hydration import Hydrator
+from turbo_orm.execution.evaluation import compiler_for
+from turbo_orm.execution.fetching import SLICE
+from turbo_orm.hydration.hydrator import Hydrator
 
 
 class StoredPsycopg(Driver):

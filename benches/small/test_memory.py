@@ -13,8 +13,8 @@ from benches.small.models import Article
 from benches.small.operations import OPERATIONS
 from benches.small.ring import Ring
 from benches.small.values import moment
-from turbo_orm.shapes import shapes
-from turbo_orm.statement import Statement
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.compiled import Statement
 
 LOOKUPS: list[dict[str, Any]] = [
     {"pk": 1},

@@ -20,7 +20,8 @@ from psycopg.types.json import Jsonb
 from benches.arena import Arena
 from benches.tables.data import fill
 from benches.tables.models import Narrow, Owner, Wide
-from turbo_orm import bridge, inserts
+from turbo_orm import bridge
+from turbo_orm.backend import compiler
 
 CREATED = 5_000
 UPDATED = 1_000
@@ -42,7 +43,7 @@ async def _by_django(objs: list[Any]) -> None:
 
 async def _by_django_on_the_bridge(objs: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inserts.InsertCompiler, "_arrays", lambda self: None)
+        patch.setattr(compiler.InsertCompiler, "_arrays", lambda self: None)
         await bridge.run(QuerySet(type(objs[0])).bulk_create, objs)
 
 

@@ -4,6 +4,7 @@
 ``docs/architecture.md``.
 """
 
+import sys
 from importlib import metadata
 
 try:
@@ -15,14 +16,14 @@ except ImportError as exc:
         "with `pip install -e .`, which needs Rust."
     ) from exc
 
+from turbo_orm.backend.transaction import async_atomic, async_connection
 from turbo_orm.bridge import run as run_sync
-from turbo_orm.explanation import aexplain_hydration, explain_hydration
-from turbo_orm.manager import AsyncManager
-from turbo_orm.patching import patch_django, unpatch_django
-from turbo_orm.queryset import AsyncQuerySet
-from turbo_orm.raw import AsyncRawQuerySet
-from turbo_orm.shape_explanation import explain_shape
-from turbo_orm.transaction import async_atomic, async_connection
+from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
+from turbo_orm.explain.query_cache import explain_shape
+from turbo_orm.orm.manager import AsyncManager
+from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.orm.raw import AsyncRawQuerySet
+from turbo_orm.patches.patch_django import patch_django, unpatch_django
 
 __all__ = [
     "AsyncManager",
@@ -40,3 +41,19 @@ __all__ = [
 ]
 
 __version__ = metadata.version("turbo-orm")
+
+# What is public is known by its public path: pickles and migrations store it.
+for _name in __all__:
+    _public = globals()[_name]
+    _public.__module__, _public.__qualname__ = __name__, _name
+# Those that were made by earlier versions have the modules in which it was defined then.
+for _name in (
+    "explanation",
+    "manager",
+    "patching",
+    "queryset",
+    "raw",
+    "shape_explanation",
+    "transaction",
+):
+    sys.modules[f"{__name__}.{_name}"] = sys.modules[__name__]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 
-from turbo_orm import atomic_requests, hops, patching, toolbar
+from turbo_orm.bridge import sync_to_async
 from turbo_orm.checks import (
     check_databases_when_patched,
     check_engines,
     check_libpq,
     check_settings,
 )
+from turbo_orm.patches import atomic_requests, debug_toolbar, patch_django
 
 
 class TurboOrmConfig(AppConfig):
@@ -21,7 +22,7 @@ class TurboOrmConfig(AppConfig):
     def ready(self) -> None:
         for check in (check_databases_when_patched, check_engines, check_libpq, check_settings):
             checks.register(check)
-        hops.redirect_generic_relations()
-        patching.follow_settings()
+        sync_to_async.redirect_generic_relations()
+        patch_django.follow_settings()
         atomic_requests.use_bridge()
-        toolbar.use_bridge()
+        debug_toolbar.use_bridge()

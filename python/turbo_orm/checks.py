@@ -12,9 +12,10 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 from django.db.models import Model
 
-from turbo_orm import conf, libpq
-from turbo_orm.connection import ENGINE, has_async_engine
-from turbo_orm.manager import AsyncManager
+from turbo_orm import conf
+from turbo_orm.backend.base import ENGINE, has_async_engine
+from turbo_orm.codecs import libpq
+from turbo_orm.orm.manager import AsyncManager
 
 
 def check_engines(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -25,7 +25,7 @@ def _turbo_orm_shared_connections(request: pytest.FixtureRequest) -> Iterator[No
     if not _is_in_a_transaction(request):
         yield
         return
-    from turbo_orm.sharing import shared_connections
+    from turbo_orm.backend.shared_connection import shared_connections
 
     with shared_connections():
         yield

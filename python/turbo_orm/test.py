@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.test import TestCase
 
 from turbo_orm import bridge
-from turbo_orm.sharing import shared_connections
+from turbo_orm.backend.shared_connection import shared_connections
 
 __all__ = ["AsyncTestCase", "shared_connections"]
 

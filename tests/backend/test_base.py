@@ -7,8 +7,8 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext, isolate_apps
 from django_async_backend.db import async_connections
 
-from tests.clients import Rival
 from tests.library.models import Account, Entry
+from tests.support.clients import Rival
 from turbo_orm import bridge
 
 

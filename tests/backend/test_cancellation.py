@@ -14,9 +14,9 @@ from django.db.models import CharField, Func, Value
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
-from tests.cancellation import CancelledAt, uncancel
-from tests.clients import Rival, separate_task
 from tests.library.models import Account
+from tests.support.cancellation import CancelledAt, uncancel
+from tests.support.clients import Rival, separate_task
 from turbo_orm import async_atomic, bridge
 
 ADA = {"owner": "Ada", "balance": 1}

@@ -10,22 +10,23 @@ from django.db.models.expressions import RawSQL
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
-from tests.answers import django_answer, turbo_answer
-from tests.clients import Rival
 from tests.library.models import Account, Author
-from tests.test_reading import QUERYSETS
-from turbo_orm import async_atomic, streaming
-from turbo_orm.connection import shared_connection
-from turbo_orm.streaming import StreamingCursor
+from tests.orm.test_reading import QUERYSETS
+from tests.support.answers import django_answer, turbo_answer
+from tests.support.clients import Rival
+from turbo_orm import async_atomic
+from turbo_orm.backend import streaming_cursor
+from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.streaming_cursor import StreamingCursor
 
 pytestmark = pytest.mark.skipif(
-    not streaming.is_possible(), reason="psycopg's libpq hands over no chunks"
+    not streaming_cursor.is_possible(), reason="psycopg's libpq hands over no chunks"
 )
 
 
 @pytest.fixture(autouse=True)
 def few_rows_at_a_time(monkeypatch):
-    monkeypatch.setattr("turbo_orm.execution.SLICE", 2)
+    monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 2)
     monkeypatch.setattr("turbo_orm.bridge.Breath.LENGTH", 0)
 
 
@@ -264,10 +265,10 @@ def test_bindings_on_the_server_are_not_streamed(library, run, chunks, monkeypat
     expected = list(ours.all())
     options = connections["default"].settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "server_side_binding", True)
-    shared_connection.cache_clear()
+    process_connection.cache_clear()
     try:
         assert run(ours.alist) == expected
     finally:
-        shared_connection.cache_clear()
+        process_connection.cache_clear()
     assert chunks == []
     assert len(expected) > 2

@@ -9,10 +9,10 @@ from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
-from tests.clients import until
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_atomic, async_connection, bridge
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
 

@@ -25,7 +25,7 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Entry
-from tests.project import databases, run_in_project
+from tests.support.project import databases, run_in_project
 from turbo_orm import async_atomic, bridge
 
 ADA = {"owner": "Ada", "balance": 1}

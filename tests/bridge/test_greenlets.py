@@ -14,10 +14,10 @@ from django.db import connections
 from django.db.utils import ConnectionDoesNotExist
 from django_async_backend.db import async_connections
 
-from tests.clients import separate_task
+from tests.support.clients import separate_task
 from turbo_orm import bridge
+from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.bridge import Breath, await_, run
-from turbo_orm.connection import BridgedDatabaseWrapper
 
 VARIABLE = ContextVar("VARIABLE", default="unset")
 

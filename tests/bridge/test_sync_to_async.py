@@ -21,8 +21,6 @@ from django.shortcuts import (
 )
 from django.test.utils import isolate_apps
 
-from tests.answers import fingerprint
-from tests.givens import accounts_with_entries, teams
 from tests.library.models import (
     Account,
     Author,
@@ -34,8 +32,11 @@ from tests.library.models import (
     Skill,
     Team,
 )
-from tests.project import run_in_project, run_python
-from turbo_orm import AsyncManager, async_atomic, hops
+from tests.support.answers import fingerprint
+from tests.support.givens import accounts_with_entries, teams
+from tests.support.project import run_in_project, run_python
+from turbo_orm import AsyncManager, async_atomic
+from turbo_orm.bridge import sync_to_async
 
 HOP = r"sync_to_async\(\) was called"
 
@@ -312,9 +313,9 @@ def test_the_shortcuts(library, run):
 def test_what_leads_to_no_database_is_left_to_asgiref(options, decorating):
     async def ask():
         if decorating:
-            hop = hops.sync_to_async(**options)(threading.get_ident)
+            hop = sync_to_async.sync_to_async(**options)(threading.get_ident)
         else:
-            hop = hops.sync_to_async(threading.get_ident, **options)
+            hop = sync_to_async.sync_to_async(threading.get_ident, **options)
         assert inspect.iscoroutinefunction(hop) or asgiref.sync.iscoroutinefunction(hop)
         return await hop()
 
@@ -324,8 +325,8 @@ def test_what_leads_to_no_database_is_left_to_asgiref(options, decorating):
 def test_what_is_not_sensitive_to_its_thread_stays_in_one(scratch, run):
     """It is meant to run beside the event loop."""
     with pytest.raises(AssertionError, match=HOP):
-        run(hops.sync_to_async(Account.objects.count, thread_sensitive=False))
-    assert run(hops.sync_to_async(Account.objects.count, thread_sensitive=True)) == 0
+        run(sync_to_async.sync_to_async(Account.objects.count, thread_sensitive=False))
+    assert run(sync_to_async.sync_to_async(Account.objects.count, thread_sensitive=True)) == 0
 
 
 @pytest.mark.parametrize("wrong", [1, Account.objects.all().acount])
@@ -333,7 +334,7 @@ def test_what_asgiref_refuses_is_refused(wrong):
     with pytest.raises(TypeError) as expected:
         asgiref.sync.sync_to_async(wrong)
     with pytest.raises(TypeError) as raised:
-        hops.sync_to_async(wrong)
+        sync_to_async.sync_to_async(wrong)
     assert str(raised.value) == str(expected.value)
 
 
@@ -347,7 +348,7 @@ def test_an_exception_is_passed_on(scratch, run):
 
 def test_it_can_be_imported_before_django_is_set_up():
     code = """
-import turbo_orm.hops
+import turbo_orm.bridge.sync_to_async
 from django.apps import apps
 from django.conf import settings
 assert not settings.configured

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.pq import Format
 
-from tests.answers import fingerprint
-from tests.wire_types import TYPES
+from tests.support.answers import fingerprint
+from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Plan
 

@@ -19,13 +19,13 @@ from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
 from tests import results
-from tests.answers import fingerprint
-from tests.wire_types import TYPES
+from tests.support.answers import fingerprint
+from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Plan
-from turbo_orm.decoders import Decoders
+from turbo_orm.codecs.decoders import Decoders
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CORPUS = {
     path.name: path.read_bytes()
     for path in sorted((ROOT / "rust/turbo_core/fuzz/corpus/wire").iterdir())

@@ -27,12 +27,12 @@ from django.test import override_settings
 from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
-from tests.answers import django_answer, turbo_answer
 from tests.library.fields import Arrays, Ranges, Structured
 from tests.library.models import Author, Sample
-from tests.test_reading import QUERYSETS
-from turbo_orm import libpq
-from turbo_orm.connection import shared_connection
+from tests.orm.test_reading import QUERYSETS
+from tests.support.answers import django_answer, turbo_answer
+from turbo_orm.backend.base import process_connection
+from turbo_orm.codecs import libpq
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -265,7 +265,7 @@ def start_anew():
     connections["default"].close()
     for name in ("timezone", "timezone_name"):
         vars(connections["default"]).pop(name, None)
-    shared_connection.cache_clear()
+    process_connection.cache_clear()
 
 
 # Loaders and converters of ones own

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from turbo_orm import bridge
-from turbo_orm.connection import BridgedDatabaseWrapper
+from turbo_orm.backend.base import BridgedDatabaseWrapper
 
 _operations: ContextVar[int] = ContextVar("operations", default=0)
 

@@ -15,7 +15,8 @@ from django.test import TransactionTestCase
 from greenlet import getcurrent
 
 from tests.conformance import driving, reporting
-from turbo_orm import bridge, hops
+from turbo_orm import bridge
+from turbo_orm.bridge.sync_to_async import sync_to_async as _bridged_sync_to_async
 
 
 def wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -61,7 +62,7 @@ def sync_to_async(function: Any = None, **options: Any) -> Any:
     if function is None:
         return lambda function: sync_to_async(function, **options)
     bridged, in_thread = (
-        hops.sync_to_async(function, **options),
+        _bridged_sync_to_async(function, **options),
         _sync_to_async(function, **options),
     )
 
@@ -91,6 +92,6 @@ def have_tests_wait() -> None:
     driving.replace_everywhere("sync_to_async", _sync_to_async, sync_to_async)
     asgiref.sync.async_to_sync = async_to_sync
     asgiref.sync.sync_to_async = sync_to_async
-    waits = hops._waits_for_something_else
-    hops._waits_for_something_else = lambda *args: not _has_database() and waits(*args)
+    waits = sync_to_async._waits_for_something_else
+    sync_to_async._waits_for_something_else = lambda *args: not _has_database() and waits(*args)
     asyncio.run = run

@@ -1,7 +1,7 @@
 """The connections that sync tests and async code share: each thread's own.
 
-As turbo_orm.sharing has it for a test case, but for a whole process whose tests close connections,
-and start threads that are to have others.
+As **shared_connection** has it for a test case, but for a whole process whose tests close
+connections, and start threads that are to have others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,20 +11,20 @@ from typing import Any
 from django.db import connections
 from django.db.utils import ConnectionHandler, load_backend
 
-from turbo_orm import sharing
-from turbo_orm.connection import has_async_engine, shared_connection
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend import shared_connection
+from turbo_orm.backend.base import has_async_engine, process_connection
+from turbo_orm.backend.task_connections import async_connections
 
 # asgiref takes it along to its threads. One that a test has started begins without.
 _of_thread: ContextVar[dict[str, Any] | None] = ContextVar("connections", default=None)
 
 
-class LentConnection(sharing.SharedConnection):
+class LentConnection(shared_connection.SharedConnection):
     """A connection of Django's that async code may open, too."""
 
     @property
     def connection(self) -> Any:
-        return sharing.SharedConnection.connection.fget(self)
+        return shared_connection.SharedConnection.connection.fget(self)
 
     @connection.setter
     def connection(self, value: Any) -> None:
@@ -72,7 +72,7 @@ class LentConnections(Mapping[str, Any]):
 def _bridged(connection: LentConnection) -> Any:
     """Return what the bridge sees of a connection: what tests patch, they patch there."""
     django = connection.django
-    bridged = shared_connection(connection.alias).of(connection)
+    bridged = process_connection(connection.alias).of(connection)
     bridged.features = django.features
     bridged.ops.bulk_batch_size = lambda *args: django.ops.bulk_batch_size(*args)
     return bridged

@@ -9,9 +9,10 @@ from django.db.models.query import RawQuerySet
 
 from tests.conformance import driving, leaving, lending
 from tests.conformance.runner import Runner
-from turbo_orm import AsyncManager, bridge, sharing
-from turbo_orm.queryset import AsyncQuerySet
-from turbo_orm.raw import AsyncRawQuerySet
+from turbo_orm import AsyncManager, bridge
+from turbo_orm.backend import shared_connection
+from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.orm.raw import AsyncRawQuerySet
 
 
 class Mode:
@@ -42,7 +43,7 @@ class Driven(Mode):
     def prepare(self) -> None:
         super().prepare()
         lending.lend()
-        driving.wait_blocking(sharing._AsyncView)
+        driving.wait_blocking(shared_connection._AsyncView)
         driving.drive_everything(self.queryset_class, self.drive)
 
     def prepare_tests(self) -> None:

@@ -14,9 +14,9 @@ import psycopg.adapt
 from django.db.models import Model, QuerySet
 from django.db.models.query import RawModelIterable
 
-from turbo_orm.hydration import Hydrator
-from turbo_orm.plans import KeptPlan
-from turbo_orm.recording import RecordingConnection
+from turbo_orm.hydration.hydrator import Hydrator
+from turbo_orm.hydration.plan_cache import KeptPlan
+from turbo_orm.query_cache.recording_connection import RecordingConnection
 
 #: Results that were hydrated twice, and the rows in them.
 results = 0

@@ -14,9 +14,9 @@ import pytest
 from psycopg import generators
 from psycopg.pq import TransactionStatus
 
-from tests.cancellation import CancelledAt, at_once, too_late, uncancel
-from tests.clients import until
-from turbo_orm.driver import AsyncConnection
+from tests.support.cancellation import CancelledAt, at_once, too_late, uncancel
+from tests.support.clients import until
+from turbo_orm.driver.connection import AsyncConnection
 
 
 def parameters():

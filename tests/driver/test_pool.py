@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 from django.db import OperationalError, connections
 
-from tests.clients import until
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_atomic, async_connection, bridge
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
 

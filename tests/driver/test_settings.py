@@ -9,12 +9,12 @@ from django.db.models import Count, F, Prefetch, TextField, Value
 from django.test import override_settings
 from psycopg.pq import Format
 
+from tests.codecs.test_session_parameters import selected
 from tests.library.fields import Arrays, Bag, Ranges, Structured
 from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
-from tests.test_sessions import selected
-from turbo_orm import libpq
-from turbo_orm.connection import shared_connection
+from turbo_orm.backend.base import process_connection
+from turbo_orm.codecs import libpq
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]
 
@@ -62,7 +62,7 @@ def forget_connections():
     connections["default"].close()
     connections["default"].close_pool()
     del connections["default"]
-    shared_connection.cache_clear()
+    process_connection.cache_clear()
 
 
 def options(**changes):

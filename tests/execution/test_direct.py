@@ -23,12 +23,13 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 import turbo_orm
-from tests.clients import Rival
 from tests.library.models import Account
-from tests.statements import Statement, Ways, ask, rows
-from turbo_orm import async_atomic, async_connection, bridge, wire
-from turbo_orm.sharing import shared_connections
-from turbo_orm.tasks import async_connections
+from tests.support.clients import Rival
+from tests.support.statements import Statement, Ways, ask, rows
+from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm.backend.shared_connection import shared_connections
+from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.execution import direct
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -66,7 +67,7 @@ def test_both_ways_give_the_same(connected, ways):
         async with async_atomic():
             await ask(INSERT, "it's 100 %", 1)
             update = Statement("UPDATE library_account SET balance = %s", (2,))
-            result, context = await wire.execute("default", update)
+            result, context = await direct.execute("default", update)
             assert context.connection is driver()
             found.append((ways.last, result.command_tuples))
             found.append(await ask("SELECT owner, balance, NULL FROM library_account"))
@@ -470,7 +471,7 @@ def test_after_the_straight_way_django_goes_on(connected):
             await Account.objects.acreate(owner="Ada")
             assert await ask(INSERT, "Bo", 1) == [("Bo",)]
             assert await Account.objects.acount() == 2
-        assert rows(await wire.execute("default", Statement("SELECT 1"))) == [("1",)]
+        assert rows(await direct.execute("default", Statement("SELECT 1"))) == [("1",)]
         assert [account.owner async for account in Account.objects.order_by("pk")] == ["Ada", "Bo"]
 
     connected(steps)
@@ -495,7 +496,7 @@ def test_python_calls_of_a_statement(connected):
         sys.setprofile(count)
         try:
             for _ in range(20):
-                await wire.execute("default", statement)
+                await direct.execute("default", statement)
         finally:
             sys.setprofile(None)
         return calls

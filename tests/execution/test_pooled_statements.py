@@ -12,13 +12,14 @@ from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from tests.clients import Rival, until
 from tests.library.models import Account
-from tests.statements import Statement, Ways
-from tests.statements import ask as ask_default
-from turbo_orm import async_atomic, async_connection, wire
-from turbo_orm.pool import loop_pools
-from turbo_orm.tasks import async_connections, in_context
+from tests.support.clients import Rival, until
+from tests.support.statements import Statement, Ways
+from tests.support.statements import ask as ask_default
+from turbo_orm import async_atomic, async_connection
+from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.driver.pool import loop_pools
+from turbo_orm.execution import direct
 
 pytestmark = pytest.mark.usefixtures("scratch", "without_receivers")
 
@@ -129,7 +130,7 @@ def test_who_came_first_is_served_first(pooled):
 
     async def steps():
         waiting = [Numbered("", (number,)) for number in range(200)]
-        await asyncio.gather(*[wire.execute("pooled", statement) for statement in waiting])
+        await asyncio.gather(*[direct.execute("pooled", statement) for statement in waiting])
         assert served == [statement.params for statement in waiting]
 
     served = []

@@ -11,8 +11,8 @@ from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from psycopg.adapt import Loader
 
-from tests.answers import django_answer, fingerprint
 from tests.library.models import Author, Book, Converted, Order, Sample, WithFromDb, WithInit
+from tests.support.answers import django_answer, fingerprint
 from turbo_orm import aexplain_hydration, explain_hydration
 
 pytestmark = pytest.mark.usefixtures("library")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.library.models import Account, Author, Book, Entry
 from turbo_orm import AsyncQuerySet, explain_shape
-from turbo_orm.shapes import shapes
+from turbo_orm.query_cache.cache import shapes
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -80,7 +80,7 @@ BYPASSED = {
     "a dict": (lambda: books().filter(title={}).order_by("pk"), "filter() is given builtins.dict"),
     "an expression of somebody's own": (
         lambda: books().annotate(x=Reverse(F("title"))),
-        "annotate() is given tests.test_shape_explanation.Reverse, which may do anything",
+        "annotate() is given tests.explain.test_query_cache.Reverse, which may do anything",
     ),
     "a long list": (
         lambda: books().filter(pk__in=range(3)),
@@ -168,8 +168,8 @@ def test_another_time_zone(run):
 
 
 def test_many_rows(run, monkeypatch):
-    monkeypatch.setattr("turbo_orm.execution.SLICE", 7)
-    monkeypatch.setattr("turbo_orm.shape_explanation.SLICE", 7)
+    monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 7)
+    monkeypatch.setattr("turbo_orm.explain.query_cache.SLICE", 7)
     for _ in range(2):
         run(books().alist)
     assert (

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from turbo_orm.connection import shared_connection
+from turbo_orm.backend.base import process_connection
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def known_as(alias: str, entry: dict[str, Any]) -> Iterator[str]:
             del connections[alias]
         del settings.DATABASES[alias]
         # It remembers what the settings said.
-        shared_connection.cache_clear()
+        process_connection.cache_clear()
 
 
 # What ``far()`` makes known: a database without a pool, and with one.

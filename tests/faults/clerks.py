@@ -9,11 +9,11 @@ from typing import Any
 
 from django.db import connections
 
-from tests.cancellation import CancelledAt
-from tests.clients import until
 from tests.faults.bank import Bank
+from tests.support.cancellation import CancelledAt
+from tests.support.clients import until
 from turbo_orm import async_atomic, bridge
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 # A clerk who is not ready by then never will be.
 PATIENCE = 120

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import connections
 
-from tests.clients import until
-from tests.scenario import Player, TurboPlayer, without_loop
-from turbo_orm.pool import loop_pools
+from tests.support.clients import until
+from tests.support.scenario import Player, TurboPlayer, without_loop
+from turbo_orm.driver.pool import loop_pools
 
 type Steps = Callable[[Player], Coroutine[Any, Any, Any]]
 

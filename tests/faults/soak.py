@@ -37,9 +37,9 @@ def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Return what happened, and what holds of it."""
     # The models are there once Django is set up.
     from tests.conftest import only_the_event_loop
-    from tests.endurance import resident
     from tests.faults.bank import Bank, Fate
     from tests.faults.clerks import Clerks, at_rest, cursors_on_all
+    from tests.support.endurance import resident
 
     bank = Bank(options.seed, books="books")
     bank.open()

@@ -6,11 +6,11 @@ from contextlib import aclosing
 import pytest
 from django.db import connections, transaction
 
-from tests.cancellation import at_once, too_late
 from tests.faults.trial import Trial
 from tests.library.models import Account
+from tests.support.cancellation import at_once, too_late
 from turbo_orm import async_atomic, async_connection, run_sync
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 ALIASES = ["default", "pooled"]
 WAYS = [at_once, too_late]

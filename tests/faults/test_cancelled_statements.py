@@ -6,9 +6,9 @@ import pytest
 from django.contrib.postgres.signals import register_type_handlers
 from django.db.backends.signals import connection_created
 
-from tests.cancellation import at_once, too_late
 from tests.faults.trial import Trial
-from tests.statements import ask
+from tests.support.cancellation import at_once, too_late
+from tests.support.statements import ask
 from turbo_orm import async_atomic
 
 ALIASES = ["default", "pooled"]

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.cancellation import at_once, too_late
 from tests.faults.terminals import STEPWISE, TERMINALS, WRITING
 from tests.faults.trial import Trial
 from tests.library.models import Account
+from tests.support.cancellation import at_once, too_late
 from turbo_orm import async_atomic
 
 ALIASES = ["default", "pooled"]

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from tests.clients import until
 from tests.faults.aliases import FAR, far
 from tests.faults.fault import Action, Fault, Toward
 from tests.faults.outcomes import at_rest, of_django, of_turbo
 from tests.faults.proxy import Proxy
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_atomic
-from turbo_orm.pool import loop_pools
+from turbo_orm.driver.pool import loop_pools
 
 LOST = (OperationalError, None)
 

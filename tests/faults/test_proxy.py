@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from tests.clients import until
 from tests.faults.aliases import known_as
 from tests.faults.fault import Action, Fault, Toward
 from tests.faults.proxy import Proxy
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_atomic
 
 pytestmark = pytest.mark.usefixtures("scratch")

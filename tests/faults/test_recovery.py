@@ -7,14 +7,14 @@ from inspect import isawaitable
 import pytest
 from django.db import OperationalError, connections, transaction
 
-from tests.clients import until
 from tests.faults.aliases import FAR, far
 from tests.faults.fault import Action, Fault, Toward
 from tests.faults.outcomes import at_rest, of_django, of_turbo
 from tests.faults.proxy import Proxy
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_connection, bridge
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
 

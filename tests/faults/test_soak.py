@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.faults.proxy import dsn_of
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 # The seed is of chance: what fails can be had again, or nearly.
 ARGUMENTS = ["--seconds", "6", "--tasks", "200", "--connections", "10"]

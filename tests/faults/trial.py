@@ -8,11 +8,11 @@ from typing import Any
 from django.db import connections
 from psycopg.pq import TransactionStatus
 
-from tests.cancellation import CancelledAt, Way, at_once, uncancel
-from tests.clients import until
 from tests.faults.snapshot import Snapshot
+from tests.support.cancellation import CancelledAt, Way, at_once, uncancel
+from tests.support.clients import until
 from turbo_orm import bridge
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 type Play = Callable[[], Coroutine[Any, Any, Any]]
 type Tables = dict[str, list[str]]

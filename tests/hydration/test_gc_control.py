@@ -6,9 +6,9 @@ import weakref
 
 import pytest
 
-from turbo_orm import collector
+from turbo_orm.hydration import gc_control
 
-LONG = collector.LONG
+LONG = gc_control.LONG
 
 
 class Node:
@@ -18,9 +18,9 @@ class Node:
 @pytest.fixture(autouse=True)
 def nothing_promoted(monkeypatch):
     gc.collect()
-    monkeypatch.setattr(collector, "_promoted", 0)
-    monkeypatch.setattr(collector, "_in_use", 0)
-    monkeypatch.setattr(collector, "_frozen", False)
+    monkeypatch.setattr(gc_control, "_promoted", 0)
+    monkeypatch.setattr(gc_control, "_in_use", 0)
+    monkeypatch.setattr(gc_control, "_frozen", False)
     yield
     assert gc.isenabled()
     gc.unfreeze()
@@ -32,26 +32,26 @@ def is_young(thing):
 
 @pytest.mark.parametrize("rows", [LONG - 1, LONG])
 def test_a_long_slice_goes_to_the_oldest_generation(rows):
-    with collector.held_off(rows):
+    with gc_control.held_off(rows):
         node = Node()
         assert not gc.isenabled()
     assert is_young(node) is (rows < LONG)
     assert gc.is_tracked(node)
-    assert gc.get_freeze_count() < collector.FROZEN
+    assert gc.get_freeze_count() < gc_control.FROZEN
 
 
 def test_frozen_objects_stay_frozen(monkeypatch):
     gc.freeze()
     frozen = gc.get_freeze_count()
-    assert frozen > collector.FROZEN
-    with collector.held_off(LONG):
+    assert frozen > gc_control.FROZEN
+    with gc_control.held_off(LONG):
         node = Node()
     assert gc.get_freeze_count() == frozen
     assert is_young(node)
     # They are not counted again and again.
     with monkeypatch.context() as patch:
         patch.setattr(gc, "get_freeze_count", pytest.fail)
-        with collector.held_off(LONG):
+        with gc_control.held_off(LONG):
             pass
     assert gc.get_freeze_count() == frozen
 
@@ -59,7 +59,7 @@ def test_frozen_objects_stay_frozen(monkeypatch):
 def test_a_collector_that_is_off_stays_off():
     gc.disable()
     try:
-        with collector.held_off(LONG):
+        with gc_control.held_off(LONG):
             node = Node()
         assert not gc.isenabled()
         assert is_young(node)
@@ -68,7 +68,7 @@ def test_a_collector_that_is_off_stays_off():
 
 
 def test_an_exception_turns_it_on_again():
-    with pytest.raises(ZeroDivisionError), collector.held_off(LONG):
+    with pytest.raises(ZeroDivisionError), gc_control.held_off(LONG):
         raise ZeroDivisionError
 
 
@@ -76,14 +76,14 @@ def test_two_threads_hold_it_off():
     inside, leave = threading.Event(), threading.Event()
 
     def hold():
-        with collector.held_off(1):
+        with gc_control.held_off(1):
             inside.set()
             leave.wait(10)
 
     thread = threading.Thread(target=hold)
     thread.start()
     inside.wait(10)
-    with collector.held_off(1):
+    with gc_control.held_off(1):
         pass
     assert not gc.isenabled()
     leave.set()
@@ -92,7 +92,7 @@ def test_two_threads_hold_it_off():
 
 def garbage(count):
     """Leave cycles behind that only a full collection finds. Return a reference to one."""
-    with collector.held_off(LONG):
+    with gc_control.held_off(LONG):
         nodes = [Node() for _ in range(count)]
         for node in nodes:
             node.me = node
@@ -100,26 +100,26 @@ def garbage(count):
 
 
 def test_garbage_is_collected_when_there_is_a_quarter_more(monkeypatch):
-    monkeypatch.setattr(collector, "PATIENCE", LONG)
+    monkeypatch.setattr(gc_control, "PATIENCE", LONG)
     garbage(1)
-    collector.collect_if_due()
-    in_use = collector._in_use
+    gc_control.collect_if_due()
+    in_use = gc_control._in_use
     assert in_use
     little = garbage(10)
-    collector.collect_if_due()
+    gc_control.collect_if_due()
     assert little() is not None
     # A node, its cycle's reference, and whatever else: at least one block each.
     much = garbage(in_use // 3)
-    collector.collect_if_due()
+    gc_control.collect_if_due()
     assert (little(), much()) == (None, None)
 
 
 def test_nobody_looks_before_many_rows_were_promoted(monkeypatch):
-    monkeypatch.setattr(collector, "_blocks", pytest.fail)
+    monkeypatch.setattr(gc_control, "_blocks", pytest.fail)
     garbage(10)
-    collector.collect_if_due()
+    gc_control.collect_if_due()
 
 
 def test_another_allocator_has_no_blocks_to_count(monkeypatch):
     monkeypatch.setattr("sys.getallocatedblocks", lambda: 0)
-    assert collector._blocks() > 1000
+    assert gc_control._blocks() > 1000

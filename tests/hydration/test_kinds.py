@@ -10,7 +10,6 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat
 from django.db.models.signals import post_init, pre_init
 
-from tests.answers import django_answer, sync_answer, turbo_answer
 from tests.library.kinds import (
     OF_THEIR_OWN,
     BracketedReversed,
@@ -25,6 +24,7 @@ from tests.library.kinds import (
 )
 from tests.library.lineage import Building, Cottage, Inn, Palace, QuietPalace, Tour
 from tests.library.models import Account, Author, Book, Profile
+from tests.support.answers import django_answer, sync_answer, turbo_answer
 from turbo_orm import bridge
 
 CONVERTS = Value("abc", output_field=BracketedReversed())

@@ -17,18 +17,21 @@ from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
 from tests import results
-from tests.wire_types import TYPES
+from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Instance, Plan
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CORPUS = [path.read_bytes() for path in (ROOT / "rust/turbo_core/fuzz/corpus/wire").iterdir()]
 
 
 def test_a_million_rows_leave_memory_flat():
     pytest.importorskip("resource")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.endurance"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", "tests.support.endurance"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     grown = json.loads(done.stdout)
     assert len(grown) == 7

@@ -8,12 +8,12 @@ import pytest
 from django.db import connection, connections
 from psycopg.adapt import Loader
 
-from tests.answers import fingerprint
 from tests.conftest import close_connections
 from tests.library.models import Account, Author, Book, Sample
+from tests.support.answers import fingerprint
 from turbo_orm import async_connection, bridge
-from turbo_orm.shapes import shapes
-from turbo_orm.statement import Statement
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.compiled import Statement
 
 pytestmark = pytest.mark.usefixtures("library")
 

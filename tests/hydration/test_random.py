@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.pq import Format
 
-from tests.answers import django_answer, fingerprint, sync_answer
 from tests.library.models import Author, Book, Sample
-from tests.wire_types import JSON, TEXT, TYPES
+from tests.support.answers import django_answer, fingerprint, sync_answer
+from tests.support.wire_types import JSON, TEXT, TYPES
 from turbo_orm._core import Column, Instance, Plan
 
 examples = settings(

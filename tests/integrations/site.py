@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.project import APPS, databases, run_in_project
+from tests.support.project import APPS, databases, run_in_project
 
 _CONTRIB = [
     "django.contrib.admin",

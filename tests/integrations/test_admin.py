@@ -9,7 +9,7 @@ CODE = """
     from django.test import Client
     from django.test.utils import setup_test_environment
     from django.urls import path, reverse
-    from tests.answers import django_hydrates
+    from tests.support.answers import django_hydrates
     from tests.library.models import Account, Comment, Entry, Player, Skill, Team
 
 

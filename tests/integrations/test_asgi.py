@@ -11,10 +11,10 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, override_settings
 from django.urls import path
 
-from tests.clients import until
 from tests.library.models import Account
+from tests.support.clients import until
 from turbo_orm import async_atomic, async_connection, run_sync
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
 

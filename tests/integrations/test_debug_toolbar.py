@@ -1,6 +1,6 @@
 """django-debug-toolbar's SQL panel shows the statements of async views."""
 
-from tests.project import APPS, run_in_project
+from tests.support.project import APPS, run_in_project
 
 PROJECT = """
     from debug_toolbar.store import get_store

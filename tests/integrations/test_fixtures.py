@@ -11,9 +11,7 @@ from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
 from django.db import connections
 
-from tests.answers import django_answer, sync_answer
 from tests.conftest import empty
-from tests.givens import teams
 from tests.library.catalogue import Shelf, Signature
 from tests.library.data import WRITTEN
 from tests.library.fields import Arrays, Language, Structured
@@ -31,7 +29,9 @@ from tests.library.models import (
     Tag,
     Team,
 )
-from tests.scenario import contents
+from tests.support.answers import django_answer, sync_answer
+from tests.support.givens import teams
+from tests.support.scenario import contents
 
 FORMATS = ["json", "jsonl", "xml"]
 # Django cannot write what two of them hold: bytes in an array, and text in a binary field.

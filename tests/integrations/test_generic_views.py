@@ -18,8 +18,8 @@ from django.views.generic import (
 )
 from django.views.generic.dates import YearArchiveView
 
-from tests.answers import django_answer, sync_answer
 from tests.library.models import Account, Author, Book
+from tests.support.answers import django_answer, sync_answer
 
 TEMPLATES = {
     "list.html": (

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext, override_settings
 
 from tests.library.models import Account, Entry
 from turbo_orm import async_atomic
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch", "empty_log")
 

@@ -6,8 +6,8 @@ from django.core import paginator as pagination
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.paginator import EmptyPage, Paginator
 
-from tests.answers import django_answer, sync_answer, turbo_answer
 from tests.library.models import Author, Book
+from tests.support.answers import django_answer, sync_answer, turbo_answer
 from turbo_orm import bridge
 
 pytestmark = pytest.mark.usefixtures("library")

@@ -6,9 +6,9 @@ import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models import QuerySet
 
-from tests.answers import django_answer, turbo_answer
 from tests.library.models import Author, Book
-from tests.test_reading import BOOKS, QUERYSETS
+from tests.orm.test_reading import BOOKS, QUERYSETS
+from tests.support.answers import django_answer, turbo_answer
 from turbo_orm import AsyncQuerySet, bridge
 
 pytestmark = pytest.mark.usefixtures("library")

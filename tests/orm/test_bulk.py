@@ -16,11 +16,13 @@ from django.utils.safestring import mark_safe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.givens import accounts, accounts_with_entries, new_accounts, teams
 from tests.library.bulk import Letter, Parcel, Stamp
 from tests.library.fields import Suit
 from tests.library.models import Account, Article, Captain, Entry, Player, Seat, Team
-from turbo_orm import AsyncQuerySet, inserts, updates
+from tests.support.givens import accounts, accounts_with_entries, new_accounts, teams
+from turbo_orm import AsyncQuerySet
+from turbo_orm.backend import compiler
+from turbo_orm.orm import bulk_update
 
 MOMENT = datetime.datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
 ODD_ZONE = datetime.timezone(timedelta(hours=-5, minutes=-31, seconds=-7))
@@ -155,7 +157,7 @@ def test_values_are_inserted_as_by_django(case, play):
     async def steps(orm):
         return await orm.call(Parcel.objects, "bulk_create", parcels(case))
 
-    with noting(inserts, "array") as native:
+    with noting(compiler, "array") as native:
         play(steps)
     assert (not all(native)) == (case in OTHERS - {"address", "upload"})
 
@@ -224,7 +226,7 @@ def test_what_is_native(case, play):
             return str(exc)
 
     with (
-        noting(inserts.InsertCompiler, "_arrays") as native,
+        noting(compiler.InsertCompiler, "_arrays") as native,
         mock.patch("django.utils.timezone.now", return_value=MOMENT),
     ):
         play(steps, given=accounts)
@@ -299,7 +301,7 @@ def test_values_are_updated_as_by_django(case, batch_size, play):
         fields = [name, "flag" if name == "positive" else "positive"]
         return await orm.call(Parcel.objects, "bulk_update", objs, fields, batch_size=batch_size)
 
-    with noting(updates, "_statements") as native:
+    with noting(bulk_update, "_statements") as native:
         play(steps)
     assert native == [case not in OTHERS | {"negative zero"}]
 
@@ -401,7 +403,7 @@ def test_which_updates_are_native(case, play):
         teams()
         Seat.objects.create(row=1, number=1)
 
-    with noting(updates, "_statements") as native:
+    with noting(bulk_update, "_statements") as native:
         play(steps, given=given_all)
     assert any(native) == (case in NATIVE_UPDATES)
 

@@ -9,8 +9,8 @@ from django.db.models import Value
 from django.db.models.functions import Concat
 from django.db.models.signals import post_save, pre_save
 
-from tests.givens import accounts, new_accounts, receivers, teams
 from tests.library.models import Account, Article, Captain, Entry, Player, Seat, Team, Ticket
+from tests.support.givens import accounts, new_accounts, receivers, teams
 from turbo_orm import async_atomic
 
 # acreate()

@@ -4,8 +4,8 @@ import pytest
 from django.db.models import ProtectedError
 from django.db.models.signals import post_delete, pre_delete
 
-from tests.givens import accounts_with_entries, receivers, teams
 from tests.library.models import Account, Captain, Comment, Contract, Entry, Player, Skill, Team
+from tests.support.givens import accounts_with_entries, receivers, teams
 
 # adelete()
 

@@ -9,10 +9,10 @@ from django.db import DatabaseError, IntegrityError, NotSupportedError
 from django.db.models import Count, F, Value
 from django.db.transaction import TransactionManagementError
 
-from tests.givens import accounts, accounts_with_entries, teams
 from tests.library.fields import Lettered
 from tests.library.models import Account, Article, Captain, Diary, Entry, Player, Ticket
 from tests.library.options import Booking, Ledger
+from tests.support.givens import accounts, accounts_with_entries, teams
 
 
 def test_asave(play):

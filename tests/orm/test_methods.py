@@ -14,8 +14,8 @@ from django.db.models.query import RawQuerySet
 from django.utils.functional import cached_property
 
 from tests.library.models import Player, Team
-from tests.method_tables import OPERATORS, PROPERTIES, tables, written
-from tests.methods import (
+from tests.support.method_tables import OPERATORS, PROPERTIES, tables, written
+from tests.support.methods import (
     ATTRIBUTES,
     BRIDGE,
     GENERIC,

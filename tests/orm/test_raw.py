@@ -4,11 +4,11 @@ import django
 import pytest
 from django.db import models
 
-from tests.answers import django_answer, sync_answer, turbo_answer
 from tests.library.fields import Arrays, OrderLine, Picture, Structured
 from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.lineage import Inn, Palace
 from tests.library.models import Author, Book, Order, PrintedBook
+from tests.support.answers import django_answer, sync_answer, turbo_answer
 from turbo_orm import bridge
 
 RAW = {

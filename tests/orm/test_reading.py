@@ -33,13 +33,6 @@ from django.db.models.functions import Concat, Length, Lower, RowNumber, TruncMo
 from django.db.models.query import ModelIterable
 from django.test.utils import CaptureQueriesContext
 
-from tests.answers import (
-    django_answer,
-    django_hydrates,
-    fingerprint,
-    sync_answer,
-    turbo_answer,
-)
 from tests.library.fields import Language
 from tests.library.models import (
     Author,
@@ -58,6 +51,13 @@ from tests.library.models import (
     WithFromDb,
     WithInit,
     WithMixin,
+)
+from tests.support.answers import (
+    django_answer,
+    django_hydrates,
+    fingerprint,
+    sync_answer,
+    turbo_answer,
 )
 from turbo_orm import AsyncQuerySet, async_atomic, bridge
 
@@ -291,7 +291,7 @@ def test_every_async_method_of_django_is_ours():
     """A method that a later Django adds is a thread hop until it is bridged here."""
     for name, method in inspect.getmembers(QuerySet, inspect.isfunction):
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-            assert getattr(AsyncQuerySet, name).__module__ == "turbo_orm.queryset", name
+            assert getattr(AsyncQuerySet, name).__module__ == "turbo_orm.orm.queryset", name
 
 
 EVALUATIONS = {
@@ -381,7 +381,7 @@ def test_raw_prefetches_and_uses_another_database(run):
 
 def test_in_a_slice_of_rows_at_a_time(run, monkeypatch):
     """The event loop gets a turn between slices, and the rows stay in order."""
-    monkeypatch.setattr("turbo_orm.execution.SLICE", 7)
+    monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 7)
     monkeypatch.setattr("turbo_orm.bridge.Breath.LENGTH", 0)
     turns = 0
 

@@ -6,8 +6,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ObjectDoesNotExist, SynchronousOnlyOperation
 from django.db.models.signals import m2m_changed
 
-from tests.givens import receivers, teams
 from tests.library.models import Comment, Player, Skill, Team
+from tests.support.givens import receivers, teams
 
 
 def player(orm, number):

@@ -7,10 +7,10 @@ from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.db import models
 from django.db.models import Count, F, Prefetch, prefetch_related_objects
 
-from tests.answers import django_answer, sync_answer, turbo_answer
 from tests.library.fields import Grammar, Language, OrderLine, Speaker
 from tests.library.lineage import Building, Inn, Palace, Region, Tour
 from tests.library.models import Author, Book, Note, Order, Tag
+from tests.support.answers import django_answer, sync_answer, turbo_answer
 from turbo_orm import bridge
 
 BOOKS = Book.objects.order_by("pk")

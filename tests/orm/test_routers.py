@@ -5,8 +5,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import connections, router
 
-from tests.givens import accounts, accounts_with_entries
 from tests.library.models import Account, Entry
+from tests.support.givens import accounts, accounts_with_entries
 from turbo_orm import async_atomic, run_sync
 
 

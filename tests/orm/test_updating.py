@@ -7,8 +7,8 @@ from django.db import DataError, IntegrityError, NotSupportedError
 from django.db.models import Case, Count, F, Value, When
 from django.db.models.functions import Lower, Upper
 
-from tests.givens import accounts, accounts_with_entries, new_accounts, teams
 from tests.library.models import Account, Captain, Entry
+from tests.support.givens import accounts, accounts_with_entries, new_accounts, teams
 
 
 def test_abulk_update_with_expressions(play):

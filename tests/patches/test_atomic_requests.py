@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.project import APPS, databases, run_in_project
+from tests.support.project import APPS, databases, run_in_project
 
 SITE = """
     from functools import partial

@@ -5,7 +5,7 @@ Each is asked by its async methods where a thread is an error, and by its sync o
 
 import pytest
 
-from tests.contrib import DATABASE_CACHE, make_tables, run_in_contrib
+from tests.support.contrib import DATABASE_CACHE, make_tables, run_in_contrib
 
 
 @pytest.fixture(scope="module", autouse=True)

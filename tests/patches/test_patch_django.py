@@ -29,20 +29,20 @@ from django.dispatch import Signal
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.test import override_settings
 
-from tests.answers import django_answer, sync_answer, turbo_answer
 from tests.library.models import Book
 from tests.plain.models import MODELS, Label, Remark, Shelf, Volume, fill
-from tests.project import databases, run_in_project
+from tests.support.answers import django_answer, sync_answer, turbo_answer
+from tests.support.project import databases, run_in_project
 from turbo_orm import (
     AsyncQuerySet,
     async_atomic,
     bridge,
     conf,
     explain_hydration,
-    hops,
     patch_django,
     unpatch_django,
 )
+from turbo_orm.bridge import sync_to_async
 from turbo_orm.checks import check_databases_when_patched, check_settings
 
 HOP = r"sync_to_async\(\) was called"
@@ -512,28 +512,28 @@ def test_unpatched_models_hop_again(shop, run):
 
 
 def test_the_setting_is_followed_where_it_changes():
-    assert not hops.redirects_everything()
+    assert not sync_to_async.redirects_everything()
     with override_settings(TURBO_ORM={"PATCH_DJANGO": True}):
-        assert hops.redirects_everything()
+        assert sync_to_async.redirects_everything()
         with override_settings(TURBO_ORM={"PATCH_DJANGO": False}):
-            assert not hops.redirects_everything()
-        assert hops.redirects_everything()
-    assert not hops.redirects_everything()
+            assert not sync_to_async.redirects_everything()
+        assert sync_to_async.redirects_everything()
+    assert not sync_to_async.redirects_everything()
 
 
 def test_what_is_patched_by_hand_stays_where_the_setting_does_not_change(patched):
     with override_settings(TURBO_ORM={}):
-        assert hops.redirects_everything()
+        assert sync_to_async.redirects_everything()
     with override_settings(USE_TZ=False):
-        assert hops.redirects_everything()
-    assert hops.redirects_everything()
+        assert sync_to_async.redirects_everything()
+    assert sync_to_async.redirects_everything()
 
 
 def test_it_is_refused_before_the_models_are_loaded(monkeypatch):
     monkeypatch.setattr(apps, "models_ready", False)
     with pytest.raises(AppRegistryNotReady):
         patch_django()
-    assert not hops.redirects_everything()
+    assert not sync_to_async.redirects_everything()
 
 
 # The settings
@@ -565,7 +565,7 @@ def test_a_wrong_setting_is_an_error_and_has_no_effect(given, identifier, said, 
         assert said in error.msg
         assert hint in error.hint
         assert conf.get("PATCH_DJANGO") is False
-        assert not hops.redirects_everything()
+        assert not sync_to_async.redirects_everything()
         with pytest.raises(SystemCheckError, match=error.id):
             call_command("check")
 

@@ -12,8 +12,8 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from tests.library.models import Author, Book, Sample, Tag
-from turbo_orm.shapes import Shapes, Step, shapes
-from turbo_orm.statement import Statement
+from turbo_orm.query_cache.cache import Shapes, Step, shapes
+from turbo_orm.query_cache.compiled import Statement
 
 pytestmark = pytest.mark.usefixtures("library")
 

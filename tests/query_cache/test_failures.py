@@ -4,8 +4,8 @@ import pytest
 from django.db import DataError, IntegrityError
 from django.db.transaction import TransactionManagementError
 
-from tests.givens import accounts
 from tests.library.models import Account, Entry, Event
+from tests.support.givens import accounts
 
 FAILURES = {
     "create": (lambda orm: orm.call(Account.objects, "create", owner="Ada"), IntegrityError),

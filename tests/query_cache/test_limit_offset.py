@@ -4,12 +4,13 @@ import pytest
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Value
 
-from tests.chains import Chains
 from tests.library.models import Author, Book
-from tests.test_hits import counted
-from turbo_orm import explain_shape, learning
-from turbo_orm.bounds import Bounds, far, limits
-from turbo_orm.shapes import shapes
+from tests.query_cache.test_lookup import counted
+from tests.support.chains import Chains
+from turbo_orm import explain_shape
+from turbo_orm.query_cache import tracing
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.limit_offset import Bounds, far, limits
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -61,7 +62,7 @@ def test_a_large_bound(chains):
     chains(SLICED["all"], slice(3), slice(2**62), slice(2**64), slice(5))
 
 
-@pytest.mark.skipif(learning.VERIFIES, reason="Django compiles each, to compare")
+@pytest.mark.skipif(tracing.VERIFIES, reason="Django compiles each, to compare")
 def test_pages_are_known(run):
     async def steps():
         for page in range(3):

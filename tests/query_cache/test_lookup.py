@@ -12,15 +12,15 @@ from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from tests.answers import fingerprint
 from tests.conftest import close_connections
 from tests.library.models import Author, Book, Entry, Sample
-from turbo_orm import learning
-from turbo_orm.shapes import shapes
+from tests.support.answers import fingerprint
+from turbo_orm.query_cache import tracing
+from turbo_orm.query_cache.cache import shapes
 
 pytestmark = [
     pytest.mark.usefixtures("library"),
-    pytest.mark.skipif(learning.VERIFIES, reason="Django compiles each, to compare"),
+    pytest.mark.skipif(tracing.VERIFIES, reason="Django compiles each, to compare"),
 ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.library import fields, lineage
 from tests.library import models as m
-from tests.random_lookups import PATHS, conditions, trees
+from tests.support.random_lookups import PATHS, conditions, trees
 
 examples = settings(
     database=None,

@@ -8,10 +8,10 @@ from django import VERSION
 from django.db import models as django_models
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery, Value
 
-from tests.answers import django_answer, django_hydrates, fingerprint, turbo_answer
 from tests.library.fields import Speaker
 from tests.library.lineage import Palace
 from tests.library.models import Author, Book, Order, PrintedBook, Sample, Tag
+from tests.support.answers import django_answer, django_hydrates, fingerprint, turbo_answer
 from turbo_orm import AsyncManager, AsyncQuerySet, bridge
 
 pytestmark = pytest.mark.usefixtures("library")

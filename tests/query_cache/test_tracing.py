@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from tests.library.fields import Language, Speaker
 from tests.library.models import Book
-from turbo_orm import learning
-from turbo_orm.shapes import shapes
-from turbo_orm.statement import Statement
+from turbo_orm.query_cache import tracing
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.compiled import Statement
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -53,7 +53,7 @@ def test_a_statement_of_another_time_zone_is_not_learnt_again(chains):
     chains(make, (2003, 2**70), (2003, 111), (2003, 2**70), afresh=False)
 
 
-@pytest.mark.skipif(learning.VERIFIES, reason="What goes wrong is raised, to be seen")
+@pytest.mark.skipif(tracing.VERIFIES, reason="What goes wrong is raised, to be seen")
 @pytest.mark.parametrize(
     "name", ["stepping.preparations", "learning._part", "learning.only_statement"]
 )

@@ -12,7 +12,6 @@ from django.db.models.functions import Upper
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.test.utils import override_settings
 
-from tests.givens import accounts, accounts_with_entries, receivers, teams
 from tests.library.models import (
     Account,
     Article,
@@ -25,9 +24,11 @@ from tests.library.models import (
     Ticket,
 )
 from tests.library.options import Ledger
-from tests.test_routers import Router, routed
-from turbo_orm import async_atomic, saving
-from turbo_orm.shapes import shapes
+from tests.orm.test_routers import Router, routed
+from tests.support.givens import accounts, accounts_with_entries, receivers, teams
+from turbo_orm import async_atomic
+from turbo_orm.orm import save
+from turbo_orm.query_cache.cache import shapes
 
 ADA, BO, CY = "Ada", "Bo", "Cy"
 
@@ -277,14 +278,14 @@ def test_save_of_a_field_that_was_not_loaded(play):
 @pytest.mark.usefixtures("scratch")
 def test_saves_of_some_fields_are_few(run, monkeypatch):
     """Each set of fields is a statement, and they are bounded."""
-    monkeypatch.setattr(saving, "MAX_KINDS", 2)
+    monkeypatch.setattr(save, "MAX_KINDS", 2)
     shapes.clear()
 
     async def steps():
         entry = await Entry.objects.acreate(account_id=1, amount=1)
         for names in (["amount"], ["account"], ["account", "amount"], ["amount"]):
             await entry.asave(update_fields=names)
-            assert len(saving.saves_of(Entry, {}).known) <= 2
+            assert len(save.saves_of(Entry, {}).known) <= 2
 
     accounts()
     run(steps)

@@ -29,10 +29,10 @@ def django_hydrates():
     Querysets that begin here are told by their queries, as Django's are, and by no shape.
     """
     with (
-        mock.patch("turbo_orm.chain.Chained.__init__", QuerySet.__init__),
-        mock.patch("turbo_orm.inserts.partition", return_value=None),
-        mock.patch("turbo_orm.results.hydrates", return_value=False),
-        mock.patch("turbo_orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
+        mock.patch("turbo_orm.orm.chain.Chained.__init__", QuerySet.__init__),
+        mock.patch("turbo_orm.backend.compiler.partition", return_value=None),
+        mock.patch("turbo_orm.execution.evaluation.hydrates", return_value=False),
+        mock.patch("turbo_orm.orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
     ):
         yield
 

@@ -10,8 +10,8 @@ from typing import Any
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 
-from tests.answers import django_answer, django_hydrates, turbo_answer
-from turbo_orm.shapes import shapes
+from tests.support.answers import django_answer, django_hydrates, turbo_answer
+from turbo_orm.query_cache.cache import shapes
 
 type Make = Callable[[Any], Any]
 

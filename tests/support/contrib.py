@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any
 from unittest import mock
 
-from tests.project import run_in_project
+from tests.support.project import run_in_project
 
 SETTINGS: dict[str, Any] = {
     "ALLOWED_HOSTS": ["testserver"],
@@ -50,7 +50,7 @@ def make_tables() -> None:
 
 def run_in_contrib(code: str, **changes: Any) -> Any:
     """Run code in such a project, which has neither users nor sessions, and return its answer."""
-    begin = "from tests.contrib import *\nempty()\n"
+    begin = "from tests.support.contrib import *\nempty()\n"
     return run_in_project(begin + dedent(code), **{**SETTINGS, **changes})
 
 

@@ -1,4 +1,6 @@
-"""Hydrates rows by the million, and prints how much memory is kept: python -m tests.endurance
+"""Hydrates rows by the million, and prints how much memory is kept.
+
+    python -m tests.support.endurance
 
 A process of its own has no other tests in its memory, and shows what the core itself allocates,
 which the interpreter does not count.

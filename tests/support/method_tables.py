@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.methods import BRIDGE, NATIVE, PLAIN, TABLES, Method
+from tests.support.methods import BRIDGE, NATIVE, PLAIN, TABLES, Method
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "compatibility.md"
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "compatibility.md"
 BEGIN, END = "<!-- methods -->\n\n", "<!-- end of methods -->\n"
 
 ABOUT = {

@@ -1,7 +1,7 @@
 """Each public method of Django's querysets, managers and instances, and what becomes of it here.
 
 ``make methods`` writes the tables of docs/compatibility.md from this. That it is
-complete and true is what tests/test_methods.py and tests/test_method_calls.py are for.
+complete and true is what tests/orm/test_methods.py and tests/orm/test_method_calls.py are for.
 """
 
 from typing import NamedTuple
@@ -55,22 +55,22 @@ QUERYSET = [
     ),
     Method("fetch_mode", PLAIN, "test_relations.py::test_fetch_modes", since=(6, 1)),
     Method("raw", PLAIN, "test_raw.py::test_raw"),
-    Method("db", PLAIN, "test_managers.py::test_what_a_queryset_says_of_itself"),
+    Method("db", PLAIN, "test_manager.py::test_what_a_queryset_says_of_itself"),
     *each(
         "ordered query",
         PLAIN,
-        "test_managers.py::test_what_a_queryset_says_of_itself",
+        "test_manager.py::test_what_a_queryset_says_of_itself",
         on_managers=False,
     ),
     Method(
         "totally_ordered",
         PLAIN,
-        "test_managers.py::test_what_a_queryset_says_of_itself",
+        "test_manager.py::test_what_a_queryset_says_of_itself",
         since=(6, 1),
         on_managers=False,
     ),
-    special("resolve_expression", PLAIN, "test_managers.py::test_a_queryset_is_an_expression"),
-    special("as_manager", PLAIN, "test_managers.py::test_the_querysets_of_every_kind_of_manager"),
+    special("resolve_expression", PLAIN, "test_manager.py::test_a_queryset_is_an_expression"),
+    special("as_manager", PLAIN, "test_manager.py::test_the_querysets_of_every_kind_of_manager"),
     special("__iter__", NATIVE, "test_reading.py::test_alist", "__aiter__ alist"),
     Method("iterator", NATIVE, "test_reading.py::test_aiterator", "aiterator"),
     Method("get", NATIVE, "test_reading.py::test_question", "aget"),
@@ -108,19 +108,25 @@ QUERYSET = [
         "__bool__", REFUSED_NATIVE, "test_reading.py::test_what_evaluates_a_queryset", FETCHED
     ),
     special(
-        "__getitem__", REFUSED_NATIVE, "test_reading.py::test_what_evaluates_a_queryset", FETCHED
+        "__getitem__",
+        REFUSED_NATIVE,
+        "test_reading.py::test_what_evaluates_a_queryset",
+        FETCHED,
     ),
     special(
         "__repr__", REFUSED_NATIVE, "test_reading.py::test_what_evaluates_a_queryset", FETCHED
     ),
     special(
-        "__getstate__", REFUSED_NATIVE, "test_reading.py::test_what_evaluates_a_queryset", FETCHED
+        "__getstate__",
+        REFUSED_NATIVE,
+        "test_reading.py::test_what_evaluates_a_queryset",
+        FETCHED,
     ),
     special("__setstate__", PLAIN, "test_reading.py::test_what_evaluates_a_queryset"),
-    special("__deepcopy__", PLAIN, "test_managers.py::test_querysets_are_copied"),
-    special("__and__", PLAIN, "test_managers.py::test_combined_querysets_are_asked_for"),
-    special("__or__", PLAIN, "test_managers.py::test_combined_querysets_are_asked_for"),
-    special("__xor__", PLAIN, "test_managers.py::test_combined_querysets_are_asked_for"),
+    special("__deepcopy__", PLAIN, "test_manager.py::test_querysets_are_copied"),
+    special("__and__", PLAIN, "test_manager.py::test_combined_querysets_are_asked_for"),
+    special("__or__", PLAIN, "test_manager.py::test_combined_querysets_are_asked_for"),
+    special("__xor__", PLAIN, "test_manager.py::test_combined_querysets_are_asked_for"),
 ]
 
 RAW = [
@@ -142,21 +148,21 @@ MANAGER = [
     Method(
         "get_queryset",
         PLAIN,
-        "test_managers.py::test_managers_of_every_kind_of_model_are_as_djangos",
+        "test_manager.py::test_managers_of_every_kind_of_model_are_as_djangos",
     ),
     Method(
         "from_queryset",
         PLAIN,
-        "test_managers.py::test_a_manager_of_djangos_from_an_async_queryset",
+        "test_manager.py::test_a_manager_of_djangos_from_an_async_queryset",
     ),
-    Method("db_manager", PLAIN, "test_managers.py::test_db_manager_and_using"),
-    Method("deconstruct", PLAIN, "test_managers.py::test_deconstruction_is_as_djangos"),
-    Method("check", PLAIN, "test_managers.py::test_what_django_asks_of_a_manager"),
-    Method("contribute_to_class", PLAIN, "test_managers.py::test_what_django_asks_of_a_manager"),
+    Method("db_manager", PLAIN, "test_manager.py::test_db_manager_and_using"),
+    Method("deconstruct", PLAIN, "test_manager.py::test_deconstruction_is_as_djangos"),
+    Method("check", PLAIN, "test_manager.py::test_what_django_asks_of_a_manager"),
+    Method("contribute_to_class", PLAIN, "test_manager.py::test_what_django_asks_of_a_manager"),
 ]
 
 _QUERYSETS = "test_relations.py::test_the_querysets_of_a_prefetch"
-_ANOTHER = "test_managers.py::test_another_manager_of_a_relation"
+_ANOTHER = "test_manager.py::test_another_manager_of_a_relation"
 _OLD = Method(
     "get_prefetch_queryset",
     PLAIN,
@@ -242,7 +248,10 @@ MODEL = [
     Method("save", BRIDGE, "test_instances.py::test_asave", "asave"),
     Method("delete", BRIDGE, "test_instances.py::test_adelete_of_an_instance", "adelete"),
     Method(
-        "refresh_from_db", BRIDGE, "test_instances.py::test_arefresh_from_db", "arefresh_from_db"
+        "refresh_from_db",
+        BRIDGE,
+        "test_instances.py::test_arefresh_from_db",
+        "arefresh_from_db",
     ),
     Method("save_base", REFUSED, "test_instances.py::test_a_parent_becomes_a_child", "`asave()`"),
     *each(
@@ -275,19 +284,19 @@ ATTRIBUTES = [
     Method(
         "foreign key",
         REFUSED,
-        "test_kinds.py::test_work_with_instances_on_the_bridge",
+        "../hydration/test_kinds.py::test_work_with_instances_on_the_bridge",
         "`select_related()`",
     ),
     Method(
         "one-to-one relation",
         REFUSED,
-        "test_kinds.py::test_work_with_instances_on_the_bridge",
+        "../hydration/test_kinds.py::test_work_with_instances_on_the_bridge",
         "`select_related()`",
     ),
     Method(
         "deferred field",
         REFUSED,
-        "test_kinds.py::test_work_with_instances_on_the_bridge",
+        "../hydration/test_kinds.py::test_work_with_instances_on_the_bridge",
         "`arefresh_from_db()`",
     ),
     Method(

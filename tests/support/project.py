@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
 

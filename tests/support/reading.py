@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 
-from tests.answers import django_answer, sync_answer, turbo_answer
+from tests.support.answers import django_answer, sync_answer, turbo_answer
 
 CHUNK = 3
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from psycopg import pq
 
-from turbo_orm import libpq
+from turbo_orm.codecs import libpq
 
 libpq.bind()
 

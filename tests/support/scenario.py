@@ -13,8 +13,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 from django_async_backend.db import async_connections
 
-from tests.answers import django_answer, turbo_answer
 from tests.library.data import WRITTEN
+from tests.support.answers import django_answer, turbo_answer
 from turbo_orm import async_atomic, bridge
 
 

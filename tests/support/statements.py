@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from turbo_orm import wire
+from turbo_orm.execution import direct
 
 
 @dataclass
@@ -34,14 +34,14 @@ def rows(executed: Any) -> list[tuple[Any, ...]]:
 
 async def ask(sql: str, *params: Any, using: str = "default") -> list[tuple[Any, ...]]:
     """Execute a statement and return its rows as text."""
-    return rows(await wire.execute(using, Statement(sql, params)))
+    return rows(await direct.execute(using, Statement(sql, params)))
 
 
 class Ways:
     """Which way each statement has gone: ``straight`` or ``ordinary``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        ordinarily = wire._execute_ordinarily
+        ordinarily = direct._execute_ordinarily
         self._ordinary = 0
         self.last = ""
 
@@ -49,7 +49,7 @@ class Ways:
             self._ordinary += 1
             return ordinarily(using, statement)
 
-        monkeypatch.setattr(wire, "_execute_ordinarily", counted)
+        monkeypatch.setattr(direct, "_execute_ordinarily", counted)
 
     async def of(self, sql: str = "SELECT 1", *params: Any, using: str = "default") -> str:
         """Execute a statement and return its way, whatever comes of it."""

@@ -10,7 +10,7 @@ from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
 from turbo_orm._core import Column, Plan
-from turbo_orm.decoders import Decoders
+from turbo_orm.codecs.decoders import Decoders
 
 
 class Types:

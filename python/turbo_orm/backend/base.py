@@ -6,11 +6,11 @@ all that changes with a connection (transaction state, query log, the driver's c
 kept on django-async-backend's wrapper alone, so that ``async_atomic`` outside and ``atomic``
 inside are one transaction.
 
-Each task has such a wrapper beside its connection (turbo_orm.tasks). What does not change (the
-features, operations, settings) it shares with the process's one wrapper for the alias, so that it
-is made in no time and finds warm caches. In an event loop, ``django.db.connections`` answers with
-it, too: code there cannot wait for the server, but it can look at ``connection.queries``, install
-an ``execute_wrapper()`` or register for ``on_commit()``.
+Each task has such a wrapper beside its connection (**task_connections**). What does not change
+(the features, operations, settings) it shares with the process's one wrapper for the alias, so
+that it is made in no time and finds warm caches. In an event loop, ``django.db.connections``
+answers with it, too: code there cannot wait for the server, but it can look at
+``connection.queries``, install an ``execute_wrapper()`` or register for ``on_commit()``.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler, load_backend
 from psycopg.pq import TransactionStatus
 
-from turbo_orm import bridge, receivers, streaming
-from turbo_orm.cursor import BridgedCursor, ServerSideCursor
-from turbo_orm.driver import AsyncConnection
-from turbo_orm.inserts import Operations
-from turbo_orm.streaming import StreamingCursor
-from turbo_orm.tasks import async_connections, task_connection
+from turbo_orm import bridge
+from turbo_orm.backend import streaming_cursor
+from turbo_orm.backend.compiler import Operations
+from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
+from turbo_orm.backend.streaming_cursor import StreamingCursor
+from turbo_orm.backend.task_connections import async_connections, task_connection
+from turbo_orm.driver import connection_created
+from turbo_orm.driver.connection import AsyncConnection
 
 _ensure_connection = BaseDatabaseWrapper.ensure_connection
 
@@ -182,7 +184,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
                 self.async_connection.give_back()
             raise
         if isinstance(self.connection, AsyncConnection):
-            self.connection.types = receivers.types(self.alias)
+            self.connection.types = connection_created.types(self.alias)
 
     @_bridged
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
@@ -258,7 +260,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     @property
     def can_stream(self) -> bool:
         """Whether a result can be had in chunks: not by bindings on the server."""
-        return streaming.is_possible() and not self.features.uses_server_side_binding
+        return streaming_cursor.is_possible() and not self.features.uses_server_side_binding
 
     def streaming_cursor(self, chunk_size: int) -> Any:
         """Return a cursor, wrapped as Django does, whose result arrives in chunks of rows.
@@ -394,7 +396,7 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
     Raises ``ConnectionDoesNotExist`` for an unknown alias, and ``ImproperlyConfigured`` for one
     whose engine has no async connection.
     """
-    shared = shared_connection(alias)
+    shared = process_connection(alias)
     connection = async_connections[alias]
     if connection.bridged is None:
         connection.bridged = shared.of(connection)
@@ -405,7 +407,7 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
 
 
 @cache
-def shared_connection(alias: str) -> BridgedDatabaseWrapper:
+def process_connection(alias: str) -> BridgedDatabaseWrapper:
     """Return the process's bridged connection for an alias."""
     if alias not in connections.settings:
         raise connections.exception_class(f"The connection '{alias}' doesn't exist.")
@@ -430,7 +432,7 @@ def _has_async_connection(engine: str) -> bool:
 
 def _forget_bridged_connections(*, setting: str, **kwargs: Any) -> None:
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
-        shared_connection.cache_clear()
+        process_connection.cache_clear()
 
 
 setting_changed.connect(_forget_bridged_connections)

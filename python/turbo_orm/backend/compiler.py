@@ -18,7 +18,7 @@ from django.db.models import CompositePrimaryKey, Field, Model
 from django.db.models.expressions import DatabaseDefault
 
 from turbo_orm import bridge
-from turbo_orm.encoders import encoders, saves_what_is_there
+from turbo_orm.codecs.encoders import encoders, saves_what_is_there
 
 # What Django asks of an instance before it inserts it.
 _OF_KEYS = ("_get_pk_val", "_is_pk_set", "_prepare_related_fields_for_save", "_set_pk_val", "pk")

@@ -25,8 +25,8 @@ from django.db import connections
 from django.db.utils import load_backend
 
 from turbo_orm import bridge
-from turbo_orm.connection import has_async_engine
-from turbo_orm.tasks import TaskBlocks, async_connections, current_task
+from turbo_orm.backend.base import has_async_engine
+from turbo_orm.backend.task_connections import TaskBlocks, async_connections, current_task
 
 
 class _Delegated:

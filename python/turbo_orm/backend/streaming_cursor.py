@@ -1,7 +1,7 @@
 """A cursor whose result arrives in chunks, so that one is hydrated while the next is on its way.
 
 libpq hands over a result in chunks since version 17. Until the last one is there the connection
-is busy, so nothing else can be asked of it: turbo_orm.execution hydrates between chunks only where
+is busy, so nothing else can be asked of it: **fetching** hydrates between chunks only where
 hydration runs no code but the native core's.
 """
 
@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready, Wait
 
 from turbo_orm import bridge
-from turbo_orm.cursor import BridgedCursor
+from turbo_orm.backend.cursors import BridgedCursor
 
 
 def is_possible() -> bool:

@@ -33,12 +33,15 @@ from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.driver import AsyncConnection
-from turbo_orm.pool import Pool, Terms, loop_pools, soon
+from turbo_orm.driver.connection import AsyncConnection
+from turbo_orm.driver.pool import Pool, Terms, loop_pools, soon
 
-_LIBRARIES = tuple(
-    str(Path(module.__file__ or "").parent) + os.sep
-    for module in (django, django_async_backend, bridge, contextlib)
+_LIBRARIES = (
+    str(Path(__file__).parent.parent) + os.sep,
+    *[
+        str(Path(module.__file__ or "").parent) + os.sep
+        for module in (django, django_async_backend, contextlib)
+    ],
 )
 
 # The owner of what a task that has ended has left behind.
@@ -260,7 +263,7 @@ class TaskConnection(TaskBlocks):
         self._user = None
         self.release()
 
-    # The straight way (turbo_orm.wire)
+    # The straight way (turbo_orm.execution.direct)
 
     @property
     def is_watched(self) -> bool:

@@ -14,8 +14,8 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.transaction import Atomic
 
 from turbo_orm import bridge
-from turbo_orm.connection import bridged_connection
-from turbo_orm.tasks import async_connections
+from turbo_orm.backend.base import bridged_connection
+from turbo_orm.backend.task_connections import async_connections
 
 
 class AsyncAtomic(AsyncContextDecorator):

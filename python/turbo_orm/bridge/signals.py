@@ -13,7 +13,8 @@ from typing import Any
 
 from django.dispatch import dispatcher
 
-from turbo_orm import bridge, hops
+from turbo_orm import bridge
+from turbo_orm.bridge import sync_to_async
 
 _dispatcher: Any = dispatcher
 _async_to_sync = _dispatcher.async_to_sync
@@ -48,7 +49,7 @@ def gather(*awaitables: Any) -> Awaitable[list[Any]]:
 def _are_to_share() -> bool:
     # Where Django is patched, asend() has the sync receivers called in the task that awaits it:
     # the async ones are to be in its transaction, too.
-    return bridge.active() or hops.redirects_everything()
+    return bridge.active() or sync_to_async.redirects_everything()
 
 
 class _Turns:

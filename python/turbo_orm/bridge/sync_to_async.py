@@ -12,25 +12,14 @@ for something else than a database.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from inspect import getclosurevars
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import SyncToAsync
-from django.conf import settings
-from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.db import DatabaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
-from django.core.signals import request_finished, request_started
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.query import RawQuerySet, prefetch_related_objects
-from django.utils.deprecation import MiddlewareMixin
 
-from turbo_orm import bridge, deleting, saving
-from turbo_orm.queryset import AsyncQuerySet
-from turbo_orm.raw import AsyncRawQuerySet
+from turbo_orm import bridge
 
 # Where the methods of models, querysets and related managers hop.
 _MODULES = {
@@ -41,21 +30,34 @@ _MODULES = {
 # Can be imported only where contenttypes is installed, and is, where there is a generic relation.
 _GENERIC = "django.contrib.contenttypes.fields"
 
-# Caches that wait for a database, or for nothing at all.
-_CACHES = (DatabaseCache, DummyCache, LocMemCache)
-
-# Django's methods of instances that may execute a statement which was learnt.
-_LEARNT: dict[Any, Callable[..., Any]] = {Model.delete: deleting.delete, Model.save: saving.save}
-
-# The classes whose methods go on the bridge. The manager's is added by its own module.
-_bridged: tuple[type, ...] = (AsyncQuerySet, AsyncRawQuerySet)
+# The classes whose methods go on the bridge, and Django's methods that have an async counterpart.
+_bridged: tuple[type, ...] = ()
+_counterparts: dict[Callable[..., Any], Callable[..., Awaitable[Any]]] = {}
 _everything = False
 
 
-def use_bridge(manager_class: type[Manager[Any]]) -> None:
-    """Have the hops of models with such a manager use the bridge."""
+def _belongs_in_a_thread(func: Any, owner: Any) -> bool:
+    return False
+
+
+_unless: Callable[[Any, Any], bool] = _belongs_in_a_thread
+
+
+def register(
+    *classes: type, methods: Mapping[Callable[..., Any], Callable[..., Awaitable[Any]]]
+) -> None:
+    """Have the hops of these classes, and of models with such a manager, use the bridge.
+
+    ``methods`` maps methods of Django's instances to coroutine functions that are called in their
+    place, with the instance and the keyword arguments.
+    """
     global _bridged
-    _bridged = (*_bridged, manager_class)
+    _bridged = (*_bridged, *classes)
+    _counterparts.update(methods)
+
+
+def use_bridge() -> None:
+    """Replace ``sync_to_async`` in Django's modules."""
     for name in _MODULES:
         _redirect(name)
     redirect_generic_relations()
@@ -72,10 +74,17 @@ def _redirect(name: str) -> None:
     module.sync_to_async = sync_to_async
 
 
-def redirect_everything(everything: bool = True) -> None:
-    """Have the hops of all models use the bridge, or those of models with an AsyncManager."""
-    global _everything
+def redirect_everything(
+    everything: bool = True, unless: Callable[[Any, Any], bool] | None = None
+) -> None:
+    """Have all hops use the bridge, or those of models with an AsyncManager.
+
+    ``unless`` says of a function, and of the object that it is a method of, if it is one, whether
+    it belongs in a thread all the same.
+    """
+    global _everything, _unless
     _everything = everything
+    _unless = unless or _belongs_in_a_thread
 
 
 def redirects_everything() -> bool:
@@ -100,9 +109,9 @@ def sync_to_async(
     async def redirected(*args: Any, **kwargs: Any) -> Any:
         if _goes_on_bridge(func, args):
             method: Any = func
-            learnt = _LEARNT.get(getattr(method, "__func__", None))
-            if learnt is not None and not args:
-                return await learnt(method.__self__, **kwargs)
+            counterpart = _counterparts.get(getattr(method, "__func__", None))  # type: ignore[arg-type]
+            if counterpart is not None and not args:
+                return await counterpart(method.__self__, **kwargs)
             return await bridge.run(func, *args, **kwargs)
         return await hop(*args, **kwargs)
 
@@ -112,7 +121,7 @@ def sync_to_async(
 def _goes_on_bridge(func: Any, args: tuple[Any, ...]) -> bool:
     owner = getattr(func, "__self__", None)
     if _everything:
-        return not _waits_for_something_else(func, owner)
+        return not _unless(func, owner)
     if isinstance(owner, Model):
         return _is_managed(type(owner))
     if func is prefetch_related_objects:
@@ -126,7 +135,7 @@ def _is_managed(model: type[Model]) -> bool:
 
 def _is_prefetched(instances: Any, *lookups: Any) -> bool:
     """Return whether what is prefetched, or what it is prefetched for, has an AsyncManager."""
-    if any(isinstance(getattr(lookup, "queryset", None), AsyncQuerySet) for lookup in lookups):
+    if any(isinstance(getattr(lookup, "queryset", None), _bridged) for lookup in lookups):
         return True
     if isinstance(instances, QuerySet | RawQuerySet):
         # To look at its instances might evaluate it.
@@ -140,34 +149,3 @@ def _is_prefetched(instances: Any, *lookups: Any) -> bool:
     kinds = set(map(type, instances))
     # Where there is nothing, nothing is waited for.
     return not kinds or any(issubclass(kind, Model) and _is_managed(kind) for kind in kinds)
-
-
-def _waits_for_something_else(func: Any, owner: Any) -> bool:
-    """Return whether what is called belongs in a thread all the same.
-
-    That is a cache elsewhere, which would keep the event loop waiting; middleware, but for that of
-    sessions which are in a database; and the receivers of the signals of requests, which close
-    what the thread has opened.
-    """
-    if isinstance(owner, BaseCache):
-        return not isinstance(owner, _CACHES)
-    if isinstance(owner, MiddlewareMixin):
-        return not _has_sessions_in_database(owner)
-    if getattr(func, "__module__", None) == "django.dispatch.dispatcher":
-        signal = getclosurevars(func).nonlocals.get("self")
-        return signal in (request_started, request_finished)
-    return False
-
-
-def _has_sessions_in_database(middleware: MiddlewareMixin) -> bool:
-    sessions = sys.modules.get("django.contrib.sessions.middleware")
-    if sessions is None or not isinstance(middleware, sessions.SessionMiddleware):
-        return False
-    backends = "django.contrib.sessions.backends"
-    # Their modules are imported with the middleware's engine, if it is theirs.
-    in_database, in_cache = (sys.modules.get(f"{backends}.{name}") for name in ("db", "cached_db"))
-    if in_database is None or not issubclass(middleware.SessionStore, in_database.SessionStore):
-        return False
-    if in_cache is None or not issubclass(middleware.SessionStore, in_cache.SessionStore):
-        return True
-    return isinstance(caches[settings.SESSION_CACHE_ALIAS], _CACHES)

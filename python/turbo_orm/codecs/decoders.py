@@ -23,7 +23,7 @@ from psycopg.types import json as json_
 from psycopg.types import range as range_
 
 from turbo_orm._core import Decoder
-from turbo_orm.session import Session
+from turbo_orm.codecs.session_parameters import Session
 
 _PYTHON_LOADERS: dict[type[Loader], str] = {
     bool_.BoolBinaryLoader: "bool",

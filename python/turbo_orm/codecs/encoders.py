@@ -24,7 +24,7 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int2, Int4, Int8
 
 from turbo_orm._core import Encoder
-from turbo_orm.session import Session
+from turbo_orm.codecs.session_parameters import Session
 
 # By the type of the column: the encoder's name, and Django's fields whose conversions it knows.
 _KINDS: dict[str, tuple[str, tuple[type[Field[Any, Any]], ...]]] = {

@@ -17,7 +17,7 @@ from psycopg import postgres
 from psycopg.pq import ConnStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
-from turbo_orm.reader import Reader, Suspended
+from turbo_orm.driver.socket_reader import Reader, Suspended
 
 _BAD = ConnStatus.BAD
 _IDLE = TransactionStatus.IDLE

@@ -26,9 +26,9 @@ from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
-from turbo_orm import receivers
-from turbo_orm.driver import AsyncConnection
-from turbo_orm.turns import Turns
+from turbo_orm.driver import connection_created
+from turbo_orm.driver.connection import AsyncConnection
+from turbo_orm.driver.wait_queue import Turns
 
 
 class Borrower(Protocol):
@@ -115,14 +115,14 @@ class Pool:
         if not (self._is_good(connection) and self.turns.give(connection)):
             await self.driver_pool.putconn(connection)
 
-    # For a statement, by nobody in particular (turbo_orm.wire)
+    # For a statement, by nobody in particular (turbo_orm.execution.direct)
 
     # They have no wrapper to tell that errors have occurred.
     wrap_database_errors: Any = DatabaseErrorWrapper(SimpleNamespace(Database=psycopg))
 
     def is_open_to_all(self) -> bool:
         """Return whether nothing has to be done with each connection that is got."""
-        if self.terms is None or receivers.want_each_connection():
+        if self.terms is None or connection_created.want_each_connection():
             return False
         wanted = self.terms.settings_dict
         return (
@@ -181,7 +181,7 @@ class Pool:
                 not terms.timezone_name
                 or connection.pgconn.parameter_status(b"TimeZone") == terms.timezone_name
             )
-            and receivers.types(terms.alias) in (None, connection.types)
+            and connection_created.types(terms.alias) in (None, connection.types)
         ):
             return connection
         self.take_back(connection)

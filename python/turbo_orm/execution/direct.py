@@ -20,9 +20,9 @@ from psycopg import generators
 from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge
-from turbo_orm.driver import AsyncConnection
-from turbo_orm.pool import loop_pools
-from turbo_orm.tasks import async_connections, in_context
+from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.driver.connection import AsyncConnection
+from turbo_orm.driver.pool import loop_pools
 
 _ensure_connection = BaseDatabaseWrapper.ensure_connection
 _POSITION = DiagnosticField.STATEMENT_POSITION

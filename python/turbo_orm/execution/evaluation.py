@@ -15,9 +15,17 @@ from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.query import prefetch_related_objects
 
-from turbo_orm import execution
-from turbo_orm.compiler import compiler_for
-from turbo_orm.layout import hydrates
+from turbo_orm.execution import fetching
+from turbo_orm.hydration.row_layout import hydrates
+
+
+def compiler_for(queryset: QuerySet[Any, Any], using: str | None = None) -> Any:
+    """Return Django's compiler for a queryset, on the database that the routers name.
+
+    They are asked once: here, or by who names the alias. On the bridge, the compiler's connection
+    is the bridged one.
+    """
+    return queryset.query.get_compiler(using=using or queryset.db)
 
 
 def fill_cache(queryset: Any, using: str | None = None) -> None:
@@ -26,7 +34,7 @@ def fill_cache(queryset: Any, using: str | None = None) -> None:
     ``using`` is the alias of its database, if the routers have been asked for it already.
     """
     if queryset._result_cache is None and hydrates(queryset):
-        queryset._result_cache = execution.fetch_all(queryset, compiler_for(queryset, using))
+        queryset._result_cache = fetching.fetch_all(queryset, compiler_for(queryset, using))
 
 
 def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
@@ -51,7 +59,7 @@ def _results(
 ) -> Generator[list[Any]]:
     if hydrates(queryset):
         compiler = compiler_for(queryset, using)
-        return execution.stream(queryset, compiler, use_chunked_fetch, size)
+        return fetching.stream(queryset, compiler, use_chunked_fetch, size)
     iterable: Iterable[Any] = queryset._iterable_class(
         queryset, chunked_fetch=use_chunked_fetch, chunk_size=size
     )

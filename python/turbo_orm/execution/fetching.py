@@ -21,10 +21,11 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
-from turbo_orm.connection import shared_connection
-from turbo_orm.cursor import close_if_it_exists
-from turbo_orm.hydration import FEW, Hydrator
-from turbo_orm.statement import Statement
+from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.cursors import close_if_it_exists
+from turbo_orm.hydration.hydrator import FEW, Hydrator, known_related_objects
+from turbo_orm.hydration.plan_cache import make_plan
+from turbo_orm.query_cache.compiled import Statement
 
 type Chunks = Generator[list[Any]]
 
@@ -63,17 +64,32 @@ def hydrate(
             and kept.fits(connection, pgresult)
         ):
             return kept.hydrate(connection, pgresult)
-        hydrator = Hydrator.for_learnt(statement, queryset, connection, pgresult)
+        hydrator = _hydrator(statement, queryset, connection, pgresult)
         if hydrator.is_native and rows <= SLICE:
             return hydrator.result(pgresult, 0, rows)
     except psycopg.Error:
-        with shared_connection(statement.using).wrap_database_errors:
+        with process_connection(statement.using).wrap_database_errors:
             raise
     return bridge.run(_hydrate_slices, statement, hydrator, pgresult)
 
 
+def _hydrator(statement: Statement, queryset: Any, connection: Any, pgresult: Any) -> Hydrator:
+    """Return a hydrator for a result of a cached statement, by the plan kept with it if it fits.
+
+    ``connection`` is the driver's connection that has received it.
+    """
+    kept = statement.kept
+    if kept is not None and kept.fits(connection, pgresult):
+        plan = kept.plan
+    else:
+        assert statement.layout is not None
+        compiled_on = process_connection(statement.using)
+        plan, statement.kept = make_plan(statement.layout, compiled_on, connection, pgresult)
+    return Hydrator(plan, known_related_objects(queryset), connection)
+
+
 def _hydrate_slices(statement: Statement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
-    with shared_connection(statement.using).wrap_database_errors:
+    with process_connection(statement.using).wrap_database_errors:
         return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
 
 

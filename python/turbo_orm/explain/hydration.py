@@ -1,7 +1,7 @@
 """Tells how the rows of a queryset become objects: the tool to reach for when that is slow.
 
-What is told is taken from the same choices that hydration makes: turbo_orm.decoders' and
-turbo_orm.columns' for each column, turbo_orm.instances' for each model.
+What is told is taken from the same choices that hydration makes: turbo_orm.codecs.decoders' and
+turbo_orm.hydration.columns' for each column, turbo_orm.hydration.instances' for each model.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql.constants import CURSOR
 
-from turbo_orm import bridge, hops
-from turbo_orm.columns import Converter, choices, converting_decoder, selected
-from turbo_orm.compiler import compiler_for
-from turbo_orm.decoders import Decoders
-from turbo_orm.execution import driver_cursor
-from turbo_orm.hydration import Hydrator
-from turbo_orm.instances import attnames, cache_name, reasons_for_from_db
-from turbo_orm.layout import hydrates
-from turbo_orm.queryset import AsyncQuerySet
+from turbo_orm import bridge
+from turbo_orm.bridge import sync_to_async
+from turbo_orm.codecs.decoders import Decoders
+from turbo_orm.execution.evaluation import compiler_for
+from turbo_orm.execution.fetching import driver_cursor
+from turbo_orm.hydration.columns import Converter, choices, converting_decoder, selected
+from turbo_orm.hydration.hydrator import Hydrator
+from turbo_orm.hydration.instances import attnames, cache_name, reasons_for_from_db
+from turbo_orm.hydration.row_layout import hydrates
+from turbo_orm.orm.queryset import AsyncQuerySet
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
     Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, whose rows Django
     itself hydrates, unless it is patched.
     """
-    if not isinstance(queryset, AsyncQuerySet) and not hops.redirects_everything():
+    if not isinstance(queryset, AsyncQuerySet) and not sync_to_async.redirects_everything():
         raise TypeError(
             "explain_hydration() takes a queryset of an AsyncManager, not "
             f"{type(queryset).__qualname__}: Django itself hydrates the rows of other querysets."

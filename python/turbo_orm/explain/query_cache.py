@@ -1,6 +1,6 @@
 """Tells whether a statement is known for a queryset, and if none is, why.
 
-What is told is looked up where the terminals look it up: in the tree of turbo_orm.shapes.
+What is told is looked up where the terminals look it up: in **query_cache**.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_init, pre_delete, pre_init
 from django.utils.timezone import get_current_timezone_name
 
-from turbo_orm.execution import SLICE
-from turbo_orm.queryset import AsyncQuerySet
-from turbo_orm.shapes import shapes
-from turbo_orm.statement import Statement, Unbindable
+from turbo_orm.execution.fetching import SLICE
+from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.compiled import Statement, Unbindable
 
 # What statements of terminals are known by.
 _NAMES = {

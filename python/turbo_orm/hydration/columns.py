@@ -13,7 +13,7 @@ from django.db.models import DecimalField, FloatField, IntegerField, JSONField, 
 from django.db.models.expressions import Col, ColPairs
 
 from turbo_orm._core import Column, Decoder
-from turbo_orm.decoders import Choice, Decoders
+from turbo_orm.codecs.decoders import Choice, Decoders
 
 type Converter = Callable[[Any, Any, Any], Any]
 

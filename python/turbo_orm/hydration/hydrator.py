@@ -15,14 +15,12 @@ import django
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable, RawQuerySet
 
-from turbo_orm import collector, libpq
 from turbo_orm._core import Plan
-from turbo_orm.columns import result_columns, row_columns
-from turbo_orm.connection import shared_connection
-from turbo_orm.decoders import receiving
-from turbo_orm.layout import Layout
-from turbo_orm.plans import make_plan
-from turbo_orm.statement import Statement
+from turbo_orm.codecs import libpq
+from turbo_orm.codecs.decoders import receiving
+from turbo_orm.hydration import gc_control
+from turbo_orm.hydration.columns import result_columns, row_columns
+from turbo_orm.hydration.row_layout import Layout
 
 # The collector costs fewer rows than this less than it costs to keep it off.
 FEW = 50
@@ -37,7 +35,7 @@ class Hydrator:
         known_related_objects: Sequence[KnownRelatedObjects],
         context: Any = None,
     ) -> None:
-        collector.collect_if_due()
+        gc_control.collect_if_due()
         self._context = context
         self._plan = plan
         self._known_related_objects = known_related_objects
@@ -79,23 +77,6 @@ class Hydrator:
         layout = Layout.of_raw(queryset, connection)
         return cls(layout.plan(row_columns(layout.selected, connection)), ())
 
-    @classmethod
-    def for_learnt(
-        cls, statement: Statement, queryset: QuerySet[Any, Any], context: Any, pgresult: Any
-    ) -> Hydrator:
-        """Return a hydrator for a result of a statement that was learnt.
-
-        ``context`` is the driver's connection that has received it.
-        """
-        kept = statement.kept
-        if kept is not None and kept.fits(context, pgresult):
-            plan = kept.plan
-        else:
-            assert statement.layout is not None
-            connection = shared_connection(statement.using)
-            plan, statement.kept = make_plan(statement.layout, connection, context, pgresult)
-        return cls(plan, known_related_objects(queryset), context)
-
     @staticmethod
     def reads_pgresults() -> bool:
         """Return whether psycopg's results can be read where they are. Row tuples always can."""
@@ -117,7 +98,7 @@ class Hydrator:
 
     def _hold_off_collector(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return collector.held_off(rows) if self.is_native else nullcontext()
+        return gc_control.held_off(rows) if self.is_native else nullcontext()
 
     def _finish(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:

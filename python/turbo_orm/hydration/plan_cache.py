@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from turbo_orm._core import Plan
-from turbo_orm.columns import choices, described
-from turbo_orm.decoders import Decoders, receiving
-from turbo_orm.layout import Layout
+from turbo_orm.codecs.decoders import Decoders, receiving
+from turbo_orm.hydration.columns import choices, described
+from turbo_orm.hydration.row_layout import Layout
 
 
 class KeptPlan:

@@ -22,8 +22,8 @@ from django.db.models.query import (
 from django.db.models.utils import create_namedtuple_class
 
 from turbo_orm._core import Column, Plan
-from turbo_orm.columns import Selected, raw_selected, selected
-from turbo_orm.instances import instance, raw_instance
+from turbo_orm.hydration.columns import Selected, raw_selected, selected
+from turbo_orm.hydration.instances import instance, raw_instance
 
 type Item = int | list[int]
 

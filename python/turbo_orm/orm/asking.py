@@ -21,12 +21,14 @@ from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
 from django.db.models.signals import post_init, pre_init
 from django.utils.timezone import get_current_timezone_name
 
-from turbo_orm import bridge, execution, learning, results, structure, wire
-from turbo_orm.preparing import saved
-from turbo_orm.shapes import Shape, shapes
-from turbo_orm.statement import Bound, Statement
-from turbo_orm.stepping import Stepping
-from turbo_orm.structure import Opaque
+from turbo_orm import bridge
+from turbo_orm.execution import direct, evaluation, fetching
+from turbo_orm.orm.stepping import Stepping
+from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache.cache import Shape, shapes
+from turbo_orm.query_cache.cache_key import Opaque
+from turbo_orm.query_cache.compiled import Bound, Statement
+from turbo_orm.query_cache.parameters import saved
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -55,7 +57,7 @@ class Unknown(NamedTuple):
 def _updated(kwargs: dict[str, Any], queryset: Any, *values: Any) -> Any:
     """Call ``update()`` with other values in place of those that are no part of the structure."""
     replaced = iter(values)
-    _, renewed = structure.map_values((), kwargs, lambda _: next(replaced))
+    _, renewed = cache_key.map_values((), kwargs, lambda _: next(replaced))
     return _UPDATE(queryset, **renewed)
 
 
@@ -86,8 +88,8 @@ class Asking(Stepping[_ModelT, _Row]):
             # What Django raises, it raises where a transaction may be broken by that.
             return using
         shape.is_used = True
-        if learning.VERIFIES:
-            learning.verify(_DJANGOS_TERMINALS[terminal], bound, self._by_django_alone())
+        if tracing.VERIFIES:
+            tracing.verify(_DJANGOS_TERMINALS[terminal], bound, self._by_django_alone())
         return bound
 
     def _ready(self, terminal: str) -> Bound | str | None:
@@ -128,7 +130,7 @@ class Asking(Stepping[_ModelT, _Row]):
             ask = _DJANGOS_TERMINALS[terminal]
             over = partial(self._over, using=using)
             of_objects = terminal not in {"count", "delete", "exists"}
-            learning.learn(shape, key, ask, self._given, over, using, (), of_objects)
+            tracing.learn(shape, key, ask, self._given, over, using, (), of_objects)
             statement = shape.statements.get(key)
         return statement if type(statement) is Statement else None
 
@@ -138,7 +140,7 @@ class Asking(Stepping[_ModelT, _Row]):
         If none is known, return what it will be known by. Without a structure, return ``None``.
         """
         try:
-            structure_, values = structure.of_lookups((), kwargs)
+            structure_, values = cache_key.of_lookups((), kwargs)
         except Opaque:
             return None
         using = self.db
@@ -154,9 +156,9 @@ class Asking(Stepping[_ModelT, _Row]):
         if router.routers:
             # Django asks them for the transaction, and once more for the statement.
             _ = self.db
-        if learning.VERIFIES:
+        if tracing.VERIFIES:
             ask = partial(_updated, kwargs)
-            learning.verify(ask, bound, self._by_django_alone(), values)
+            tracing.verify(ask, bound, self._by_django_alone(), values)
         return bound
 
     def _update_and_learn(self, unknown: Unknown | None, kwargs: dict[str, Any]) -> int:
@@ -174,14 +176,14 @@ class Asking(Stepping[_ModelT, _Row]):
             over = partial(self._over, using=using)
             if written is not None:
                 ask = partial(_updated, kwargs)
-                learning.learn(shape, key, ask, self._given, over, using, written, False)
+                tracing.learn(shape, key, ask, self._given, over, using, written, False)
         return rows
 
     def _written(
         self, kwargs: dict[str, Any], values: Sequence[Any], using: str
-    ) -> list[learning.Written] | None:
+    ) -> list[tracing.Written] | None:
         """Return what is written of the values, which begin after those that were given."""
-        names = structure.names_of_values(kwargs)
+        names = cache_key.names_of_values(kwargs)
         if len(names) != len(values) or any(isinstance(each, Model) for each in values):
             return None
         try:
@@ -192,7 +194,7 @@ class Asking(Stepping[_ModelT, _Row]):
             return None
         slots = range(len(self._given), len(self._given) + len(values))
         return [
-            learning.Written(saved(slot, field, using), value)
+            tracing.Written(saved(slot, field, using), value)
             for slot, field, value in zip(slots, fields, values, strict=True)
         ]
 
@@ -207,7 +209,7 @@ class Asking(Stepping[_ModelT, _Row]):
         shape = self._shape
         assert shape is not None
         using = known.statement.using if isinstance(known, Bound) else known
-        results.fill_cache(self, using)
+        evaluation.fill_cache(self, using)
         # Compiling has only read the query.
         self._shape = shape
         statement = (
@@ -232,14 +234,14 @@ class Asking(Stepping[_ModelT, _Row]):
         known = self._ready(terminal)
         if not isinstance(known, Bound):
             return await self._by_django(terminal, known)
-        pgresult, _ = await wire.execute(known.statement.using, known)
+        pgresult, _ = await direct.execute(known.statement.using, known)
         return read(pgresult)
 
     async def _write(self, known: Bound) -> int:
         """Execute a statement that writes, and return how many rows it has."""
         using = known.statement.using
         try:
-            pgresult, _ = await wire.execute(using, known)
+            pgresult, _ = await direct.execute(using, known)
         except Exception:
             with transaction.mark_for_rollback_on_error(using=using):
                 raise
@@ -250,7 +252,7 @@ class Asking(Stepping[_ModelT, _Row]):
     async def _objects(self, known: Bound) -> list[Any]:
         """Execute a statement and return the objects of its rows."""
         statement = known.statement
-        found = execution.hydrate(self, statement, *await wire.execute(statement.using, known))
+        found = fetching.hydrate(self, statement, *await direct.execute(statement.using, known))
         return found if isinstance(found, list) else await found
 
     async def _prefetch(self, found: list[Any]) -> None:

@@ -15,9 +15,9 @@ from django.db import connections, transaction
 from django.db.models import Field, Model, QuerySet
 from django.db.models.sql import Query, UpdateQuery
 
-from turbo_orm.asking import Asking
-from turbo_orm.encoders import encoders
-from turbo_orm.inserts import array, has_plain_keys, rows_of
+from turbo_orm.backend.compiler import array, has_plain_keys, rows_of
+from turbo_orm.codecs.encoders import encoders
+from turbo_orm.orm.asking import Asking
 
 # What Django's method calls, and a class might have of its own.
 _OF_UPDATES = ("bulk_update", "db", "filter", "update", "using")

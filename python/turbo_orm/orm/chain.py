@@ -15,9 +15,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 from django.db.models.sql import Query
 
-from turbo_orm.connection import shared_connection
-from turbo_orm.preparing import plain_values, quietly
-from turbo_orm.shapes import Shape, shapes
+from turbo_orm.backend.base import process_connection
+from turbo_orm.query_cache.cache import Shape, shapes
+from turbo_orm.query_cache.parameters import plain_values, quietly
 
 if TYPE_CHECKING:
     from typing import Self
@@ -71,7 +71,7 @@ class _BuiltWhenAsked:
             query = shape.take(like, values)._query
         if queryset._compiled_for is not None:
             # Compiling leaves its joins in a query, and whoever looks is to find them.
-            connection = shared_connection(queryset._compiled_for)
+            connection = process_connection(queryset._compiled_for)
             with suppress(EmptyResultSet):
                 query.get_compiler(connection=connection).as_sql()
         queryset.__dict__["_query"] = query

@@ -14,9 +14,10 @@ from django.db.models import Model
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from turbo_orm import bridge, wire
-from turbo_orm.queryset import AsyncQuerySet
-from turbo_orm.shapes import shapes
+from turbo_orm import bridge
+from turbo_orm.execution import direct
+from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.query_cache.cache import shapes
 
 
 async def delete(
@@ -27,7 +28,7 @@ async def delete(
     if instance.pk is not None and _is_alone(model):
         using = using or router.db_for_write(model, instance=instance)
         # Where statements are logged, a transaction of its own is, and Django has none.
-        if not wire.is_logged(using):
+        if not direct.is_logged(using):
             return await _delete(instance, using)
     return await bridge.run(instance.delete, using=using, keep_parents=keep_parents)
 

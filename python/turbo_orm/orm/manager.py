@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Manager, Model
 
-from turbo_orm import hops, signals
-from turbo_orm.queryset import AsyncQuerySet
+from turbo_orm.bridge import signals, sync_to_async
+from turbo_orm.orm import delete, save
+from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.orm.raw import AsyncRawQuerySet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.db.models.expressions import Combinable
     from typing_extensions import TypeVar
-
-    from turbo_orm.raw import AsyncRawQuerySet
 
     _ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
 else:
@@ -79,7 +79,7 @@ class AsyncManager(Manager[_ModelT]):
         super().__init_subclass__(**kwargs)
         # Django writes a class of its own for each relation, derived from this one. It is the
         # first that is heard of generic relations where their module is imported after this one.
-        hops.redirect_generic_relations()
+        sync_to_async.redirect_generic_relations()
 
     async def alist(self) -> list[_ModelT]:
         """Return all objects as a list."""
@@ -97,5 +97,11 @@ def _as_manager(cls: type[AsyncQuerySet[Any, Any]]) -> AsyncManager[Any]:
 _as_manager.queryset_only = True  # type: ignore[attr-defined]
 AsyncQuerySet.as_manager = classmethod(_as_manager)  # type: ignore[method-assign,assignment]
 
-hops.use_bridge(AsyncManager)
+sync_to_async.register(
+    AsyncManager,
+    AsyncQuerySet,
+    AsyncRawQuerySet,
+    methods={Model.delete: delete.delete, Model.save: save.save},
+)
+sync_to_async.use_bridge()
 signals.use_bridge()

@@ -11,11 +11,14 @@ from django.db import router
 from django.db.models import Model
 from django.db.models.signals import post_delete, pre_delete
 
-from turbo_orm import bridge, execution, inserts, results, saving, updates, wire
-from turbo_orm.asking import Asking
-from turbo_orm.instances import HAS_FETCH_MODES
-from turbo_orm.raw import AsyncRawQuerySet
-from turbo_orm.statement import Bound
+from turbo_orm import bridge
+from turbo_orm.backend import compiler
+from turbo_orm.execution import direct, evaluation, fetching
+from turbo_orm.hydration.instances import HAS_FETCH_MODES
+from turbo_orm.orm import bulk_update, save
+from turbo_orm.orm.asking import Asking
+from turbo_orm.orm.raw import AsyncRawQuerySet
+from turbo_orm.query_cache.compiled import Bound
 
 if TYPE_CHECKING:
     import datetime
@@ -84,7 +87,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
         shape = self._shape
         if self._result_cache is None and shape is not None:
             known = self._known("_fetch_all", shape, self._given)
-            if isinstance(known, Bound) and known.rows <= execution.SLICE:
+            if isinstance(known, Bound) and known.rows <= fetching.SLICE:
                 self._result_cache = await self._objects(known)
                 self._compiled_for = known.statement.using
             elif known is not None:
@@ -109,7 +112,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
         """
         if chunk_size <= 0:
             raise ValueError("Chunk size must be strictly positive.")
-        chunks = await bridge.run(results.open_chunks, self, chunk_size)
+        chunks = await bridge.run(evaluation.open_chunks, self, chunk_size)
         try:
             while chunk := await bridge.run(next, chunks, None):
                 for result in chunk:
@@ -134,7 +137,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
             one: _Row = await self._copy(shape, given)._by_django("get", known)
             return one
         statement = known.statement
-        found = execution.hydrate(self, statement, *await wire.execute(statement.using, known))
+        found = fetching.hydrate(self, statement, *await direct.execute(statement.using, known))
         if not isinstance(found, list):
             found = await found
         if self._prefetch_related_lookups:
@@ -206,12 +209,12 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
     async def acreate(self, **kwargs: Any) -> _ModelT:
         """Make an instance, ``save()`` it, and return it."""
         if "create" in self._djangos_terminals:
-            saves = saving.saves_of(self.model, kwargs)
+            saves = save.saves_of(self.model, kwargs)
             if saves is not None:
                 instance: _ModelT = self.model(**kwargs)
                 self._for_write = True
                 using = self._db or router.db_for_write(self.model, **self._hints)
-                await saving.insert(saves, instance, using)
+                await save.insert(saves, instance, using)
                 if HAS_FETCH_MODES:
                     instance._state.fetch_mode = self._fetch_mode
                 return instance
@@ -263,7 +266,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Write these fields of instances, and return the number of rows that matched."""
-        return await bridge.run(updates.bulk_update, self, objs, fields, batch_size)
+        return await bridge.run(bulk_update.bulk_update, self, objs, fields, batch_size)
 
     @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
@@ -292,7 +295,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
         known = deleting._known("delete", shape, self._given)
         using = known.statement.using if isinstance(known, Bound) else known
         # Where statements are logged, those of its transaction are.
-        if not isinstance(known, Bound) or wire.is_logged(known.statement.using):
+        if not isinstance(known, Bound) or direct.is_logged(known.statement.using):
             deleted: tuple[int, dict[str, int]] = await deleting._by_django("delete", using)
             self._result_cache = None
             return deleted
@@ -305,7 +308,7 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
 
     def _fetch_all(self) -> None:
         try:
-            results.fill_cache(self)
+            evaluation.fill_cache(self)
             super()._fetch_all()
         except SynchronousOnlyOperation as exc:
             raise SynchronousOnlyOperation(_SYNC_HINT) from exc
@@ -313,9 +316,9 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
     if django.VERSION >= (6, 0):
 
         def _prepare_for_bulk_create(self, objs: list[Any]) -> tuple[list[Any], list[Any]]:
-            found = inserts.partition(self.model, objs)
+            found = compiler.partition(self.model, objs)
             return found or super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
 
     def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:
-        for chunk in results.chunks(self, use_chunked_fetch, chunk_size):
+        for chunk in evaluation.chunks(self, use_chunked_fetch, chunk_size):
             yield from chunk

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from django.db.models import Model
 from django.db.models.query import RawQuerySet
 
-from turbo_orm import bridge, execution
+from turbo_orm import bridge
+from turbo_orm.execution import fetching
 
 
 class AsyncRawQuerySet[ModelT: Model](RawQuerySet):  # type: ignore[type-arg]
@@ -29,7 +30,7 @@ class AsyncRawQuerySet[ModelT: Model](RawQuerySet):  # type: ignore[type-arg]
 
     def iterator(self) -> Iterator[ModelT]:
         """Execute the statement, and yield an instance for each row."""
-        for instances in execution.raw(self):
+        for instances in fetching.raw(self):
             yield from instances
 
     async def alist(self) -> list[ModelT]:

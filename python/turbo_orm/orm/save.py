@@ -18,10 +18,12 @@ from django.db import DatabaseError, models, router, transaction
 from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
-from turbo_orm import bridge, learning, preparing, wire
-from turbo_orm.recording import RecordingConnection
-from turbo_orm.shapes import shapes
-from turbo_orm.statement import Bound, Saved, Statement, Unchanged
+from turbo_orm import bridge
+from turbo_orm.execution import direct
+from turbo_orm.query_cache import parameters, tracing
+from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.compiled import Bound, Saved, Statement, Unchanged
+from turbo_orm.query_cache.recording_connection import RecordingConnection
 
 # The methods that making and saving an instance calls.
 _METHODS = [
@@ -94,14 +96,14 @@ class Save:
             else:
                 params.append(saved.param(value))
         bound = Bound(self._statement, tuple(params))
-        if learning.VERIFIES:
+        if tracing.VERIFIES:
             _verify(self._kind, bound, instance)
         return bound
 
 
 def _part(slot: int, field: Any, using: str) -> tuple[str, Any, bool, Saved]:
     """Return a field's attribute, what sees to it before, if anything does, and its parameter."""
-    saved = preparing.saved(slot, field, using)
+    saved = parameters.saved(slot, field, using)
     # Nothing is set to the present moment.
     is_plain = not (getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
     return field.attname, None if is_plain else field.pre_save, saved.own is not None, saved
@@ -205,7 +207,7 @@ async def _insert(saves: Saves, instance: Any, using: str) -> None:
     if bound is None:
         await bridge.run(instance.save, force_insert=True, using=using)
         return
-    pgresult, _ = await wire.execute(using, bound)
+    pgresult, _ = await direct.execute(using, bound)
     if pgresult.ntuples:
         setattr(instance, attname, int(pgresult.get_value(0, 0)))
     instance._state.db = using
@@ -217,7 +219,7 @@ async def _update(saves: Saves, kind: Kind, instance: Any, using: str) -> None:
     if bound is None:
         await bridge.run(instance.save, **_options(kind), using=using)
         return
-    pgresult, _ = await wire.execute(using, bound)
+    pgresult, _ = await direct.execute(using, bound)
     if not pgresult.command_tuples:
         # Somebody has deleted it.
         if kind is not UPDATE:
@@ -287,11 +289,11 @@ def _verify(kind: Kind, bound: Bound, instance: Model) -> None:
     sql, params = recorder.recorded[0]
     # What is set to the present moment is not the same again.
     same = [
-        learning.equal(ours, theirs) or isinstance(theirs, datetime.date | datetime.time)
+        tracing.equal(ours, theirs) or isinstance(theirs, datetime.date | datetime.time)
         for ours, theirs in zip(bound.params, params, strict=True)
     ]
     if sql != bound.sql or not all(same):
-        raise learning.Misunderstanding(f"{bound.sql} was learnt, where Django executes {sql}")
+        raise tracing.Misunderstanding(f"{bound.sql} was learnt, where Django executes {sql}")
 
 
 def _fields_of(kind: Kind, meta: Any) -> list[Any]:

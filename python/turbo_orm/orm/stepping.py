@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model, Prefetch
 
-from turbo_orm import learning, structure
-from turbo_orm.chain import Chained
-from turbo_orm.marking import LearningQuery, Unlearnable
-from turbo_orm.preparing import Deferred, plain_values, preparations, quietly
-from turbo_orm.shapes import Shape, Step, Structure, shapes
-from turbo_orm.structure import Opaque
+from turbo_orm.orm.chain import Chained
+from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache.cache import Shape, Step, Structure, shapes
+from turbo_orm.query_cache.cache_key import Opaque
+from turbo_orm.query_cache.parameters import Deferred, plain_values, preparations, quietly
+from turbo_orm.query_cache.tracers import LearningQuery, Unlearnable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,7 +54,7 @@ class Stepping(Chained[_ModelT, _Row]):
         except Exception:
             # Django looks at the values in an order of its own, and raises for the first.
             return self._leave_by(name, args, kwargs, f"{name}() is given what becomes NULL")
-        if learning.VERIFIES:
+        if tracing.VERIFIES:
             twin = self._twin_by(name, args, kwargs)
             self._defer_next_filter = False
             led = self._go(child, given)
@@ -88,11 +88,11 @@ class Stepping(Chained[_ModelT, _Row]):
         self, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[Shape, tuple[Any, ...]] | None:
         """Return the shape and the values of what ``filter()`` would return, if it is known."""
-        if learning.VERIFIES:
+        if tracing.VERIFIES:
             # So that Django's own filter() is called, too.
             return None
         try:
-            structure_, values = structure.of_lookups(args, kwargs)
+            structure_, values = cache_key.of_lookups(args, kwargs)
         except Opaque:
             return None
         child = self._shape.children.get(("filter", structure_, False))  # type: ignore[union-attr]
@@ -138,7 +138,7 @@ class Stepping(Chained[_ModelT, _Row]):
             return clone
         if name in _OF_LOOKUPS:
             # What is kept is the structure, with nothing of the values.
-            args, kwargs = structure.map_values(args, kwargs, lambda value: "")
+            args, kwargs = cache_key.map_values(args, kwargs, lambda value: "")
         values_before = plain_values(before)
 
         def take(marked: Sequence[Any]) -> Any:
@@ -167,34 +167,34 @@ class Stepping(Chained[_ModelT, _Row]):
         return clone
 
     def filter(self, *args: Any, **kwargs: Any) -> Self:
-        return self._step("filter", structure.of_lookups, args, kwargs)
+        return self._step("filter", cache_key.of_lookups, args, kwargs)
 
     def exclude(self, *args: Any, **kwargs: Any) -> Self:
-        return self._step("exclude", structure.of_lookups, args, kwargs)
+        return self._step("exclude", cache_key.of_lookups, args, kwargs)
 
     def order_by(self, *field_names: Any) -> Self:
-        return self._step("order_by", structure.of_names, field_names, {})
+        return self._step("order_by", cache_key.of_names, field_names, {})
 
     def reverse(self) -> Self:
-        return self._step("reverse", structure.of_names, (), {})
+        return self._step("reverse", cache_key.of_names, (), {})
 
     def distinct(self, *field_names: Any) -> Self:
-        return self._step("distinct", structure.of_names, field_names, {})
+        return self._step("distinct", cache_key.of_names, field_names, {})
 
     def only(self, *fields: Any) -> Self:
-        return self._step("only", structure.of_names, fields, {})
+        return self._step("only", cache_key.of_names, fields, {})
 
     def defer(self, *fields: Any) -> Self:
-        return self._step("defer", structure.of_names, fields, {})
+        return self._step("defer", cache_key.of_names, fields, {})
 
     def select_related(self, *fields: Any) -> Self:
-        return self._step("select_related", structure.of_names, fields, {})
+        return self._step("select_related", cache_key.of_names, fields, {})
 
     def annotate(self, *args: Any, **kwargs: Any) -> Self:
-        return self._step("annotate", structure.of_names, args, kwargs)
+        return self._step("annotate", cache_key.of_names, args, kwargs)
 
     def alias(self, *args: Any, **kwargs: Any) -> Self:
-        return self._step("alias", structure.of_names, args, kwargs)
+        return self._step("alias", cache_key.of_names, args, kwargs)
 
     def prefetch_related(self, *lookups: Any) -> Self:
         shape = self._shape
@@ -208,17 +208,17 @@ class Stepping(Chained[_ModelT, _Row]):
         # Django's stubs know more of these.
 
         def values(self, *fields: Any, **expressions: Any) -> Any:
-            return self._step("values", structure.of_names, fields, expressions)
+            return self._step("values", cache_key.of_names, fields, expressions)
 
         def values_list(self, *fields: Any, **options: Any) -> Any:
-            return self._step("values_list", structure.of_names, fields, options)
+            return self._step("values_list", cache_key.of_names, fields, options)
 
         def __getitem__(self, k: Any) -> Any:
             if type(k) is not slice or self._result_cache is not None or k.step:
                 return super().__getitem__(k)
             if self._given and type(self._given[-1]) is slice:
                 return self._leave_by("__getitem__", (k,), {}, "a slice is sliced")
-            return self._step("__getitem__", structure.of_slice, (k,), {})
+            return self._step("__getitem__", cache_key.of_slice, (k,), {})
 
 
 _OF_LOOKUPS = {"exclude", "filter"}

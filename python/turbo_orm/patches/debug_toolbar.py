@@ -14,7 +14,8 @@ from typing import Any
 
 from django.apps import apps
 
-from turbo_orm import bridge, connection
+from turbo_orm import bridge
+from turbo_orm.backend import base
 
 
 def use_bridge() -> None:
@@ -27,7 +28,7 @@ def use_bridge() -> None:
     panel: Any = sql.SQLPanel
     if hasattr(panel, "aenable_instrumentation"):
         panel.aenable_instrumentation = _in_the_event_loop_too(panel.aenable_instrumentation)
-        connection.heirs.append(_watch)
+        base.heirs.append(_watch)
     if hasattr(utils, "_stack_frames"):
         utils._stack_frames = _stack_frames
 

@@ -23,7 +23,7 @@ from django.db.models.query import ModelIterable, QuerySet
 from django.db.models.query_utils import RegisterLookupMixin
 from django.db.models.signals import class_prepared, post_init, pre_init
 
-from turbo_orm.structure import map_values
+from turbo_orm.query_cache.cache_key import map_values
 
 # How many shapes are kept, and how many bytes they may take, by estimate.
 MAX_SHAPES = 5_000

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
-from turbo_orm.bounds import Bounds
-from turbo_orm.layout import Layout
-from turbo_orm.literals import filled
-from turbo_orm.plans import KeptPlan
+from turbo_orm.codecs.literals import filled
+from turbo_orm.hydration.plan_cache import KeptPlan
+from turbo_orm.hydration.row_layout import Layout
+from turbo_orm.query_cache.limit_offset import Bounds
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
 

@@ -19,9 +19,9 @@ from django.db.models import lookups
 from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
-from turbo_orm.connection import shared_connection
-from turbo_orm.marking import Unlearnable, marks
-from turbo_orm.statement import Saved, Unbindable
+from turbo_orm.backend.base import process_connection
+from turbo_orm.query_cache.compiled import Saved, Unbindable
+from turbo_orm.query_cache.tracers import Unlearnable, marks
 
 # What a thread does to the filters of warnings is undone in the order in which it was done: else
 # they stay as another thread wanted them for a while. From within itself it may be done again.
@@ -112,7 +112,7 @@ def preparations(take: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]
 
 def saved(slot: int, field: Any, using: str) -> Saved:
     """Return what makes a parameter of a value that is saved to a field."""
-    connection = shared_connection(using)
+    connection = process_connection(using)
     for kind in _PLAIN_FIELDS:
         if (target := plain_target(field, kind)) is not None:
             wrapper = integer_type(target, connection.ops) if kind is int else None

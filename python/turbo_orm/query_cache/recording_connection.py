@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Self
 
-from turbo_orm.connection import BridgedDatabaseWrapper, shared_connection
-from turbo_orm.layout import Layout
+from turbo_orm.backend.base import BridgedDatabaseWrapper, process_connection
+from turbo_orm.hydration.row_layout import Layout
 
 
 class AskedOnce(Exception):
@@ -51,7 +51,7 @@ class RecordingConnection(BridgedDatabaseWrapper):
             run_on_commit=[],
             savepoint_ids=[],
         )
-        wrapper.__dict__.update(shared_connection(alias).__dict__, _fixed=state)
+        wrapper.__dict__.update(process_connection(alias).__dict__, _fixed=state)
         wrapper.recorded = []
         wrapper.layout = None
         wrapper.once = once

@@ -2,8 +2,8 @@
 
 Django builds and compiles the query as ever, but its lookups know which of the given values they
 are made of, and mark the parameters that they give. The connection notes what would be executed
-(turbo_orm.recording). The same is done once more with nothing marked: a statement is learnt only
-if both agree, and if what makes parameters of the values makes the same ones.
+(**recording_connection**). The same is done once more with nothing marked: a statement is
+learnt only if both agree, and if what makes parameters of the values makes the same ones.
 """
 
 from __future__ import annotations
@@ -22,13 +22,9 @@ from django.db.models.sql import Query
 from django.utils import timezone
 
 from turbo_orm import bridge
-from turbo_orm.bounds import Bounds, far, limits
-from turbo_orm.connection import shared_connection
-from turbo_orm.marking import LearningQuery, Marked, Parameter, Unlearnable, marks
-from turbo_orm.preparing import LOOKED_UP, integer_type, plain_field, plain_values, quietly
-from turbo_orm.recording import AskedOnce, RecordingConnection
-from turbo_orm.shapes import Shape, shapes
-from turbo_orm.statement import (
+from turbo_orm.backend.base import process_connection
+from turbo_orm.query_cache.cache import Shape, shapes
+from turbo_orm.query_cache.compiled import (
     Bound,
     Integer,
     Part,
@@ -37,6 +33,16 @@ from turbo_orm.statement import (
     Unbindable,
     Unchanged,
 )
+from turbo_orm.query_cache.limit_offset import Bounds, far, limits
+from turbo_orm.query_cache.parameters import (
+    LOOKED_UP,
+    integer_type,
+    plain_field,
+    plain_values,
+    quietly,
+)
+from turbo_orm.query_cache.recording_connection import AskedOnce, RecordingConnection
+from turbo_orm.query_cache.tracers import LearningQuery, Marked, Parameter, Unlearnable, marks
 
 type Terminal = Callable[..., Any]
 
@@ -68,12 +74,12 @@ def learn(
     makes a queryset over a query, on the database ``using``. ``of_objects`` says whether objects
     are made of what is found, as a queryset makes them.
     """
-    if "pg_version" not in vars(shared_connection(using)):
+    if "pg_version" not in vars(process_connection(using)):
         if connections[using].connection is None:
             # Django had no use for it.
             return
         # Compiling may ask for it, and nothing can be waited for then.
-        _ = shared_connection(using).pg_version
+        _ = process_connection(using).pg_version
     try:
         with quietly():
             statement = _learn(shape, ask, given, fresh, using, written, of_objects)
@@ -272,7 +278,7 @@ def _part(marked: Marked, recorder: RecordingConnection, given: Any) -> Part:
 @lru_cache(maxsize=100)
 def _bare_compiler(using: str) -> Any:
     """Return a compiler of no query, for lookups: what they are of, they know."""
-    connection = shared_connection(using)
+    connection = process_connection(using)
     return connection.ops.compiler("SQLCompiler")(Query(None), connection, using)
 
 

@@ -1,0 +1,1 @@
+"""What Django sees of a database: wrappers, cursors and transactions on async connections."""

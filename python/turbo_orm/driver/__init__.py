@@ -1,0 +1,1 @@
+"""psycopg's connection and pool, watched by the event loop."""

@@ -1,0 +1,1 @@
+"""Rows to objects, by a plan of the native core."""

@@ -1,0 +1,1 @@
+"""The manager, the queryset and the instances: what a Django developer calls."""

@@ -1,0 +1,1 @@
+"""Everything that is done to other packages' modules, and what undoes it."""
