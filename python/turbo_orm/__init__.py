@@ -19,7 +19,7 @@ except ImportError as exc:
 from turbo_orm.backend.transaction import async_atomic, async_connection
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
-from turbo_orm.explain.query_cache import explain_shape
+from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
 from turbo_orm.orm.manager import AsyncManager
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
@@ -33,6 +33,8 @@ __all__ = [
     "aexplain_hydration",
     "async_atomic",
     "async_connection",
+    "cache_info",
+    "explain_cache",
     "explain_hydration",
     "explain_shape",
     "patch_django",

@@ -16,7 +16,7 @@ from tests.conftest import close_connections
 from tests.library.models import Author, Book, Entry, Sample
 from tests.support.answers import fingerprint
 from turbo_orm.query_cache import tracing
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.cache import cache
 
 pytestmark = [
     pytest.mark.usefixtures("library"),
@@ -79,10 +79,10 @@ def test_nothing_of_a_query_is_built(case, run):
         await ask(2)
         with counted() as count:
             answer = fingerprint(await ask(3))
-        shapes.clear()
+        cache.clear()
         return count, answer, fingerprint(await ask(3))
 
-    shapes.clear()
+    cache.clear()
     count, hit, by_django = run(counts)
     assert count == {"made": 0, "compiled": 0}
     assert hit == by_django
@@ -113,7 +113,7 @@ def test_another_structure_is_another(run):
                 await ask()
             assert count == {"made": 0, "compiled": 0}
 
-    shapes.clear()
+    cache.clear()
     run(counts)
 
 
@@ -187,7 +187,7 @@ IN_A_ZONE = {
 
 @pytest.mark.parametrize("case", IN_A_ZONE)
 def test_time_zones(case, chains):
-    shapes.clear()
+    cache.clear()
     for zone in ZONES:
         for day in (1, 2):
             with timezone.override(zone):
@@ -196,7 +196,7 @@ def test_time_zones(case, chains):
 
 def test_threads():
     """Each has an event loop of its own, and all learn the same at once."""
-    shapes.clear()
+    cache.clear()
     found, failed = [], []
 
     async def ask(number):
