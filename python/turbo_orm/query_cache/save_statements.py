@@ -1,8 +1,8 @@
 """The statements that save the instances of a plain model.
 
-A model is plain if nothing of its own would run or be told: no method that ``save()`` calls is
-overridden, its signals have no receivers, it has no parents, and its fields are saved as they are
-or by Django's own code. All other models are saved by Django.
+A model is plain if saving runs no code of its own: no method that ``save()`` calls is overridden,
+its signals have no receivers, it has no parents, and its fields are saved as they are or by
+Django's own code. All other models are saved by Django.
 """
 
 from __future__ import annotations

@@ -244,9 +244,9 @@ def record(using: str, function: Callable[..., Any], *args: Any) -> RecordingCon
 
     Raises ``NotCacheable`` if tracing does, and ``_Refused`` from whatever else is raised.
     """
-    # Django remembers what it is told of content types while it compiles, and makes what it does
-    # not find. It is refused, asks a real connection next, and finds it in its cache when it is
-    # tried again.
+    # Compiling may look up a content type, which Django caches, and creates where it finds none.
+    # A made-up result must not be cached: the second statement is refused, Django then looks it up
+    # on the real connection, and finds it in its cache when the statement is traced again.
     recorder = RecordingConnection.for_alias(using, once=True)
     try:
         bridge.with_stand_in(using, recorder, function, *args)
