@@ -21,6 +21,7 @@ from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge
 from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
 
@@ -102,7 +103,7 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
 
 def is_logged(using: str) -> bool:
     """Return whether the statements of the running task are logged."""
-    if settings.DEBUG or using in async_connections.shared:
+    if settings.DEBUG or not installation.is_installed or using in async_connections.shared:
         return True
     connection = in_context.get().get(using)
     return connection is not None and connection.force_debug_cursor
@@ -113,6 +114,7 @@ def _lender(using: str) -> Lender | None:
     if (
         settings.DEBUG
         or not apps.ready
+        or not installation.is_installed
         or BaseDatabaseWrapper.ensure_connection is not _ensure_connection
         or using in async_connections.shared
     ):

@@ -16,6 +16,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.sql import Query
 
 from turbo_orm.backend.base import process_connection
+from turbo_orm.bridge import installation
 from turbo_orm.query_cache.cache import Shape, shapes
 from turbo_orm.query_cache.parameters import plain_values, quietly
 
@@ -118,8 +119,15 @@ class Chained(QuerySet[_ModelT, _Row]):
     def __init__(
         self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None
     ) -> None:
-        if query is not None or model is None or not self._is_told_by_shape:
+        if (
+            query is not None
+            or model is None
+            or not self._is_told_by_shape
+            or not installation.is_installed
+        ):
             super().__init__(model, query, using, hints)
+            if not installation.is_installed:
+                self._left_for = 'it was made where "turbo_orm" was not installed'
             return
         self.model = model
         self._db = using

@@ -18,10 +18,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
-from django.core.signals import setting_changed
 from django.db.models.query import ModelIterable, QuerySet
-from django.db.models.query_utils import RegisterLookupMixin
-from django.db.models.signals import class_prepared, post_init, pre_init
+from django.db.models.signals import post_init, pre_init
 
 from turbo_orm.query_cache.cache_key import map_values
 
@@ -254,23 +252,19 @@ def _size(statement: Any) -> int:
 shapes = Shapes()
 
 
-def _forget_all(**kwargs: Any) -> None:
+def forget_all(**kwargs: Any) -> None:
+    """Forget all shapes. Receives the signals after which SQL may be another."""
     shapes.clear()
 
 
-_clear_lookups: Any = vars(RegisterLookupMixin)["_clear_cached_class_lookups"]
+def forgetting(clear_cached_class_lookups: Any) -> Any:
+    """Return Django's classmethod, called where a class gets or loses a lookup, to forget all."""
 
+    def clear(owner: type) -> None:
+        clear_cached_class_lookups.__func__(owner)
+        shapes.clear()
 
-def _clear_lookups_and_forget(owner: type) -> None:
-    _clear_lookups.__func__(owner)
-    shapes.clear()
+    return classmethod(clear)
 
-
-# Called where a lookup or a transform is registered for a class, or no longer is.
-RegisterLookupMixin._clear_cached_class_lookups = classmethod(  # type: ignore[attr-defined]
-    _clear_lookups_and_forget
-)
-setting_changed.connect(_forget_all)
-class_prepared.connect(_forget_all)
 
 type Structure = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
