@@ -147,7 +147,8 @@ def await_[R](awaitable: Awaitable[R]) -> R:
         if isinstance(awaitable, Coroutine):
             awaitable.close()
         raise RuntimeError(
-            "await_() can be called on the bridge only: have turbo_orm.run_sync() call this code."
+            "await_() can only be called by code that bridge.run() has called, which is what "
+            "turbo_orm.run_sync() is."
         )
     steps = awaitable.__await__()
     try:

@@ -206,7 +206,8 @@ class Pool:
         return bool(
             connection.pgconn.transaction_status == TransactionStatus.IDLE
             and connection._expire_at > monotonic()
-            and connection._created_at > driver_pool._drained_at
+            # Before 3.3, psycopg_pool cannot be drained.
+            and getattr(connection, "_created_at", 1) > getattr(driver_pool, "_drained_at", 0)
             and not driver_pool._closed
             and driver_pool._reset is None
             and driver_pool._pool_full_event is None

@@ -302,10 +302,12 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("psycopg.types.range:RangeLoader", "subtype_oid", "codecs"),
     *_stored(
         _POOL,
-        "_closed _drained_at _lock _nconns_min _pool _pool_full_event _reset _stats _waiting",
+        "_closed _lock _nconns_min _pool _pool_full_event _reset _stats _waiting",
         "driver",
     ),
-    *_stored("psycopg_pool.base", "_created_at _expire_at", "driver"),
+    *_stored(_POOL, "_drained_at", "driver", since=(3, 3)),
+    *_stored("psycopg_pool.base", "_created_at", "driver", since=(3, 3)),
+    *_stored("psycopg_pool.base", "_expire_at", "driver"),
     # django-debug-toolbar
     *_names(
         "debug_toolbar.panels.sql:SQLPanel", "aenable_instrumentation", "patches", is_optional=True
