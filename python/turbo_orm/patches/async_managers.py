@@ -1,7 +1,8 @@
 """What an ``AsyncManager`` needs of Django, installed with the app.
 
 ``django.db.connections`` and django-async-backend's ``async_connections`` answer with the running
-task's connection, Django's async methods run on the bridge, and the caches are told what changes.
+task's connection, Django's async methods run on the bridge, and settings and models that change
+clear the caches.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ _MODULES = {
 # Caches that wait for a database, or for nothing.
 _CACHES = (DatabaseCache, DummyCache, LocMemCache)
 
-# What the settings have said last.
+# The setting's value when it was last applied.
 _wanted = False
 
 
