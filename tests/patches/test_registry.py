@@ -243,6 +243,17 @@ def test_a_group_that_cannot_be_installed_is_not():
     assert (vars(Owner)["method"], group.is_installed, group.installed) == (original, False, [])
 
 
+def test_a_group_has_what_is_needed_later_installed_again():
+    patches = [Replacement(f"{__name__}:Owner", "method", "a test", 1)]
+    group = Group("a test", lambda: patches)
+    group.install()
+    patches.append(Replacement(f"{__name__}:Derived", "method", "a test", 2))
+    group.install()
+    assert (vars(Owner)["method"], vars(Derived)["method"], len(group.installed)) == (1, 2, 2)
+    group.uninstall()
+    assert (Owner.method(), Derived.method(), group.installed) == ("original", "original", [])
+
+
 # Without the app
 
 WITHOUT_THE_APP = [app for app in APPS if app != "turbo_orm"]

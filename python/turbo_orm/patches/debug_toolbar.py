@@ -56,7 +56,7 @@ def _watch(wrapper: Any, parent: Any) -> None:
 
 
 def _on_install() -> None:
-    if apps.is_installed("debug_toolbar"):
+    if apps.is_installed("debug_toolbar") and _watch not in base.heirs:
         base.heirs.append(_watch)
 
 

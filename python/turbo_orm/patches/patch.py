@@ -114,7 +114,7 @@ class Group:
     """Patches that are installed together.
 
     ``patches`` returns those for the packages and apps that are there. ``on_install`` is called
-    when all are installed, ``on_uninstall`` before the first is uninstalled.
+    when all are installed, each time, and ``on_uninstall`` before the first is uninstalled.
     """
 
     def __init__(
@@ -137,13 +137,16 @@ class Group:
         return [patch for patch, _ in self._undo]
 
     def install(self) -> None:
-        """Install the patches, or none of them if one raises. Do nothing if they are installed."""
-        if self.is_installed:
-            return
+        """Install the patches that are not installed yet, or none of them if one raises.
+
+        Done again, it installs what apps have come to need since: Django has all of them get ready
+        again where a test overrides ``INSTALLED_APPS``.
+        """
         self.is_installed = True
         try:
             for patch in self._patches():
-                self._undo.append((patch, patch.install()))
+                if patch not in self.installed:
+                    self._undo.append((patch, patch.install()))
             self._on_install()
         except BaseException:
             self.uninstall()
