@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods wheel matrix clean
+.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -163,6 +163,9 @@ docs: $(VENV) $(call group,docs) ## build the documentation into site/
 
 methods: $(VENV) ## write the tables of docs/compatibility.md from tests/methods.py
 	@$(BIN)/python -m tests.support.method_tables
+
+private-api: $(EXTENSION) $(call group,test) ## write the tables of private names in docs/architecture.md
+	@$(BIN)/python -m tests.support.private_names
 
 wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
 	$(need_cargo)

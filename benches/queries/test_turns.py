@@ -77,7 +77,7 @@ def test_cost_of_turns(benchmark: Any, arena: Arena, monkeypatch: pytest.MonkeyP
         gc.collect()
         with monkeypatch.context() as patch:
             if not with_turns:
-                patch.setattr(bridge.Breath, "take", lambda self: None)
+                patch.setattr(bridge.Checkpoints, "maybe_yield", lambda self: None)
             begun = perf_counter()
             arena.answer(case, query)
             times[with_turns].append(perf_counter() - begun)

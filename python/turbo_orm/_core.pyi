@@ -133,7 +133,7 @@ class Literals:
         between: tuple[bytes, ...],
         values: tuple[Any, ...],
         dumpers: dict[Any, Any],
-        dump: Callable[[Any], bytes],
+        dump: Callable[[Any], bytes | bytearray],
     ) -> bytes:
         """Return SQL: the pieces of it with the values between them. ``None`` is NULL.
 

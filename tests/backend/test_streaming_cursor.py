@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def few_rows_at_a_time(monkeypatch):
     monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 2)
-    monkeypatch.setattr("turbo_orm.bridge.Breath.LENGTH", 0)
+    monkeypatch.setattr("turbo_orm.bridge.Checkpoints.INTERVAL", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -50,10 +50,10 @@ def snapshot(given: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     Whoever gives it turns by the clock does so each time: psycopg, where a call need not wait, and
     the hydrator.
     """
-    from turbo_orm.bridge import Breath
+    from turbo_orm.bridge import Checkpoints
 
     monkeypatch.setattr(waiting, "MAX_BUSY_TIME", 0, raising=False)
-    monkeypatch.setattr(Breath, "LENGTH", 0)
+    monkeypatch.setattr(Checkpoints, "INTERVAL", 0)
     yield given
     given.put_back()
     # Coroutines that nobody awaited, connections and cursors that nobody closed: they are errors.

@@ -382,7 +382,7 @@ def test_raw_prefetches_and_uses_another_database(run):
 def test_in_a_slice_of_rows_at_a_time(run, monkeypatch):
     """The event loop gets a turn between slices, and the rows stay in order."""
     monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 7)
-    monkeypatch.setattr("turbo_orm.bridge.Breath.LENGTH", 0)
+    monkeypatch.setattr("turbo_orm.bridge.Checkpoints.INTERVAL", 0)
     turns = 0
 
     async def count_turns():

@@ -129,10 +129,10 @@ def rows_of(model: type[Model], objs: Sequence[Any]) -> list[dict[str, Any]] | N
 
 def array(encoder: Any, rows: list[dict[str, Any]], attname: str) -> str | None:
     """Return PostgreSQL's array of the values under a name, or ``None`` if one is not known."""
-    breath = bridge.Breath()
+    checkpoints = bridge.Checkpoints()
     parts = []
     for start in range(0, len(rows), SLICE):
-        breath.take()
+        checkpoints.maybe_yield()
         if (part := encoder.array(rows[start : start + SLICE], attname)) is None:
             return None
         parts.append(part[1:-1])
