@@ -67,9 +67,7 @@ def test_longest_pause(benchmark: Any, harness: Harness, contender: Orm) -> None
     harness.measure(benchmark, case, "longest pause", measure, rounds=ROUNDS)
 
 
-def test_cost_of_turns(
-    benchmark: Any, harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cost_of_turns(benchmark: Any, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     case = List(Narrow, INSTANCES, ROWS, TURBO)
     query: Any = case.query()
     times: dict[bool, list[float]] = {True: [], False: []}

@@ -1,4 +1,4 @@
-"""What the large journal's columns hold unless they are told otherwise."""
+"""The defaults of the large journal's columns."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,5 +13,5 @@ DECIMAL = Decimal("2.2")
 
 
 def json() -> dict[str, Any]:
-    """Return a new value each time: nobody may change another's."""
+    """Return a new value each time, since it is mutable."""
     return {"a": 1, "b": "b", "c": [2], "d": {"e": 3}, "f": True}
