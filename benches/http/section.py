@@ -6,8 +6,8 @@ from pathlib import Path
 from benches.http.endpoints import AUTHORS, ENDPOINTS, ENTRIES
 from benches.http.result import Cell, Result
 from benches.http.targets import TARGETS
+from benches.report.provenance import provenance
 from benches.report.table import table
-from benches.told import of_the_run
 
 _APPLICATIONS = {"bare": "A bare ASGI application", "django": "Django's stock handler"}
 
@@ -97,7 +97,7 @@ def section(result: Result, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
     yield _INTRODUCTION.strip()
     date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
-    yield of_the_run(f"http-{date}", date, machine, versions)
+    yield provenance(f"http-{date}", date, machine, versions)
     yield _targets(result)
     for name, title in _PLOTS.items():
         yield f"![{title}]({folder}/{name})"

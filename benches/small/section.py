@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benches.report import operations
+from benches.report.provenance import provenance
 from benches.report.run import Run
 from benches.report.table import table
 from benches.report.targets import TARGETS
 from benches.small.operations import OPERATIONS
-from benches.told import of_the_run
 
 _PLOT = "small.svg"
 
@@ -33,7 +33,7 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
     yield _INTRODUCTION.strip()
     for each in (run, writes):
-        yield of_the_run(each.name, each.date, each.machine, each.versions)
+        yield provenance(each.name, each.date, each.machine, each.versions)
     yield table(
         ["", "measured", "target", "further", "met"],
         (target.cells(each) for each in (run, writes) for target in TARGETS[each.suite]),
