@@ -1,4 +1,4 @@
-"""The names of the contenders, by which records, reports and plots know them."""
+"""The names of the contenders, as records, reports and plots have them."""
 
 DJANGO_SYNC = "Django sync"
 DJANGO_ASYNC = "Django async"

@@ -20,7 +20,7 @@ class Case(ABC):
     """
 
     contender: Contender
-    #: The contender that gives the right answer: Django, on its sync connection.
+    #: The contender whose answer is expected: Django, on its sync connection.
     reference: Contender
     #: What a round's time is, as the record names it: ``time``, ``calls`` or ``rate``.
     measured = "time"

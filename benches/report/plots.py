@@ -46,7 +46,7 @@ STYLE = {
     "font.size": 11,
     "grid.color": "#E5E5E5",
     "xtick.labelsize": 9.5,
-    # Text stays text, and the same run gives the same file.
+    # Text stays text, and the same run has the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "turbo-orm",
 }

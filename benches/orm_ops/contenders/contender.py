@@ -21,7 +21,7 @@ class Contender(contender.Contender):
     """An ORM. An operation gets a journal and a share of the work, and does it item by item.
 
     Operations are coroutine functions, or plain ones of a contender that is not async. Those that
-    read are generators, of the results of each query.
+    read are generators: they yield the results of each query.
     """
 
     connections = SIZE
