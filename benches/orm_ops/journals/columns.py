@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 type Default = Any  # a value, or a function that returns a new one
@@ -36,3 +38,20 @@ def columns(
         for kind, default in DEFAULTS.items():
             column = required(kind, default) if number % 2 else nullable(kind)
             yield f"col_{kind}{number}", column
+
+
+def columns_of(fields: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield names and columns of Tortoise's ``fields``, or of yara-orm's, which are alike."""
+    kinds: dict[str, Callable[..., Any]] = {
+        "float": fields.FloatField,
+        "smallint": fields.SmallIntField,
+        "int": fields.IntField,
+        "bigint": fields.BigIntField,
+        "char": partial(fields.CharField, max_length=255),
+        "text": fields.TextField,
+        "decimal": partial(fields.DecimalField, max_digits=12, decimal_places=8),
+        "json": fields.JSONField,
+    }
+    return columns(
+        lambda kind, default: kinds[kind](default=default), lambda kind: kinds[kind](null=True)
+    )

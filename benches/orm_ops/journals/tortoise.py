@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 from tortoise import Model, fields
 
-from benches.orm_ops.journals.columns import columns
+from benches.orm_ops.journals.columns import columns_of
 
 
 class Journal(Model):
@@ -40,25 +36,8 @@ class Journal2(Journal):
         table = "journals_journal2"
 
 
-_KINDS: dict[str, Callable[..., Any]] = {
-    "float": fields.FloatField,
-    "smallint": fields.SmallIntField,
-    "int": fields.IntField,
-    "bigint": fields.BigIntField,
-    "char": partial(fields.CharField, max_length=255),
-    "text": fields.TextField,
-    "decimal": partial(fields.DecimalField, max_digits=12, decimal_places=8),
-    "json": fields.JSONField,
-}
-
-
 class Journal3(Journal):
-    vars().update(
-        columns(
-            lambda kind, default: _KINDS[kind](default=default),
-            lambda kind: _KINDS[kind](null=True),
-        )
-    )
+    vars().update(columns_of(fields))
 
     class Meta:
         table = "journals_journal3"
