@@ -15,7 +15,7 @@ class Contender:
         self.pool = pool
 
     def set_up(self) -> None:
-        """Configure what has to be before the application is made."""
+        """Configure the library, before the application is made."""
 
     async def open(self) -> None:
         """Connect."""

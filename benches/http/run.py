@@ -20,7 +20,7 @@ EARLY = 0.4
 def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measurement]:
     """Yield the measurements of a plan. ``connection`` is one to the same database.
 
-    A server that has stopped to respond is left for the next one.
+    A server that no longer responds is left for the next one.
     """
     answers = check.expected(dsn)
     for session in plan.sessions():

@@ -41,7 +41,7 @@ def start(url: str, connections: int, seconds: int) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> Load:
-    """Wait for the end of a load, and return what it was."""
+    """Wait for the end of a load, and return its figures."""
     output, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{process.args!r} failed:\n{output}")

@@ -1,4 +1,4 @@
-"""What Tortoise and yara-orm have in common, whose API is the same: the endpoints."""
+"""The endpoints in the API of Tortoise, which yara-orm has, too."""
 
 import asyncio
 from collections.abc import Callable
