@@ -1,6 +1,6 @@
 """A core for the client, and the others for the server, so that neither waits for the other.
 
-A contender's threads share the client's core with it: what is compared is the work that is done.
+A contender's threads share the client's core with it: what is compared is the work.
 """
 
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Leave this process the first core; what it starts meanwhile goes to the others.
+    """Bind this process to the first core, and what it starts meanwhile to the others.
 
     Does nothing where there is a single core, or where processes cannot be bound to one.
     """

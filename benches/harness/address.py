@@ -1,4 +1,4 @@
-"""Where the database is, in the terms of those who do not read Django's settings."""
+"""Where the database is, for libraries that do not read Django's settings."""
 
 from typing import Any
 from urllib.parse import quote
@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def address() -> dict[str, Any]:
-    """Return asyncpg's names for what the settings of the default database say."""
+    """Return the default database's settings under asyncpg's names."""
     database = settings.DATABASES["default"]
     return {
         "host": database.get("HOST") or database["OPTIONS"].get("host"),

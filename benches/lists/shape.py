@@ -1,4 +1,4 @@
-"""What a query asks for: instances, dicts, tuples, or instances with a related one each."""
+"""The shape of a query's results: instances, dicts, tuples, or instances with a related one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db.models import Manager, Model, QuerySet
 
 @dataclass(frozen=True)
 class Shape:
-    """A name, the queryset that has this shape, and a way to read its results as tuples."""
+    """A name, the queryset that has this shape, and a reader of its results as tuples."""
 
     name: str
     queryset: Callable[[Manager[Any]], QuerySet[Any, Any]]

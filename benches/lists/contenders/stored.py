@@ -1,7 +1,7 @@
-"""The contenders where a result has arrived already: Django, psycopg, and turbo-orm.
+"""The contenders that read a stored result: Django, psycopg, and turbo-orm.
 
-Each query is executed once, on Django's sync connection; its ``PGresult`` is then read over and
-over, by the same code that reads it in a whole query.
+Each query is executed once, on Django's sync connection. Its ``PGresult`` is then read repeatedly,
+by the same code that reads it in a whole query.
 """
 
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.sql.constants import CURSOR, GET_ITERATOR_CHUNK_SIZE
 
-from benches.contenders.contender import Contender, Query
-from benches.contenders.driver import Driver
-from benches.shape import Shape
+from benches import names
+from benches.lists.contenders.drivers import Driver
+from benches.lists.contenders.reader import Query, Reader
+from benches.lists.shape import Shape
 from turbo_orm.execution.evaluation import compiler_for
 from turbo_orm.execution.fetching import SLICE
 from turbo_orm.hydration.hydrator import Hydrator
@@ -20,7 +21,7 @@ from turbo_orm.hydration.hydrator import Hydrator
 class StoredPsycopg(Driver):
     """psycopg's own tuples, under Django's adapters."""
 
-    name = "psycopg"
+    name = names.PSYCOPG
     is_async = False
     source = "stored"
 
@@ -35,10 +36,10 @@ class StoredPsycopg(Driver):
         return fetch
 
 
-class StoredDjango(Contender):
-    """Django's iterables over psycopg's tuples, which a cursor hands over a hundred at a time."""
+class StoredDjango(Reader):
+    """Django's iterables over psycopg's tuples, which a cursor fetches a hundred at a time."""
 
-    name = "Django"
+    name = names.DJANGO
     is_async = False
     source = "stored"
 
@@ -56,10 +57,10 @@ class StoredDjango(Contender):
         return lambda: list(queryset.all())
 
 
-class StoredTurbo(Contender):
-    """turbo-orm's hydrator, made anew each time, slice after slice."""
+class StoredTurbo(Reader):
+    """turbo-orm's hydrator, constructed for each list, which it makes slice by slice."""
 
-    name = "turbo-orm"
+    name = names.TURBO
     is_async = False
     source = "stored"
 

@@ -1,9 +1,9 @@
-"""What is told of a run before its figures: its date, its machine and its versions."""
+"""Where a run's figures come from: its date, its record, its machine and its versions."""
 
 from collections.abc import Mapping
 
 
-def of_the_run(
+def provenance(
     name: str, date: str, machine: Mapping[str, str], versions: Mapping[str, str]
 ) -> str:
     """Return a sentence about a run that is recorded under a name."""
