@@ -17,8 +17,7 @@ from benches.small.case import DJANGO_SYNC
 from benches.small.contenders.orms import Turbo
 from benches.small.models import Article
 from benches.small.values import moment
-from turbo_orm.query_cache.cache import shapes
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.cache import cache
 
 LOOKUPS: list[dict[str, Any]] = [
     {"pk": 1},
@@ -92,7 +91,7 @@ def test_memory(benchmark: Any, harness: Harness) -> None:
     def traced() -> dict[str, Any]:
         # The check has imported what is imported late, and what Django caches of its fields.
         evaluate = harness.call(case)
-        shapes.clear()
+        cache.clear()
         gc.collect()
         tracemalloc.start()
         try:
@@ -103,10 +102,10 @@ def test_memory(benchmark: Any, harness: Harness) -> None:
             size, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        cached = {chain._shape for chain in chains(Article.objects)}
+        cached = {chain._cached.entry for chain in chains(Article.objects)}
         assert len(cached) == SHAPES == 1_000
-        assert all(type(*shape.statements.values()) is Statement for shape in cached)
+        assert all(len(entry.statements) == 1 for entry in cached)
         return {"shapes": SHAPES, "bytes": size}
 
     harness.measure(benchmark, case, "memory of shapes", traced)
-    shapes.clear()
+    cache.clear()
