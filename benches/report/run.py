@@ -95,7 +95,7 @@ class Run:
         return found["min"] / found["calls"] if found else None
 
     def over_psycopg(self, operation: str, contender: str) -> float | None:
-        """Return how many times as long as psycopg it takes, whose rounds alternated with its own."""
+        """Return its time divided by that of psycopg, whose rounds alternated with its own."""
         found = self._found(measured="calls", operation=operation, contender=contender)
         return found["min"] / found["psycopg"] if found else None
 
