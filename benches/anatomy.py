@@ -126,7 +126,7 @@ def seams() -> list[tuple[str, Any, str]]:
         ("driver and server", direct, "execute"),
         ("driver and server", AsyncCursor, "execute"),
         ("hydrating", fetching, "hydrate"),
-        ("hydrating", Hydrator, "for_result"),
+        ("hydrating", fetching, "_new_hydrator"),
         ("hydrating", Hydrator, "result"),
     ]
 

@@ -1,9 +1,10 @@
 """Native hydration: results of the driver become model instances, dicts and tuples.
 
 The boundary's contract: Python describes a query's rows once, as a ``Plan``; one call then turns
-a whole result, or a slice of it, into a list. Everything is checked when a plan is made; what is
-left to go wrong is a value. The exception of the driver's own loader, or of a converter, is raised
-with a note that names model, field, column and row; what no server sends is a ``HydrationError``.
+a whole result, or a slice of it, into a list. All references are checked when a plan is made, so
+that only a value can be wrong afterwards. The exception of the driver's loader, or of a converter,
+is raised with a note that names model, field, column and row; for what no server sends,
+``HydrationError`` is raised.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +31,9 @@ class Decoder:
 
     ``name`` is "bool", "bytea", "date", "float", "hstore", "int", "interval", "json", "jsonb",
     "numeric", "oid", "text", "time", "timestamp", "timestamptz" or "uuid"; or it is "loader", and
-    the driver's loader reads all. "int2", "int4", "int8", "float4" and "float8" are "int" and
-    "float" of so many bytes in binary. "timestamptz" takes moments to the session's time ``zone``
-    (``None`` is UTC) and has them say ``tzinfo``.
+    the driver's loader reads every value. "int2", "int4", "int8", "float4" and "float8" are "int"
+    and "float" of so many bytes in binary. "timestamptz" converts datetimes to the session's time
+    ``zone`` (``None`` is UTC) and gives them ``tzinfo``.
 
     Raises ``HydrationError`` for a name that does not exist.
     """
@@ -49,8 +50,8 @@ class Decoder:
     def array(element: Decoder, *, delimiter: int = 44, oid: int = 0) -> Decoder:
         """Make a reader of arrays, which become lists.
 
-        In text, the elements are delimited by the character ``delimiter``; in binary, their type
-        is ``oid``.
+        In text, the elements are delimited by the byte ``delimiter``; in binary, the OID of their
+        type is ``oid``.
         """
     @staticmethod
     def range(subtype: Decoder) -> Decoder:
@@ -69,10 +70,10 @@ class Decoder:
 class Column:
     """How the values of one column of a result become Python values.
 
-    ``load`` is called with the bytes of every value that the ``decoder`` does not recognise.
+    ``load`` is called with the bytes of every value that the ``decoder`` declines.
     ``converters`` are Django's, each a pair of function and expression: the function is called
-    with (value, expression, ``connection``), for NULL too, and the next gets what it returns.
-    With ``decoder_converts``, what the decoder reads needs no converter, and NULL neither.
+    with (value, expression, ``connection``), for NULL too, and the next with what it returns.
+    With ``decoder_converts``, none is called for NULL and for what the decoder reads.
     """
 
     def __new__(
@@ -107,27 +108,27 @@ class Encoder:
     def array(self, rows: list[dict[str, Any]], name: str) -> str | None:
         """Write what each of ``rows`` has under ``name`` as PostgreSQL's text of an array.
 
-        ``None`` is NULL. The answer is ``None`` if a row lacks the name, or if a value is not
-        exactly of the type that the encoder is for (``int`` will do for "float" and "numeric"),
-        is out of its range, or is one that PostgreSQL or Django may refuse: a NUL character,
-        infinity as a "numeric", a "timestamptz" that is naive.
+        ``None`` is NULL. Returns ``None`` if a row lacks the name, or if a value is not exactly of
+        the class that the encoder is for (``int`` will do for "float" and "numeric"), is out of
+        its range, or may be refused by PostgreSQL or Django: a NUL character, infinity as a
+        "numeric", a naive datetime as a "timestamptz".
         """
     @property
     def name(self) -> str:
-        """What is written."""
+        """The name that the encoder was made with."""
 
 @final
 class Literals:
     """A native writer of values into SQL, as literals like those of psycopg's client cursor.
 
-    ``known`` are triples: a class, the dumper of psycopg's that its values are known to be written
-    by, and the name of an ``Encoder``, but for "interval" and "jsonb". "timestamptz" is for naive
-    moments, too.
+    ``classes`` are triples: a class, the dumper of psycopg's that writes its values as the core
+    does, and the name of an ``Encoder``, but for "interval" and "jsonb". "timestamptz" is for
+    naive datetimes, too.
 
     Raises ``HydrationError`` for a name that does not exist.
     """
 
-    def __new__(cls, known: Sequence[tuple[type, type, str]]) -> Literals: ...
+    def __new__(cls, classes: Sequence[tuple[type, type, str]]) -> Literals: ...
     def fill(
         self,
         between: tuple[bytes, ...],
@@ -135,13 +136,13 @@ class Literals:
         dumpers: dict[Any, Any],
         dump: Callable[[Any], bytes | bytearray],
     ) -> bytes:
-        """Return SQL: the pieces of it with the values between them. ``None`` is NULL.
+        """Return SQL: the pieces ``between`` the values, and these as literals. ``None`` is NULL.
 
-        ``dumpers`` are those in force, by class. ``dump`` is called with a value where that is not
-        the known one, and with one that is not exactly of a class that is known, is not ASCII, has
-        a backslash, or has another syntax than most: infinity, an exponent, many digits. It
-        returns a literal, and what it raises is raised. Raises ``HydrationError`` unless there is
-        one more piece than there are values.
+        ``dumpers`` are those registered on the connection, by class. ``dump`` returns the literal
+        of any value for whose class that is another dumper than the one in ``classes``, or that is
+        not exactly of one of these, not ASCII, has a backslash, or has another syntax than most:
+        infinity, an exponent, many digits. What it raises is raised. Raises ``HydrationError``
+        unless there is one more piece than there are values.
         """
 
 @final
@@ -239,7 +240,7 @@ def bind_libpq(
     getisnull: int,
     fformat: int,
 ) -> None:
-    """Say at which addresses the functions of psycopg's libpq are. The first call counts.
+    """Bind the core to the functions of psycopg's libpq, by address. Later calls do nothing.
 
     Raises ``HydrationError`` for a null address.
     """

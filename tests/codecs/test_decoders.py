@@ -43,7 +43,7 @@ def test_values_of_the_server_are_read_as_the_driver_reads_them(kind, format_, d
         + " ORDER BY n",
         values,
     )
-    hydrated = type_.plan(type_.choose(cursor, format_)).hydrate_result(
+    hydrated = type_.plan(type_.reader(cursor, format_)).hydrate_result(
         cursor.pgresult, 0, cursor.pgresult.ntuples
     )
     assert fingerprint(hydrated) == fingerprint([value for value, _ in cursor.fetchall()])
@@ -59,11 +59,11 @@ def test_any_text_is_read_as_the_driver_reads_it_or_refused_alike(kind, driver, 
 
 
 def assert_read_alike(type_, texts, driver):
-    choice = type_.choose(driver.cursor())
-    plan = type_.plan(choice)
+    reader = type_.reader(driver.cursor())
+    plan = type_.plan(reader)
     pgresult = result_of_texts(driver, texts)
     for row, text in enumerate(texts):
-        expected = outcome(lambda: choice.load(text.encode()))  # noqa: B023
+        expected = outcome(lambda: reader.load(text.encode()))  # noqa: B023
         assert outcome(lambda: plan.hydrate_result(pgresult, row, row + 1)[0]) == expected  # noqa: B023
 
 

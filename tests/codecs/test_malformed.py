@@ -52,16 +52,16 @@ LENGTHS = {
 class Loader:
     """The driver's loader, asked for a value that it can read without looking beyond it."""
 
-    def __init__(self, choice, type_name):
-        self.choice = choice
+    def __init__(self, reader, type_name):
+        self.reader = reader
         self.type_name = type_name
         self.loaded = []
 
     def load(self, wire):
-        if self.choice.decoder.binary:
-            assert is_sound(self.choice.decoder.name, wire, self.type_name)
+        if self.reader.decoder.binary:
+            assert is_sound(self.reader.decoder.name, wire, self.type_name)
         try:
-            value = self.choice.load(wire)
+            value = self.reader.load(wire)
         except Exception as exc:
             self.loaded.append(exc)
             raise
@@ -133,12 +133,12 @@ def test_what_is_sound():
 ENDS_IN_ESCAPE = re.compile(rb"\\.\Z", re.DOTALL)
 
 
-def assert_reads(kind, choice, wires):
+def assert_reads(kind, reader, wires):
     """Read each value, and hold what comes of it against the driver."""
-    decoder, type_name = choice.decoder, TYPES[kind].type_name
+    decoder, type_name = reader.decoder, TYPES[kind].type_name
     if decoder.name.startswith("array") and not decoder.binary:
         wires = [wire for wire in wires if not ENDS_IN_ESCAPE.search(wire)]
-    loader = Loader(choice, type_name)
+    loader = Loader(reader, type_name)
     plan = Plan.flat("library.Book", [Column("title", decoder, loader.load)], 0)
     pgresult = results.column(decoder.binary, wires)
     for row, wire in enumerate(wires):
@@ -152,7 +152,7 @@ def assert_reads(kind, choice, wires):
             assert value is loader.loaded[0]
         else:
             assert not decoder.binary or is_sound(decoder.name, wire, type_name), wire
-            assert fingerprint(value) == fingerprint(choice.load(wire)), wire
+            assert fingerprint(value) == fingerprint(reader.load(wire)), wire
 
 
 def assert_says_where(exc, row, decoder, loaded):
@@ -173,20 +173,20 @@ def cursor(driver):
 
 @pytest.mark.parametrize(("kind", "format_"), KINDS)
 def test_values_of_any_other_type_and_what_the_fuzzer_found(kind, format_, cursor):
-    choice = TYPES[kind].choose(cursor, format_)
+    reader = TYPES[kind].reader(cursor, format_)
     assert len(CORPUS) > 100
-    assert_reads(kind, choice, list(CORPUS.values()))
+    assert_reads(kind, reader, list(CORPUS.values()))
 
 
 @pytest.mark.parametrize(("kind", "format_"), KINDS)
 def test_values_that_are_cut_short_or_go_on(kind, format_, cursor):
-    choice = TYPES[kind].choose(cursor, format_)
+    reader = TYPES[kind].reader(cursor, format_)
     wires = [b"", b"\0", b"\xff" * 16, b"\x80", b"\xed\xa0\x80", b"1\0", b"\0" * 300]
     for sample in samples(kind, format_):
         wires += [sample[:length] for length in range(len(sample))]
         wires += [sample + end for end in (b"\0", b" ", b"0", b",", b"}", sample)]
         wires += [sample[:at] + b"\0" + sample[at + 1 :] for at in range(len(sample))]
-    assert_reads(kind, choice, wires)
+    assert_reads(kind, reader, wires)
 
 
 def samples(kind, format_):
@@ -215,10 +215,10 @@ def test_there_are_samples():
 )
 @given(data=st.data())
 def test_values_that_are_changed(kind, format_, cursor, data):
-    choice = TYPES[kind].choose(cursor, format_)
+    reader = TYPES[kind].reader(cursor, format_)
     start = st.sampled_from(samples(kind, format_) or [*CORPUS.values()])
     wires = st.lists(st.builds(changed, start, st.lists(CHANGES, max_size=3)), max_size=20)
-    assert_reads(kind, choice, [*data.draw(wires), *data.draw(st.lists(st.binary(max_size=40)))])
+    assert_reads(kind, reader, [*data.draw(wires), *data.draw(st.lists(st.binary(max_size=40)))])
 
 
 CHANGES = st.tuples(
@@ -404,7 +404,7 @@ def test_numbers_as_long_as_they_can_be(cursor):
         struct.pack("!HhHHH", 1, 0x7FFF, 0x4000, 0xFFFF, 9999),
         struct.pack("!HhHHH", 1, -0x1000, 0, 0x3FFF, 1),
     ]
-    assert_reads("numeric", TYPES["numeric"].choose(cursor, Format.BINARY), wires)
+    assert_reads("numeric", TYPES["numeric"].reader(cursor, Format.BINARY), wires)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_numbers_as_long_as_they_can_be(cursor):
 )
 @pytest.mark.parametrize("kind", ["bigint array", "text array", "range array"])
 def test_texts_of_arrays_that_are_none(kind, text, cursor):
-    assert_reads(kind, TYPES[kind].choose(cursor, Format.TEXT), [text])
+    assert_reads(kind, TYPES[kind].reader(cursor, Format.TEXT), [text])
 
 
 # Types and formats that do not exist
@@ -426,7 +426,7 @@ def test_types_that_there_are_not_are_read_as_the_driver_reads_them(oid, format_
     pgresult = results.column(format_, wires, oid)
     transformer = Transformer(cursor)
     transformer.set_pgresult(pgresult)
-    decoder, load, _ = Decoders(cursor).choose(pgresult.ftype(0), pgresult.fformat(0))
+    decoder, load, _ = Decoders(cursor).reader(pgresult.ftype(0), pgresult.fformat(0))
     plan = Plan.flat("library.Book", [Column("title", decoder, load)], 0)
     for row in range(len(wires)):
         expected = outcome(lambda: transformer.load_row(row, tuple)[0])  # noqa: B023
@@ -447,7 +447,7 @@ def test_formats_that_there_are_not_are_refused(format_, cursor):
         Transformer(cursor).set_pgresult(pgresult)
 
     def hydrate():
-        decoder, load, _ = Decoders(cursor).choose(pgresult.ftype(0), pgresult.fformat(0))
+        decoder, load, _ = Decoders(cursor).reader(pgresult.ftype(0), pgresult.fformat(0))
         return Plan.flat("m", [Column("c", decoder, load)], 0).hydrate_result(pgresult, 0, 1)
 
     with pytest.raises((ValueError, LookupError, HydrationError)):

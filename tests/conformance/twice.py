@@ -14,8 +14,10 @@ import psycopg.adapt
 from django.db.models import Model, QuerySet
 from django.db.models.query import RawModelIterable
 
+from turbo_orm.execution import fetching
 from turbo_orm.hydration.hydrator import Hydrator
-from turbo_orm.hydration.plan_cache import KeptPlan
+from turbo_orm.hydration.plan_cache import CachedPlan
+from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.recording_connection import RecordingConnection
 
 #: Results that were hydrated twice, and the rows in them.
@@ -27,23 +29,38 @@ differences: list[str] = []
 
 def install(current_test: Callable[[], str]) -> None:
     """Have whatever hydrates compare, and raise where there is a difference."""
-    _hydrates_again(Hydrator, "for_result", lambda queryset, compiler, *_: (queryset, compiler))
-    _hydrates_again(Hydrator, "for_rows", lambda queryset, compiler: (queryset, compiler))
-    _hydrates_again(Hydrator, "for_raw_result", lambda queryset, *_: (queryset, None))
-    _hydrates_again(Hydrator, "for_raw_rows", lambda queryset, *_: (queryset, None))
-    _hydrates_again(Hydrator, "for_learnt", lambda _, queryset, *rest: written(queryset))
+    of, of_raw = Layout.of.__func__, Layout.of_raw.__func__
+    new_hydrator, cached_hydrator = fetching._new_hydrator, fetching._hydrator
     hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
-    hydrate_kept, record_rows = KeptPlan.hydrate, RecordingConnection.record_rows
+    hydrate_cached, record_rows = CachedPlan.hydrate, RecordingConnection.record_rows
     recorded: list[Any] = []
+
+    def layout_of(cls: Any, queryset: Any, compiler: Any) -> Any:
+        return of(_Noted, queryset, compiler).noting(_Compiled(queryset, compiler))
+
+    def layout_of_raw(cls: Any, queryset: Any, connection: Any) -> Any:
+        return of_raw(_Noted, queryset, connection).noting(_Raw(queryset))
+
+    def new(
+        queryset: Any, layout: Any, connection: Any, driver: Any = None, pgresult: Any = None
+    ) -> Any:
+        hydrator: Any = new_hydrator(queryset, layout, connection, driver, pgresult)
+        hydrator.again, hydrator.driver = layout.again, getattr(driver, "_cursor", driver)
+        return hydrator
+
+    def cached(statement: Any, queryset: Any, connection: Any, pgresult: Any) -> Any:
+        hydrator: Any = cached_hydrator(statement, queryset, connection, pgresult)
+        hydrator.again, hydrator.driver = written(queryset), connection
+        return hydrator
 
     def recording_rows(self: Any, queryset: Any, compiler: Any) -> list[Any]:
         # Each statement that is reused is written by Django before: its rows are those asked next.
         recorded[:] = [queryset, compiler]
         return record_rows(self, queryset, compiler)
 
-    def written(queryset: Any) -> tuple[Any, Any]:
+    def written(queryset: Any) -> _Compiled:
         known = queryset._known_related_objects
-        return _like(recorded[0], _known_related_objects=known), recorded[1]
+        return _Compiled(_like(recorded[0], _known_related_objects=known), recorded[1])
 
     def result(self: Any, pgresult: Any, start: int, stop: int) -> list[Any]:
         objects = hydrate_result(self, pgresult, start, stop)
@@ -54,7 +71,7 @@ def install(current_test: Callable[[], str]) -> None:
         return objects
 
     def hydrate(self: Any, context: Any, pgresult: Any) -> list[Any]:
-        objects = hydrate_kept(self, context, pgresult)
+        objects = hydrate_cached(self, context, pgresult)
         transformer = psycopg.adapt.Transformer(context)
         transformer.set_pgresult(pgresult)
         loaded = transformer.load_rows(0, pgresult.ntuples, tuple)
@@ -66,23 +83,20 @@ def install(current_test: Callable[[], str]) -> None:
         _compare(objects, self.again(loaded), current_test())
         return objects
 
+    Layout.of, Layout.of_raw = classmethod(layout_of), classmethod(layout_of_raw)
+    fetching._new_hydrator, fetching._hydrator = new, cached
     Hydrator.result, Hydrator.rows = result, rows
-    KeptPlan.hydrate, RecordingConnection.record_rows = hydrate, recording_rows
+    CachedPlan.hydrate, RecordingConnection.record_rows = hydrate, recording_rows
 
 
-def _hydrates_again(owner: Any, name: str, what: Callable[..., tuple[Any, Any]]) -> None:
-    """Have what makes a hydrator give it a function that does what Django does with rows."""
-    make = getattr(owner, name).__func__
+class _Noted(Layout):
+    """A layout, and a function that does what Django does with the rows that it describes."""
 
-    def made(cls: Any, *args: Any) -> Any:
-        hydrator = make(cls, *args)
-        queryset, compiler = what(*args)
-        hydrator.again = _Raw(queryset) if compiler is None else _Compiled(queryset, compiler)
-        cursor = args[2] if len(args) > 2 else None
-        hydrator.driver = getattr(cursor, "_cursor", cursor)
-        return hydrator
+    again: Any
 
-    setattr(owner, name, classmethod(made))
+    def noting(self, again: Any) -> Any:
+        self.again = again
+        return self
 
 
 def _like(queryset: Any, **changes: Any) -> Any:

@@ -51,8 +51,8 @@ def test_a_million_rows_leave_memory_flat():
 )
 def test_references_to_what_decoders_share_are_level(kind, format_, driver):
     """Values that are read, those left to the driver, and those that fail."""
-    choice = TYPES[kind].choose(driver.cursor(), format_)
-    assert_level(choice.decoder, choice.load)
+    reader = TYPES[kind].reader(driver.cursor(), format_)
+    assert_level(reader.decoder, reader.load)
 
 
 ZONE = ZoneInfo("America/New_York")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("library")
 def kept(queryset):
     """Return the plan that is kept for the rows of a queryset."""
     (found,) = queryset._cached.entry.statements.values()
-    return found.kept
+    return found.cached_plan
 
 
 def samples():

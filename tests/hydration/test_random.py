@@ -52,10 +52,10 @@ def test_random_plans(driver, kinds, shape, format_, data):
     statements = [f"SELECT {n}, {selected}" for n in range(len(rows) or 1)]
     values = [value for row in rows or [(None,) * len(types)] for value in row]
     cursor.execute(" UNION ALL ".join(statements) + " ORDER BY 1", values)
-    columns = [Column("n", TYPES["integer"].choose(cursor, format_).decoder, int)]
+    columns = [Column("n", TYPES["integer"].reader(cursor, format_).decoder, int)]
     for kind, type_ in enumerate(types):
-        choice = type_.choose(cursor, format_)
-        columns.append(Column(f"column {kind}", choice.decoder, choice.load))
+        reader = type_.reader(cursor, format_)
+        columns.append(Column(f"column {kind}", reader.decoder, reader.load))
     loaded = [[row[index + 1] for index in indexes] for row in cursor.fetchall()]
     items = [index + 1 for index in indexes]
     plan, expected = {

@@ -157,7 +157,7 @@ def test_values_are_inserted_as_by_django(case, play):
     async def steps(orm):
         return await orm.call(Parcel.objects, "bulk_create", parcels(case))
 
-    with noting(compiler, "array") as native:
+    with noting(compiler, "array_literal") as native:
         play(steps)
     assert (not all(native)) == (case in OTHERS - {"address", "upload"})
 
@@ -226,7 +226,7 @@ def test_what_is_native(case, play):
             return str(exc)
 
     with (
-        noting(compiler.InsertCompiler, "_arrays") as native,
+        noting(compiler.InsertCompiler, "_column_parameters") as native,
         mock.patch("django.utils.timezone.now", return_value=MOMENT),
     ):
         play(steps, given=accounts)
@@ -301,7 +301,7 @@ def test_values_are_updated_as_by_django(case, batch_size, play):
         fields = [name, "flag" if name == "positive" else "positive"]
         return await orm.call(Parcel.objects, "bulk_update", objs, fields, batch_size=batch_size)
 
-    with noting(bulk_update, "_statements") as native:
+    with noting(bulk_update, "_batch_updates") as native:
         play(steps)
     assert native == [case not in OTHERS | {"negative zero"}]
 
@@ -403,7 +403,7 @@ def test_which_updates_are_native(case, play):
         teams()
         Seat.objects.create(row=1, number=1)
 
-    with noting(bulk_update, "_statements") as native:
+    with noting(bulk_update, "_batch_updates") as native:
         play(steps, given=given_all)
     assert any(native) == (case in NATIVE_UPDATES)
 

@@ -30,7 +30,7 @@ def django_hydrates():
     """
     with (
         mock.patch("turbo_orm.orm.cached_queryset.CachedQuerySet.__init__", QuerySet.__init__),
-        mock.patch("turbo_orm.backend.compiler.partition", return_value=None),
+        mock.patch("turbo_orm.backend.primary_keys.partition", return_value=None),
         mock.patch("turbo_orm.execution.evaluation.hydrates", return_value=False),
         mock.patch("turbo_orm.orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),
     ):

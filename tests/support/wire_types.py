@@ -23,20 +23,20 @@ class Types:
         self.decoder = decoder
         self.formats = [Format.TEXT, Format.BINARY] if binary else [Format.TEXT]
 
-    def choose(self, cursor, format_=Format.TEXT):
-        """Return the decoder's choice, which must be a native one, and psycopg's loader."""
-        choice = Decoders(cursor).choose(self.oid(cursor), format_)
-        assert (choice.reason, choice.decoder.binary) == ("", format_ == Format.BINARY)
-        assert self.decoder in {None, choice.decoder.name}
-        return choice
+    def reader(self, cursor, format_=Format.TEXT):
+        """Return the reader of the type, which must be a native one."""
+        reader = Decoders(cursor).reader(self.oid(cursor), format_)
+        assert (reader.reason, reader.decoder.binary) == ("", format_ == Format.BINARY)
+        assert self.decoder in {None, reader.decoder.name}
+        return reader
 
     def oid(self, cursor):
         name, _, brackets = self.type_name.partition("[")
         info = cursor.connection.adapters.types[name]
         return info.array_oid if brackets else info.oid
 
-    def plan(self, choice):
-        return Plan.flat("test.Model", [Column("value", choice.decoder, choice.load)], 0)
+    def plan(self, reader):
+        return Plan.flat("test.Model", [Column("value", reader.decoder, reader.load)], 0)
 
 
 def integers(bits):

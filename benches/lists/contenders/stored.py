@@ -15,7 +15,9 @@ from benches.lists.contenders.reader import Query, Reader
 from benches.lists.shape import Shape
 from turbo_orm.execution.evaluation import compiler_for
 from turbo_orm.execution.fetching import SLICE
-from turbo_orm.hydration.hydrator import Hydrator
+from turbo_orm.hydration.columns import result_columns
+from turbo_orm.hydration.hydrator import Hydrator, known_related_objects
+from turbo_orm.hydration.row_layout import Layout
 
 
 class StoredPsycopg(Driver):
@@ -72,7 +74,9 @@ class StoredTurbo(Reader):
         assert Hydrator.reads_pgresults()
 
         def hydrate() -> list[Any]:
-            hydrator = Hydrator.for_result(queryset, compiler, cursor, pgresult)
+            layout = Layout.of(queryset, compiler)
+            columns = result_columns(layout.selected, compiler.connection, cursor, pgresult)
+            hydrator = Hydrator(layout.plan(columns), known_related_objects(queryset))
             objects: list[Any] = []
             for start in range(0, pgresult.ntuples, SLICE):
                 objects += hydrator.result(pgresult, start, min(start + SLICE, pgresult.ntuples))

@@ -34,8 +34,8 @@ from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
 from turbo_orm.backend import streaming_cursor
-from turbo_orm.backend.compiler import Operations
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
+from turbo_orm.backend.operations import Operations
 from turbo_orm.backend.streaming_cursor import StreamingCursor
 from turbo_orm.backend.task_connections import async_connections, task_connection
 from turbo_orm.driver import connection_created

@@ -1,1 +1,1 @@
-"""Values to and from what PostgreSQL sends: who decodes, encodes and quotes which type."""
+"""Values to and from PostgreSQL's text and binary formats: decoders, encoders and literals."""

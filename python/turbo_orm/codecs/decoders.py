@@ -1,7 +1,8 @@
-"""Chooses the native decoder for a type: the one that reads what the driver's loader would.
+"""How the values of a type are read: by the native decoder that replaces psycopg's loader.
 
-It is psycopg's or Django's own loader that a decoder stands for. Where another one is registered,
-or the session sends text that the decoder does not read, the loader itself is used.
+A decoder replaces psycopg's or Django's own loader. Where another loader is registered, or the
+settings of the session make the server send a text that the decoder does not read
+(**session_parameters**), the loader itself reads the values.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from psycopg.types import json as json_
 from psycopg.types import range as range_
 
 from turbo_orm._core import Decoder
-from turbo_orm.codecs.session_parameters import Session
+from turbo_orm.codecs.session_parameters import SessionParameters
 
 _PYTHON_LOADERS: dict[type[Loader], str] = {
     bool_.BoolBinaryLoader: "bool",
@@ -65,20 +66,20 @@ if hasattr(hstore, "HstoreBinaryLoader"):
     _PYTHON_LOADERS[hstore.HstoreBinaryLoader] = "hstore"
 
 
-def _with_compiled_twins(loaders: dict[type[Loader], str]) -> dict[type, str]:
-    """Add what psycopg's C build registers in place of its Python loaders."""
+def _with_compiled_loaders(loaders: dict[type[Loader], str]) -> dict[type, str]:
+    """Add the loaders that psycopg's C build registers in place of those written in Python."""
     found: dict[type, str] = dict(loaders)
     registry = AdaptersMap(adapters)
     for loader, name in loaders.items():
         registry.register_loader("text", loader)
-        twin = registry.get_loader(adapters.types["text"].oid, loader.format)
-        assert twin is not None
-        found[twin] = name
+        compiled = registry.get_loader(adapters.types["text"].oid, loader.format)
+        assert compiled is not None
+        found[compiled] = name
     return found
 
 
 def _array_loaders() -> tuple[Any, Any]:
-    """Return the class behind psycopg's loaders for arrays in text, and that for binary."""
+    """Return the base class of psycopg's loaders of arrays in text, and its loader in binary."""
     oid = adapters.types["int4"].array_oid
     text = adapters.get_loader(oid, Format.TEXT)
     binary = adapters.get_loader(oid, Format.BINARY)
@@ -87,16 +88,16 @@ def _array_loaders() -> tuple[Any, Any]:
     return text.__mro__[1], binary
 
 
-_NAMES = _with_compiled_twins(_PYTHON_LOADERS)
+_DECODERS = _with_compiled_loaders(_PYTHON_LOADERS)
 _ARRAY, _BINARY_ARRAY = _array_loaders()
 _RANGES = (range_.RangeLoader, range_.RangeBinaryLoader)
 _MULTIRANGES = (multirange.MultirangeLoader, multirange.MultirangeBinaryLoader)
 
 
-class Choice(NamedTuple):
-    """How the values of a type are read: natively where there is no ``reason`` why not.
+class ValueReader(NamedTuple):
+    """How the values of a type are read: natively, unless there is a ``reason`` why not.
 
-    ``load`` is the driver's own reader, for what the decoder does not recognise.
+    ``load`` is the driver's loader of one value, for what the decoder declines.
     """
 
     decoder: Decoder
@@ -105,55 +106,62 @@ class Choice(NamedTuple):
 
 
 class Decoders:
-    """Chooses decoders for the results of a driver's cursor, or connection.
+    """Finds the decoders for results that a cursor or a connection of the driver has received.
 
-    What is chosen to be ``kept`` serves the results of other connections, too: it refers to none.
+    A reader ``for_cache`` serves the results of other connections, too: it refers to none, and
+    its loader is that of ``adapt_context``.
     """
 
-    def __init__(self, driver_cursor: Any, kept: bool = False) -> None:
-        self._cursor = driver_cursor
-        self._adapters = driver_cursor.adapters
-        self._session = Session(driver_cursor.connection)
-        self._kept = kept
-        #: The loaders that were in force, by OID and format.
+    def __init__(self, context: Any, for_cache: bool = False) -> None:
+        self._context = context
+        self._adapters = context.adapters
+        self._session = SessionParameters(context.connection)
+        self._for_cache = for_cache
+        #: The loaders that are registered, by OID and format.
         self.loaders: dict[tuple[int, Format], Any] = {}
 
-    def choose(self, oid: int, format_: Format) -> Choice:
-        """Choose for the values of a type, by its OID, in one of the formats."""
+    def reader(self, oid: int, format_: Format) -> ValueReader:
+        """Return how the values of a type, by its OID, are read in one of the formats."""
         found = self._decoder(oid, format_)
         if isinstance(found, Decoder):
-            late = (
-                _PresentLoad(oid, format_) if self._kept else _LateLoad(self._cursor, oid, format_)
+            load = (
+                _ContextLoad(oid, format_)
+                if self._for_cache
+                else _LazyLoad(self._context, oid, format_)
             )
-            return Choice(found, late, "")
-        loader = Transformer(self._cursor).get_loader(oid, format_)
-        return Choice(_decoder("loader", format_), loader.load, found)
+            return ValueReader(found, load, "")
+        loader = Transformer(self._context).get_loader(oid, format_)
+        return ValueReader(_decoder("loader", format_), loader.load, found)
 
     def _decoder(self, oid: int, format_: Format) -> Decoder | str:
         """Return the decoder that reads what the loader would, or say why there is none."""
-        # As psycopg does it: a type that is not known has the loader of type 0.
+        # As in psycopg: a type without a loader of its own has that of type 0.
         registered: Any = self._adapters.get_loader(oid, format_)
         self.loaders[oid, format_] = registered
-        kind: Any = registered or self._adapters.get_loader(0, format_)
-        if name := _NAMES.get(kind):
-            if reason := self._objection(name, format_) or _json_objection(name, kind):
+        loader: Any = registered or self._adapters.get_loader(0, format_)
+        if name := _DECODERS.get(loader):
+            if reason := self._unread_setting(name, format_) or _own_json_loads(name, loader):
                 return reason
             if name == "timestamptz":
                 zone = self._session.time_zone
-                return _moments(zone, zone, format_)
+                return _timestamptz_decoder(zone, zone, format_)
             return _decoder(name, format_)
-        if _is_django_tz_loader(kind):
-            objection = self._objection("timestamptz", format_)
-            return objection or _moments(self._session.time_zone, kind.timezone, format_)
-        if (inner_oid := self._inner_oid(kind, oid)) is not None:
-            inner = self._decoder(inner_oid, format_)
-            if isinstance(inner, Decoder):
-                return _composed(kind, inner, inner_oid)
-            return f"of what is in it: {inner}"
-        return f"{kind.__module__}.{kind.__qualname__} has no native counterpart"
+        if _is_django_tz_loader(loader):
+            reason = self._unread_setting("timestamptz", format_)
+            zone = self._session.time_zone
+            return reason or _timestamptz_decoder(zone, loader.timezone, format_)
+        if (element_oid := self._element_oid(loader, oid)) is not None:
+            element = self._decoder(element_oid, format_)
+            if isinstance(element, Decoder):
+                return _container_decoder(loader, element, element_oid)
+            return f"of what is in it: {element}"
+        return f"{loader.__module__}.{loader.__qualname__} has no native counterpart"
 
-    def _objection(self, name: str, format_: Format) -> str:
-        """Say what of the session makes the server send other text than the decoder reads."""
+    def _unread_setting(self, name: str, format_: Format) -> str:
+        """Say which setting of the session makes the server send what the decoder does not read.
+
+        Return an empty string if none does.
+        """
         session = self._session
         if name in {"hstore", "text"}:
             if session.client_encoding != "UTF8":
@@ -167,46 +175,46 @@ class Decoders:
             return f"IntervalStyle is {session.interval_style}, not postgres"
         return ""
 
-    def _inner_oid(self, kind: Any, oid: int) -> int | None:
-        """Return the type of what an array or a range is made of."""
-        if kind is _BINARY_ARRAY:
+    def _element_oid(self, loader: Any, oid: int) -> int | None:
+        """Return the type of an array's elements or a range's bounds, ``None`` for other types."""
+        if loader is _BINARY_ARRAY:
             info = self._adapters.types.get(oid)
             return info.oid if info and info.array_oid == oid else None
         base: Any
         for base in (_ARRAY, *_RANGES, *_MULTIRANGES):
-            if issubclass(kind, base) and kind.load is base.load:
-                inner: int = kind.base_oid if base is _ARRAY else kind.subtype_oid
-                return inner
+            if issubclass(loader, base) and loader.load is base.load:
+                found: int = loader.base_oid if base is _ARRAY else loader.subtype_oid
+                return found
         return None
 
 
-class _LateLoad:
-    """A loader of the driver's that is made when it is needed, since it rarely is."""
+class _LazyLoad:
+    """Loads values by a loader of the driver's, made when a decoder first declines a value."""
 
     __slots__ = ("_args", "_load")
 
-    def __init__(self, driver_cursor: Any, oid: int, format_: Format) -> None:
-        self._args = (driver_cursor, oid, format_)
+    def __init__(self, context: Any, oid: int, format_: Format) -> None:
+        self._args = (context, oid, format_)
         self._load: Callable[[Any], Any] | None = None
 
     def __call__(self, wire: Any) -> Any:
         if self._load is None:
-            cursor, oid, format_ = self._args
-            self._load = Transformer(cursor).get_loader(oid, format_).load
+            context, oid, format_ = self._args
+            self._load = Transformer(context).get_loader(oid, format_).load
         return self._load(wire)
 
 
-class _Receiving(threading.local):
-    """The cursor or connection whose result a thread hydrates by a plan that was kept."""
+class _AdaptContext(threading.local):
+    """The cursor or connection whose result a thread hydrates by a cached plan."""
 
-    context: Any = None
-
-
-receiving = _Receiving()
+    current: Any = None
 
 
-class _PresentLoad:
-    """A loader of the connection whose result is being hydrated, whichever that is."""
+adapt_context = _AdaptContext()
+
+
+class _ContextLoad:
+    """Loads values by the loader of the connection whose result is being hydrated."""
 
     __slots__ = ("_format", "_oid")
 
@@ -215,19 +223,19 @@ class _PresentLoad:
         self._format = format_
 
     def __call__(self, wire: Any) -> Any:
-        return Transformer(receiving.context).get_loader(self._oid, self._format).load(wire)
+        return Transformer(adapt_context.current).get_loader(self._oid, self._format).load(wire)
 
 
-def _composed(kind: Any, inner: Decoder, inner_oid: int) -> Decoder:
-    if kind is _BINARY_ARRAY:
-        return Decoder.array(inner, oid=inner_oid)
-    if issubclass(kind, _ARRAY):
-        return Decoder.array(inner, delimiter=kind.delimiter[0])
-    return Decoder.range(inner) if issubclass(kind, _RANGES) else Decoder.multirange(inner)
+def _container_decoder(loader: Any, element: Decoder, element_oid: int) -> Decoder:
+    if loader is _BINARY_ARRAY:
+        return Decoder.array(element, oid=element_oid)
+    if issubclass(loader, _ARRAY):
+        return Decoder.array(element, delimiter=loader.delimiter[0])
+    return Decoder.range(element) if issubclass(loader, _RANGES) else Decoder.multirange(element)
 
 
 @lru_cache(maxsize=100)
-def _moments(zone: Any, tzinfo: Any, format_: Format) -> Decoder:
+def _timestamptz_decoder(zone: Any, tzinfo: Any, format_: Format) -> Decoder:
     return Decoder(
         "timestamptz",
         binary=format_ == Format.BINARY,
@@ -241,15 +249,16 @@ def _decoder(name: str, format_: Format) -> Decoder:
     return Decoder(name, binary=format_ == Format.BINARY)
 
 
-def _is_django_tz_loader(kind: Any) -> bool:
+def _is_django_tz_loader(loader: Any) -> bool:
     return bool(
-        issubclass(kind, BaseTzLoader)
-        and kind.load is BaseTzLoader.load
-        and kind.__init__ is BaseTzLoader.__init__
+        issubclass(loader, BaseTzLoader)
+        and loader.load is BaseTzLoader.load
+        and loader.__init__ is BaseTzLoader.__init__
     )
 
 
-def _json_objection(name: str, kind: Any) -> str:
-    if name in {"json", "jsonb"} and kind._loads is not json.loads:
+def _own_json_loads(name: str, loader: Any) -> str:
+    """Say that a function other than ``json.loads()`` loads JSON. Empty if none does."""
+    if name in {"json", "jsonb"} and loader._loads is not json.loads:
         return "a function of its own is registered to load JSON"
     return ""

@@ -1,4 +1,4 @@
-"""Finds the libpq that psycopg has loaded, and tells the native core where its functions are.
+"""Binds the native core to the libpq that psycopg has loaded, by the addresses of its functions.
 
 psycopg comes in three builds. The binary and the C build link libpq to their extension module,
 whose handle therefore finds its symbols; the pure Python build holds it as a ctypes library.

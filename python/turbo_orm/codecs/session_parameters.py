@@ -1,4 +1,4 @@
-"""What the server says of the format in which it sends values."""
+"""The settings of a session on which the text of its values depends."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from functools import cached_property
 from typing import Any
 
 
-class Session:
-    """The parameters of a connection on which the text of values depends."""
+class SessionParameters:
+    """What a server has last reported of a connection's session. ``driver`` is psycopg's."""
 
-    def __init__(self, driver_connection: Any) -> None:
-        self._connection = driver_connection
-        self._pgconn = driver_connection.pgconn
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
 
     @cached_property
     def date_style(self) -> str:
-        return self._parameter(b"DateStyle")
+        return self._reported(b"DateStyle")
 
     @cached_property
     def interval_style(self) -> str:
-        return self._parameter(b"IntervalStyle")
+        return self._reported(b"IntervalStyle")
 
     @cached_property
     def client_encoding(self) -> str:
-        return self._parameter(b"client_encoding")
+        return self._reported(b"client_encoding")
 
     @cached_property
     def time_zone(self) -> Any:
-        """The time zone in which psycopg gives moments, a ``tzinfo``."""
-        return self._connection.info.timezone
+        """The ``tzinfo`` of the aware datetimes that psycopg loads."""
+        return self._driver.info.timezone
 
-    def _parameter(self, name: bytes) -> str:
-        value: bytes | None = self._pgconn.parameter_status(name)
+    def _reported(self, name: bytes) -> str:
+        value: bytes | None = self._driver.pgconn.parameter_status(name)
         return (value or b"").decode()

@@ -6,9 +6,8 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from contextlib import closing
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -23,8 +22,10 @@ from psycopg import sql
 from turbo_orm import bridge
 from turbo_orm.backend.base import process_connection
 from turbo_orm.backend.cursors import close_if_it_exists
-from turbo_orm.hydration.hydrator import FEW, Hydrator, known_related_objects
+from turbo_orm.hydration.columns import result_columns, row_columns
+from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator, known_related_objects
 from turbo_orm.hydration.plan_cache import make_plan
+from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.compiled import CompiledStatement
 
 type Chunks = Generator[list[Any]]
@@ -55,15 +56,15 @@ def hydrate(
     """
     rows = statement.rows = pgresult.ntuples
     try:
-        kept = statement.kept
+        plan = statement.cached_plan
         if (
-            kept is not None
-            and rows < FEW
-            and kept.is_native
+            plan is not None
+            and rows < MIN_PAUSE_ROWS
+            and plan.is_native
             and not queryset._known_related_objects
-            and kept.fits(connection, pgresult)
+            and plan.fits(connection, pgresult)
         ):
-            objects: list[Any] = kept.hydrate(connection, pgresult)
+            objects: list[Any] = plan.hydrate(connection, pgresult)
             return objects
         hydrator = _hydrator(statement, queryset, connection, pgresult)
         if hydrator.is_native and rows <= SLICE:
@@ -77,17 +78,19 @@ def hydrate(
 def _hydrator(
     statement: CompiledStatement, queryset: Any, connection: Any, pgresult: Any
 ) -> Hydrator:
-    """Return a hydrator for a result of a cached statement, by the plan kept with it if it fits.
+    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
 
     ``connection`` is the driver's connection that has received it.
     """
-    kept = statement.kept
-    if kept is not None and kept.fits(connection, pgresult):
-        plan = kept.plan
+    cached = statement.cached_plan
+    if cached is not None and cached.fits(connection, pgresult):
+        plan = cached.plan
     else:
         assert statement.layout is not None
         compiled_on = process_connection(statement.using)
-        plan, statement.kept = make_plan(statement.layout, compiled_on, connection, pgresult)
+        plan, statement.cached_plan = make_plan(
+            statement.layout, compiled_on, connection, pgresult
+        )
     return Hydrator(plan, known_related_objects(queryset), connection)
 
 
@@ -117,12 +120,8 @@ def _chunks(
     if cursor is None:
         return
     with compiler.connection.wrap_database_errors, closing(cursor):
-        yield from _received(
-            cursor,
-            size,
-            partial(Hydrator.for_result, queryset, compiler),
-            partial(Hydrator.for_rows, queryset, compiler),
-        )
+        layout = Layout.of(queryset, compiler)
+        yield from _received(queryset, layout, compiler.connection, cursor, size)
 
 
 def raw(queryset: RawQuerySet[Any]) -> Chunks:
@@ -131,29 +130,35 @@ def raw(queryset: RawQuerySet[Any]) -> Chunks:
     connection: Any = connections[queryset.db]
     query._execute_query()
     with connection.wrap_database_errors, closing(query.cursor) as cursor:
-        yield from _received(
-            cursor,
-            SLICE,
-            partial(Hydrator.for_raw_result, queryset, connection),
-            partial(Hydrator.for_raw_rows, queryset, connection),
-        )
+        layout = Layout.of_raw(queryset, connection)
+        yield from _received(queryset, layout, connection, cursor, SLICE)
 
 
-def _received(
-    cursor: Any,
-    size: int,
-    for_result: Callable[[Any, Any], Hydrator],
-    for_rows: Callable[[], Hydrator],
-) -> Chunks:
-    """Hydrate what a cursor has received: the result where it is, or row tuples."""
+def _received(queryset: Any, layout: Layout, connection: Any, cursor: Any, size: int) -> Chunks:
+    """Hydrate what a cursor has received: its ``PGresult``, or else the row tuples it makes."""
     driver = driver_cursor(cursor)
     pgresult = getattr(driver, "pgresult", None)
     if pgresult is None or not Hydrator.reads_pgresults():
-        hydrator = for_rows()
+        hydrator = _new_hydrator(queryset, layout, connection)
         while rows := cursor.fetchmany(size):
             yield hydrator.rows(list(rows))
         return
-    yield from _slices(for_result(driver, pgresult), pgresult, size)
+    hydrator = _new_hydrator(queryset, layout, connection, driver, pgresult)
+    yield from _slices(hydrator, pgresult, size)
+
+
+def _new_hydrator(
+    queryset: Any, layout: Layout, connection: Any, driver: Any = None, pgresult: Any = None
+) -> Hydrator:
+    """Return a hydrator for results like ``pgresult``, which the driver's cursor has received.
+
+    Without a result it is for row tuples. ``connection`` is Django's.
+    """
+    if pgresult is None:
+        columns = row_columns(layout.selected, connection)
+    else:
+        columns = result_columns(layout.selected, connection, driver, pgresult)
+    return Hydrator(layout.plan(columns), known_related_objects(queryset))
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
@@ -188,7 +193,8 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
         pgresults = driver.pgresults()
         if (first := next(pgresults, None)) is None:
             return
-        hydrator = Hydrator.for_result(queryset, compiler, driver, first)
+        layout = Layout.of(queryset, compiler)
+        hydrator = _new_hydrator(queryset, layout, compiler.connection, driver, first)
         arriving: Iterator[Any] = chain([first], pgresults)
         if not hydrator.is_native:
             # A model's own code may query, which the connection cannot answer before the end.
@@ -219,7 +225,10 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                 fetcher.execute(fetch)
                 pgresult = fetcher.pgresult
                 if hydrator is None:
-                    hydrator = Hydrator.for_result(queryset, compiler, driver, pgresult)
+                    layout = Layout.of(queryset, compiler)
+                    hydrator = _new_hydrator(
+                        queryset, layout, compiler.connection, driver, pgresult
+                    )
                 chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
             if chunk:
                 try:

@@ -21,10 +21,15 @@ from turbo_orm.bridge import sync_to_async
 from turbo_orm.codecs.decoders import Decoders
 from turbo_orm.execution.evaluation import compiler_for
 from turbo_orm.execution.fetching import driver_cursor
-from turbo_orm.hydration.columns import Converter, choices, converting_decoder, selected
-from turbo_orm.hydration.hydrator import Hydrator
+from turbo_orm.hydration.columns import (
+    Converter,
+    converting_decoder,
+    read_columns,
+    value_readers,
+)
+from turbo_orm.hydration.hydrator import Hydrator, known_related_objects
 from turbo_orm.hydration.instances import attnames, cache_name, reasons_for_from_db
-from turbo_orm.hydration.row_layout import hydrates
+from turbo_orm.hydration.row_layout import Layout, hydrates
 from turbo_orm.orm.queryset import AsyncQuerySet
 
 
@@ -131,17 +136,19 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
     with closing(cursor):
         driver = driver_cursor(cursor)
         pgresult = driver.pgresult
-        columns = selected(compiler)
-        chosen = choices(columns, Decoders(driver), pgresult)
-        hydrator = Hydrator.for_result(asked, compiler, driver, pgresult)
-    types = _type_names([pgresult.ftype(index) for index in range(len(chosen))], compiler)
+        layout = Layout.of(asked, compiler)
+        selected = layout.selected
+        readers = value_readers(selected, Decoders(driver), pgresult)
+        plan = layout.plan(read_columns(selected, readers, compiler.connection))
+        hydrator = Hydrator(plan, known_related_objects(asked))
+    types = _type_names([pgresult.ftype(index) for index in range(len(readers))], compiler)
     instances: list[InstanceExplanation] = []
     paths: dict[int, str] = {}
     if queryset._iterable_class is ModelIterable:
         instances = list(_instances(compiler, compiler.klass_info, "", paths))
     explained = [
-        _column(paths.get(index, "") + column.name, type_, choice, column.converters)
-        for index, (column, choice, type_) in enumerate(zip(columns, chosen, types, strict=True))
+        _column(paths.get(index, "") + column.name, type_, reader, column.converters)
+        for index, (column, reader, type_) in enumerate(zip(selected, readers, types, strict=True))
     ]
     return HydrationExplanation(
         label,
@@ -159,13 +166,13 @@ async def aexplain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanati
 
 
 def _column(
-    name: str, type_: str, choice: Any, converters: Sequence[Converter]
+    name: str, type_: str, reader: Any, converters: Sequence[Converter]
 ) -> ColumnExplanation:
-    converting = converting_decoder(choice.decoder, converters)
+    converting = converting_decoder(reader.decoder, converters)
     if converting:
         return ColumnExplanation(name, type_, converting.name, "", ())
     described = [_describe(converter) for converter in converters]
-    return ColumnExplanation(name, type_, choice.decoder.name, choice.reason, described)
+    return ColumnExplanation(name, type_, reader.decoder.name, reader.reason, described)
 
 
 def _describe(converter: Any) -> str:

@@ -1,1 +1,1 @@
-"""Rows to objects, by a plan of the native core."""
+"""Rows become instances, tuples and dicts, by a plan of the native core."""

@@ -1,7 +1,7 @@
-"""Decides how each column of a result is read, and which of Django's converters still run.
+"""The native core's description of a result's columns: their decoders and Django's converters.
 
-A converter that would make of each value what a native decoder can make at once is left out: that
-of a plain ``JSONField``, and those by which Django sees to the type of a number.
+A converter is omitted where a native decoder makes of a value what the converter would: that of a
+plain ``JSONField``, and those by which Django ensures the type of a number.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from django.db.models import DecimalField, FloatField, IntegerField, JSONField, 
 from django.db.models.expressions import Col, ColPairs
 
 from turbo_orm._core import Column, Decoder
-from turbo_orm.codecs.decoders import Choice, Decoders
+from turbo_orm.codecs.decoders import Decoders, ValueReader
 
 type Converter = Callable[[Any, Any, Any], Any]
 
 _TEXT, _JSON, _INT, _FLOAT = (Decoder(name) for name in ("text", "json", "int", "float"))
 
 
-class Selected(NamedTuple):
-    """A column that a compiler selects."""
+class SelectedColumn(NamedTuple):
+    """A column that a compiler selects; the converters are called with its expression."""
 
     name: str
     expression: Any
     converters: Sequence[Converter]
 
 
-def selected(compiler: Any) -> list[Selected]:
+def selected_columns(compiler: Any) -> list[SelectedColumn]:
     """Return the columns that a compiler selects, in their order in a row."""
     select = compiler.select[: compiler.col_count]
     converters = compiler.get_converters([expression for expression, _, _ in select])
@@ -44,8 +44,8 @@ def selected(compiler: Any) -> list[Selected]:
     return _with_converters(names, converters)
 
 
-def raw_selected(queryset: Any, connection: Any) -> list[Selected]:
-    """Return the columns of an executed raw query. Those that are no field convert nothing."""
+def raw_selected_columns(queryset: Any, connection: Any) -> list[SelectedColumn]:
+    """Return the columns of an executed raw query: with converters where the model has a field."""
     compiler = connection.ops.compiler("SQLCompiler")(queryset.query, connection, queryset.db)
     fields = [queryset.model_fields.get(name) for name in queryset.columns]
     expressions = [field and field.get_col(field.model._meta.db_table) for field in fields]
@@ -53,52 +53,56 @@ def raw_selected(queryset: Any, connection: Any) -> list[Selected]:
     return _with_converters(queryset.columns, converters)
 
 
-def _with_converters(names: list[str], converters: dict[int, Any]) -> list[Selected]:
-    columns = [Selected(name, None, ()) for name in names]
+def _with_converters(names: list[str], converters: dict[int, Any]) -> list[SelectedColumn]:
+    columns = [SelectedColumn(name, None, ()) for name in names]
     for index, (functions, expression) in converters.items():
-        columns[index] = Selected(names[index], expression, functions)
+        columns[index] = SelectedColumn(names[index], expression, functions)
     return columns
 
 
 def result_columns(
-    selected: Sequence[Selected], connection: Any, driver_cursor: Any, pgresult: Any
+    selected: Sequence[SelectedColumn], connection: Any, driver_cursor: Any, pgresult: Any
 ) -> list[Column]:
     """Describe the columns of a ``PGresult``, as many as are selected."""
-    return described(selected, choices(selected, Decoders(driver_cursor), pgresult), connection)
+    readers = value_readers(selected, Decoders(driver_cursor), pgresult)
+    return read_columns(selected, readers, connection)
 
 
-def described(
-    selected: Sequence[Selected], chosen: Sequence[Choice], connection: Any
+def read_columns(
+    selected: Sequence[SelectedColumn], readers: Sequence[ValueReader], connection: Any
 ) -> list[Column]:
-    """Describe the columns whose values are read in the ways that were chosen."""
+    """Describe columns with a reader each. ``connection`` is Django's, which converters get."""
     return [
-        _column(column, choice, connection)
-        for column, choice in zip(selected, chosen, strict=True)
+        _column(column, reader, connection)
+        for column, reader in zip(selected, readers, strict=True)
     ]
 
 
-def row_columns(selected: Sequence[Selected], connection: Any) -> list[Column]:
-    """Describe the columns of row tuples that a cursor has loaded."""
-    return [_column(column, Choice(_TEXT, _as_it_is, ""), connection) for column in selected]
+def row_columns(selected: Sequence[SelectedColumn], connection: Any) -> list[Column]:
+    """Describe the columns of row tuples, whose values a cursor has loaded."""
+    loaded = ValueReader(_TEXT, _identity, "")
+    return [_column(column, loaded, connection) for column in selected]
 
 
-def choices(selected: Sequence[Selected], decoders: Decoders, pgresult: Any) -> list[Choice]:
-    """Return how the values of the columns that are selected are read."""
+def value_readers(
+    selected: Sequence[SelectedColumn], decoders: Decoders, pgresult: Any
+) -> list[ValueReader]:
+    """Return how the values of the selected columns are read from a ``PGresult``."""
     return [
-        decoders.choose(pgresult.ftype(index), pgresult.fformat(index))
+        decoders.reader(pgresult.ftype(index), pgresult.fformat(index))
         for index in range(len(selected))
     ]
 
 
-def _column(selected: Selected, choice: Choice, connection: Any) -> Column:
+def _column(selected: SelectedColumn, reader: ValueReader, connection: Any) -> Column:
     name, expression, converters = selected
     if not converters:
-        return Column(name, choice.decoder, choice.load)
-    converting = converting_decoder(choice.decoder, converters)
+        return Column(name, reader.decoder, reader.load)
+    converting = converting_decoder(reader.decoder, converters)
     return Column(
         name,
-        converting or choice.decoder,
-        choice.load,
+        converting or reader.decoder,
+        reader.load,
         converters=[(converter, expression) for converter in converters],
         connection=connection,
         decoder_converts=converting is not None,
@@ -106,7 +110,10 @@ def _column(selected: Selected, choice: Choice, connection: Any) -> Column:
 
 
 def converting_decoder(decoder: Decoder, converters: Sequence[Converter]) -> Decoder | None:
-    """Return the decoder that does what one and the only converter would after it, if any."""
+    """Return the decoder that does what a column's only converter would do after ``decoder``.
+
+    Return ``None`` if there is none, or not just one converter.
+    """
     if len(converters) != 1:
         return None
     converter: Any = converters[0]
@@ -123,7 +130,7 @@ def converting_decoder(decoder: Decoder, converters: Sequence[Converter]) -> Dec
     return None
 
 
-def _as_it_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
@@ -135,7 +142,7 @@ def _is_plain_json(converter: Any) -> bool:
     )
 
 
-# The code of the functions by which Django makes a number of what an expression gives.
+# By the code of the functions that convert the numbers of Django's expressions: the decoder.
 _NUMBER_CONVERTERS: dict[Any, str] = {
     Value(None, output_field=field).convert_value.__code__: name
     for field, name in (

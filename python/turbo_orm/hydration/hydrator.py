@@ -1,7 +1,8 @@
 """Turns results into the objects that a queryset yields, by a plan of the native core.
 
 A plan says which column goes where and how it is read. It is made of what Django's compiler has
-selected and of the types that the result says it has.
+selected (**row_layout**) and of the types of a result's columns (**columns**), or is one that was
+cached with a statement (**plan_cache**).
 """
 
 from __future__ import annotations
@@ -12,27 +13,28 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import django
-from django.db.models import QuerySet
-from django.db.models.query import ModelIterable, RawQuerySet
+from django.db.models.query import ModelIterable
 
 from turbo_orm._core import Plan
 from turbo_orm.codecs import libpq
-from turbo_orm.codecs.decoders import receiving
+from turbo_orm.codecs.decoders import adapt_context
 from turbo_orm.hydration import gc_control
-from turbo_orm.hydration.columns import result_columns, row_columns
-from turbo_orm.hydration.row_layout import Layout
 
-# The collector costs fewer rows than this less than it costs to keep it off.
-FEW = 50
+# Below this number of rows, a pause of the garbage collector takes longer than it saves.
+MIN_PAUSE_ROWS = 50
 
 
 class Hydrator:
-    """Hydrates the results of one compiled query."""
+    """Hydrates the results of one compiled query.
+
+    ``known_related_objects`` are set on the instances, as a related manager of Django's does.
+    ``context`` is the driver's connection, for a plan that was made to be cached.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        known_related_objects: Sequence[KnownRelatedObjects],
+        known_related_objects: Sequence[KnownRelatedObjects] = (),
         context: Any = None,
     ) -> None:
         gc_control.collect_if_due()
@@ -43,71 +45,44 @@ class Hydrator:
         self.is_native = plan.is_native and not known_related_objects
         #: What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values".
         self.shape = plan.shape
-        #: The fields of which the queryset knows the related objects.
+        #: The names of the fields that are set to known related objects.
         self.known_fields = [known.field.name for known in known_related_objects]
-
-    @classmethod
-    def for_result(
-        cls, queryset: QuerySet[Any, Any], compiler: Any, driver_cursor: Any, pgresult: Any
-    ) -> Hydrator:
-        """Return a hydrator for results like ``pgresult``, which the driver's cursor received."""
-        layout = Layout.of(queryset, compiler)
-        columns = result_columns(layout.selected, compiler.connection, driver_cursor, pgresult)
-        return cls(layout.plan(columns), known_related_objects(queryset))
-
-    @classmethod
-    def for_rows(cls, queryset: QuerySet[Any, Any], compiler: Any) -> Hydrator:
-        """Return a hydrator for row tuples that a cursor has loaded."""
-        layout = Layout.of(queryset, compiler)
-        columns = row_columns(layout.selected, compiler.connection)
-        return cls(layout.plan(columns), known_related_objects(queryset))
-
-    @classmethod
-    def for_raw_result(
-        cls, queryset: RawQuerySet[Any], connection: Any, driver_cursor: Any, pgresult: Any
-    ) -> Hydrator:
-        """Return a hydrator for the result of a raw query."""
-        layout = Layout.of_raw(queryset, connection)
-        columns = result_columns(layout.selected, connection, driver_cursor, pgresult)
-        return cls(layout.plan(columns), ())
-
-    @classmethod
-    def for_raw_rows(cls, queryset: RawQuerySet[Any], connection: Any) -> Hydrator:
-        """Return a hydrator for the row tuples of a raw query."""
-        layout = Layout.of_raw(queryset, connection)
-        return cls(layout.plan(row_columns(layout.selected, connection)), ())
 
     @staticmethod
     def reads_pgresults() -> bool:
-        """Return whether psycopg's results can be read where they are. Row tuples always can."""
+        """Return whether the core can read psycopg's results. Row tuples it always can."""
         return libpq.bind()
 
     def result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
-        """Hydrate rows ``start`` to ``stop`` of a result."""
-        receiving.context = self._context
+        """Hydrate rows ``start`` to ``stop`` of a ``PGresult``."""
+        adapt_context.current = self._context
         try:
-            with self._hold_off_collector(stop - start):
-                return self._finish(self._plan.hydrate_result(pgresult, start, stop))
+            with self._pause_gc(stop - start):
+                return self._with_known(self._plan.hydrate_result(pgresult, start, stop))
         finally:
-            receiving.context = None
+            adapt_context.current = None
 
     def rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
-        """Hydrate row tuples."""
-        with self._hold_off_collector(len(rows)):
-            return self._finish(self._plan.hydrate_rows(rows))
+        """Hydrate row tuples that a cursor has loaded."""
+        with self._pause_gc(len(rows)):
+            return self._with_known(self._plan.hydrate_rows(rows))
 
-    def _hold_off_collector(self, rows: int) -> AbstractContextManager[None]:
+    def _pause_gc(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return gc_control.held_off(rows) if self.is_native else nullcontext()
+        return gc_control.paused(rows) if self.is_native else nullcontext()
 
-    def _finish(self, objects: list[Any]) -> list[Any]:
+    def _with_known(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:
-            known.add_to(objects)
+            known.set_on(objects)
         return objects
 
 
 class KnownRelatedObjects:
-    """Objects that a related manager knows its rows to refer to, by the values of their keys."""
+    """The objects to which a related manager sets a field of its instances.
+
+    ``objects`` has them by the value of their key, or a tuple of its values, which the instances
+    hold in the attributes ``attnames``.
+    """
 
     def __init__(self, field: Any, objects: dict[Any, Any], attnames: list[str]) -> None:
         self.field = field
@@ -115,7 +90,7 @@ class KnownRelatedObjects:
         self.attnames = attnames
         self.key_of = operator.attrgetter(*attnames)
 
-    def add_to(self, instances: list[Any]) -> None:
+    def set_on(self, instances: list[Any]) -> None:
         for obj in instances:
             # What select_related() has loaded stays.
             if self.field.is_cached(obj):
@@ -131,7 +106,9 @@ class KnownRelatedObjects:
 
 
 def known_related_objects(queryset: Any) -> list[KnownRelatedObjects]:
-    if queryset._iterable_class is not ModelIterable:
+    """Return what is to be set on the instances of a queryset: nothing unless it yields some."""
+    # A raw queryset has no iterable class.
+    if getattr(queryset, "_iterable_class", None) is not ModelIterable:
         return []
     get_field = queryset.model._meta.get_field
     return [

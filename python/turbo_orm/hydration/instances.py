@@ -1,7 +1,7 @@
-"""Describes how a model instance is made of a row, for the native core.
+"""How a model instance is made of a row, as a description for the native core.
 
-The core fills an instance directly where nobody could tell: where nothing of the model's own
-would run or see a difference. Everywhere else ``from_db()`` is called, as Django does.
+The core fills an instance directly where that cannot be observed: where no code of the model's own
+would run, and no attribute would differ. Everywhere else it calls ``from_db()``, as Django does.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if HAS_FETCH_MODES:
 type _Fields = tuple[tuple[str, int], ...]
 type _Related = tuple[tuple[Instance, Any, Any], ...]
 
-# Django's setter for the remote side of a foreign key, which caches nothing.
-_NOTHING = (lambda x, y: None).__code__
+# Django's setter of the remote side of a foreign key does nothing. Only its code identifies it.
+_NO_OP = (lambda x, y: None).__code__
 
 # Descriptors that store a new instance's value in its __dict__ and do nothing else.
 _STORING_DESCRIPTORS = {ForeignKeyDeferredAttribute, FileDescriptor, ImageFileDescriptor}
@@ -105,11 +105,11 @@ def _instance(
 ) -> Instance:
     names = tuple([name for name, _ in fields])
     peers: list[Any] | None = [] if HAS_FETCH_MODES and fetch_mode.track_peers else None
-    # What is annotated is set by name, too, and might run into a property.
+    # Annotations are set as attributes, too, and a property might have the name of one.
     if fills_directly(model, names + tuple([name for name, _ in annotations])):
         if peers is None and all(_is_name(s) for _, *both in related for s in both):
-            return _filled_again(model, fields, using, fetch_mode, pk, related, annotations)
-        return _filled(model, fields, using, fetch_mode, pk, related, annotations, peers)
+            return _shared_direct(model, fields, using, fetch_mode, pk, related, annotations)
+        return _direct(model, fields, using, fetch_mode, pk, related, annotations, peers)
     return Instance(
         model,
         fields,
@@ -125,7 +125,7 @@ def _instance(
     )
 
 
-def _filled(
+def _direct(
     model: type[Model],
     fields: _Fields,
     using: str,
@@ -149,12 +149,12 @@ def _filled(
     )
 
 
-# Many queries fill the same instances, and can share one description of them.
-_filled_again = lru_cache(maxsize=1000)(_filled)
+# Queries that fill the same attributes of a model share one description.
+_shared_direct = lru_cache(maxsize=1000)(_direct)
 
 
 def _is_name(setter: Any) -> bool:
-    """Return whether a setter is described by a name or nothing, and so is the next query's."""
+    """Return whether a setter is a name or ``None``, which are equal in the next query."""
     return setter is None or isinstance(setter, str)
 
 
@@ -164,7 +164,7 @@ def fills_directly(model: type[Model], attnames: Sequence[str]) -> bool:
 
 
 def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str]:
-    """Say what of a model would miss that its ``from_db()`` was not called. Empty if nothing."""
+    """Return why instances cannot be filled without ``from_db()``: what the model does."""
     reasons = []
     if model.from_db.__func__ is not Model.from_db.__func__:  # type: ignore[attr-defined]
         reasons.append("overrides from_db()")
@@ -176,8 +176,8 @@ def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str
         reasons.append("overrides __setattr__()")
     if pre_init.has_listeners(model) or post_init.has_listeners(model):
         reasons.append("has receivers of pre_init or post_init")
-    odd, _ = _descriptors(model, tuple(attnames))
-    reasons += [f"has a descriptor of its own for {attname!r}" for attname in odd]
+    own, _ = _descriptors(model, tuple(attnames))
+    reasons += [f"has a descriptor of its own for {attname!r}" for attname in own]
     return reasons
 
 
@@ -188,27 +188,27 @@ def _init_behind_model(model: type[Model]) -> bool:
 
 @lru_cache(maxsize=1000)
 def _descriptors(model: type[Model], attnames: tuple[str, ...]) -> tuple[list[str], bool]:
-    """Return the names that have descriptors of their own, and whether any other has to be called.
+    """Return the names with descriptors of the model's own, and whether any has one of Django's.
 
-    Those that have to be called store a value in ``__dict__``, and do nothing else.
+    Those of Django's store a value in ``__dict__``, and do nothing else.
     """
     kinds = {
         name: type(inspect.getattr_static(model, name, None)) for name in (*attnames, "_state")
     }
     stores = {name for name, kind in kinds.items() if kind in _STORING_DESCRIPTORS}
-    odd = [name for name, kind in kinds.items() if hasattr(kind, "__set__") and name not in stores]
-    return odd, bool(stores)
+    own = [name for name, kind in kinds.items() if hasattr(kind, "__set__") and name not in stores]
+    return own, bool(stores)
 
 
 def _needs_dict(model: type[Model], attnames: tuple[str, ...]) -> bool:
-    """Return whether a field's descriptor would have to be called to store its value."""
+    """Return whether a field has a descriptor that stores values in ``__dict__``."""
     return _descriptors(model, attnames)[1]
 
 
 def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> _Fields:
     """Pair each selected field's attribute name with its column, in the model's field order."""
     columns = {
-        # Every expression selected with instances is one column: an index is that of its column.
+        # Each expression that is selected for instances is one column, with the same index.
         select[index][0].target.attname: index
         for index in klass_info["select_fields"]
     }
@@ -249,7 +249,7 @@ def attnames(klass_info: dict[str, Any], select: Sequence[Any]) -> list[str]:
 
 
 def cache_name(setter: Any) -> str | None:
-    """Return the name under which a setter of Django's caches, ``None`` if it does not."""
+    """Return the name under which a setter of Django's caches an instance, or ``None``."""
     if getattr(setter, "__func__", None) is FieldCacheMixin.set_cached_value:
         name: str = setter.__self__.cache_name
         return name
@@ -257,10 +257,10 @@ def cache_name(setter: Any) -> str | None:
 
 
 def _setter(setter: Any) -> Any:
-    """Return the name under which a setter caches, ``None`` if it does nothing, or itself."""
+    """Return a setter as the core takes it: a cache's name, ``None`` for no-op, or a function."""
     if name := cache_name(setter):
         return name
     code = getattr(setter, "__code__", None)
-    if code and (code.co_code, code.co_consts) == (_NOTHING.co_code, _NOTHING.co_consts):
+    if code and (code.co_code, code.co_consts) == (_NO_OP.co_code, _NO_OP.co_consts):
         return None
     return setter

@@ -1,7 +1,7 @@
-"""What the rows of a compiled query become, whatever the types that the server gives them.
+"""What the rows of a compiled query become, before a result says of which types its columns are.
 
-A layout knows which expressions are selected and what is made of a row of them. With the columns,
-once a result says of which types they are, it makes the native core's plan.
+A layout has the expressions that are selected, and what is made of a row of them: an instance, a
+tuple, a dict, a value. With the result's **columns** it makes a plan for the **hydrator**.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.db.models.query import (
 from django.db.models.utils import create_namedtuple_class
 
 from turbo_orm._core import Column, Plan
-from turbo_orm.hydration.columns import Selected, raw_selected, selected
+from turbo_orm.hydration.columns import SelectedColumn, raw_selected_columns, selected_columns
 from turbo_orm.hydration.instances import instance, raw_instance
 
 type Item = int | list[int]
@@ -39,8 +39,8 @@ _NATIVE_ITERABLES = {
 def hydrates(queryset: Any) -> bool:
     """Return whether the queryset yields what the native core can build.
 
-    It does unless another package has given it an iterable class of its own. Names that a named
-    tuple cannot have are refused here, as Django does: before the server is asked.
+    It does unless another package has given it an iterable class of its own. Raises
+    ``ValueError`` for names that a named tuple cannot have, as Django does: before the query.
     """
     if queryset._iterable_class is NamedValuesListIterable:
         _row_class(queryset)
@@ -48,24 +48,24 @@ def hydrates(queryset: Any) -> bool:
 
 
 class Layout(NamedTuple):
-    """The expressions that are selected, and what makes a plan of their columns."""
+    """The columns that are selected, and the function that makes a plan of how they are read."""
 
-    selected: Sequence[Selected]
+    selected: Sequence[SelectedColumn]
     plan: Callable[[list[Column]], Plan]
 
     @classmethod
     def of(cls, queryset: Any, compiler: Any) -> Self:
         """Return the layout of a queryset's rows. Its query has been compiled."""
-        return cls(selected(compiler), _planner(queryset, compiler))
+        return cls(selected_columns(compiler), _planner(queryset, compiler))
 
     @classmethod
     def of_raw(cls, queryset: RawQuerySet[Any], connection: Any) -> Self:
         """Return the layout of a raw query's rows. It has been executed."""
         model: Any = queryset.model
-        label, made = model._meta.label, raw_instance(queryset)
+        label, described = model._meta.label, raw_instance(queryset)
         return cls(
-            raw_selected(queryset, connection),
-            lambda columns: Plan.instances(label, columns, made),
+            raw_selected_columns(queryset, connection),
+            lambda columns: Plan.instances(label, columns, described),
         )
 
 
@@ -73,13 +73,13 @@ def _planner(queryset: Any, compiler: Any) -> Callable[[list[Column]], Plan]:
     label = queryset.model._meta.label
     iterable = queryset._iterable_class
     if iterable is ModelIterable:
-        made = instance(
+        described = instance(
             compiler,
             compiler.klass_info,
             fetch_mode=getattr(queryset, "_fetch_mode", None),
             annotations=compiler.annotation_col_map,
         )
-        return lambda columns: Plan.instances(label, columns, made)
+        return lambda columns: Plan.instances(label, columns, described)
     items = list(_items(compiler))
     if iterable is FlatValuesListIterable:
         return lambda columns: Plan.flat(label, columns, items[0])
@@ -99,7 +99,7 @@ def _named_tuples(
 
 
 def _row_class(queryset: Any) -> type:
-    """Return the class of named tuples, of which Django makes one for each set of names."""
+    """Return Django's class of named tuples with the names of a queryset."""
     names = queryset._fields or _names(queryset.query)
     row_class: type = create_namedtuple_class(*names)
     return row_class

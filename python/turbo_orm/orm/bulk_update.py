@@ -1,8 +1,9 @@
-"""Bulk updates: a statement for each batch that joins the table to the new values.
+"""Bulk updates: one UPDATE for each batch, joined to arrays of the new values.
 
-Django's has a ``WHEN`` for each object and field, which takes it, and the server, most of the time
-to write and to plan. Here the values come as arrays, as those of **inserts** do. A call in which
-anything is not known for what it is, or wrong, is Django's.
+Django writes a ``WHEN`` for each object and field, and spends most of the time on that, as does
+the server's planner. Here the values come as arrays, like those of an insert
+(turbo_orm.backend.arrays). Django's own method does what is not certain to give the same rows, and
+raises where the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from django.db import connections, transaction
 from django.db.models import Field, Model, QuerySet
 from django.db.models.sql import Query, UpdateQuery
 
-from turbo_orm.backend.compiler import array, has_plain_keys, rows_of
+from turbo_orm.backend.arrays import array_literal, instance_dicts
+from turbo_orm.backend.primary_keys import has_plain_key
+from turbo_orm.codecs.dumpers import SAME_EQUALITY
 from turbo_orm.codecs.encoders import encoders
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 
-# What Django's method calls, and a class might have of its own.
-_OF_UPDATES = ("bulk_update", "db", "filter", "update", "using")
-
-# Types of keys that are equal in Python where they are equal in PostgreSQL.
-_KEYS = {"int2", "int4", "int8", "text", "uuid"}
+# What Django's method calls, and a class of querysets might override.
+_METHODS = ("bulk_update", "db", "filter", "update", "using")
 
 
-class _Statement(NamedTuple):
+class _BatchUpdate(NamedTuple):
+    """The UPDATE of a batch, or that of all batches, without their arrays."""
+
     sql: str
     params: tuple[Any, ...]
 
@@ -38,36 +40,39 @@ def bulk_update(
     batch_size: int | None,
 ) -> int:
     """Do what ``queryset.bulk_update()`` does."""
-    # An iterator is Django's to use up, unless it would be refused before that.
+    # Django does not consume an iterator where it refuses other arguments.
     if isinstance(fields, list | tuple) and fields and (batch_size is None or batch_size > 0):
         objs = tuple(objs)
-        if (statements := _statements(queryset, objs, fields, batch_size)) is not None:
-            return _execute(queryset.db, statements)
+        if (updates := _batch_updates(queryset, objs, fields, batch_size)) is not None:
+            return _execute(queryset.db, updates)
     return queryset.bulk_update(objs, fields, batch_size=batch_size)
 
 
-def _execute(using: str, statements: list[_Statement]) -> int:
-    """Execute as Django's method and the ``update()`` that it calls for each batch do."""
+def _execute(using: str, updates: list[_BatchUpdate]) -> int:
+    """Execute as Django's method does, and the ``update()`` that it calls for each batch.
+
+    Return the number of rows updated.
+    """
     updated = 0
     with transaction.atomic(using=using, savepoint=False):
-        for statement in statements:
+        for update in updates:
             with (
                 transaction.mark_for_rollback_on_error(using=using),
                 connections[using].cursor() as cursor,
             ):
-                cursor.execute(*statement)
+                cursor.execute(*update)
                 updated += cursor.rowcount
     return updated
 
 
-def _statements(
+def _batch_updates(
     queryset: Any, objs: tuple[Any, ...], names: Sequence[str], size: int | None
-) -> list[_Statement] | None:
-    """Return the statements, or ``None`` if it is Django that has to look."""
+) -> list[_BatchUpdate] | None:
+    """Return the statements, or ``None`` if Django's method has to update."""
     model = queryset.model
     fields = _fields(model, names)
-    rows = rows_of(model, objs)
-    if fields is None or rows is None or not _is_known(queryset):
+    rows = instance_dicts(model, objs)
+    if fields is None or rows is None or not _updates_as_django(queryset):
         return None
     key: Any = model._meta.pk
     if any(row.get(key.attname) is None for row in rows):
@@ -80,28 +85,28 @@ def _statements(
     connection.ensure_connection()
     largest = connection.ops.bulk_batch_size([key, key, *fields], objs)
     size = min(size, largest) if size else largest
-    shape = _shape(queryset, connection, [key, *fields])
-    chosen: list[Any] = encoders(model, [key, *fields], connection)
-    if shape is None or None in chosen or chosen[0].name not in _KEYS:
+    template = _template(queryset, connection, [key, *fields])
+    written_by: list[Any] = encoders(model, [key, *fields], connection)
+    if template is None or None in written_by or written_by[0].name not in SAME_EQUALITY:
         return None
-    statements = []
+    updates = []
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         arrays = []
-        for field, encoder in zip([key, *fields], chosen, strict=True):
-            written = array(encoder, batch, field.attname)
-            if written is None or (encoder.name == "float" and _has_negative_zero(written)):
+        for field, encoder in zip([key, *fields], written_by, strict=True):
+            array = array_literal(encoder, batch, field.attname)
+            if array is None or (encoder.name == "float" and _has_negative_zero(array)):
                 return None
-            arrays.append(written)
+            arrays.append(array)
         # Of an object that is there twice, Django's first value counts.
         if len({row[key.attname] for row in batch}) < len(batch):
             return None
-        statements.append(_Statement(shape.sql, (*arrays, *shape.params)))
-    return statements
+        updates.append(_BatchUpdate(template.sql, (*arrays, *template.params)))
+    return updates
 
 
 def _fields(model: type[Model], names: Sequence[str]) -> list[Any] | None:
-    """Return the fields, or ``None`` if one is not a column of the model's own to be updated."""
+    """Return the fields, or ``None`` unless each is another column of the model's own table."""
     options = model._meta
     if any(
         parent._meta.concrete_model is not options.concrete_model for parent in _parents(model)
@@ -111,29 +116,29 @@ def _fields(model: type[Model], names: Sequence[str]) -> list[Any] | None:
         fields: list[Any] = [options.get_field(name) for name in names]
     except FieldDoesNotExist:
         return None
-    is_known = all(
+    are_columns = all(
         isinstance(field, Field)
         and field.concrete
         and not (field.many_to_many or field.generated or field.primary_key)
         for field in fields
     )
-    return fields if is_known and len({*fields}) == len(fields) else None
+    return fields if are_columns and len({*fields}) == len(fields) else None
 
 
 def _parents(model: type[Model]) -> Sequence[type[Model]]:
     return model._meta.all_parents
 
 
-def _is_known(queryset: Any) -> bool:
-    """Return whether Django's own methods would update, by the model's own key."""
+def _updates_as_django(queryset: Any) -> bool:
+    """Return whether Django's own methods would update the rows of a plain query, by their key."""
     query: Any = queryset.query
     return (
         all(
             getattr(type(queryset), name)
             in (getattr(QuerySet, name), getattr(CachedQuerySet, name))
-            for name in _OF_UPDATES
+            for name in _METHODS
         )
-        and has_plain_keys(queryset.model)
+        and has_plain_key(queryset.model)
         and type(query) is Query
         and not (query.is_sliced or query.combinator or query.distinct or query.group_by)
         and not (query.extra_tables or queryset._fields)
@@ -141,12 +146,13 @@ def _is_known(queryset: Any) -> bool:
     )
 
 
-def _shape(
+def _template(
     queryset: QuerySet[Any, Any], connection: Any, fields: Sequence[Any]
-) -> _Statement | None:
-    """Return the statement of every batch but for its arrays, a key and values in each row.
+) -> _BatchUpdate | None:
+    """Return the UPDATE of each batch, whose params follow an array for each field, the key first.
 
-    Django casts each value to its column's type, which cuts a text and rounds a number.
+    Return ``None`` if its condition joins another table, or matches nothing. As Django does, it
+    casts each value to the type of its column, which truncates a text and rounds a number.
     """
     query: Any = queryset.query.chain(UpdateQuery)
     compiler = query.get_compiler(connection=connection)
@@ -159,30 +165,30 @@ def _shape(
         return None
     key, *values = fields
     columns = [connection.ops.quote_name(field.column) for field in values]
-    # Names that no condition means which does not say its table.
-    given = [f'"__given"."__{place}"' for place in range(len(fields))]
-    names = ", ".join(each.partition(".")[2] for each in given)
-    arrays = ", ".join(f"(%s)::{_type(field, connection)}[]" for field in fields)
-    settings = ", ".join(
+    # No unqualified name in a condition, as raw SQL may have, is one of these.
+    sources = [f'"__values"."__{index}"' for index in range(len(fields))]
+    names = ", ".join(each.partition(".")[2] for each in sources)
+    arrays = ", ".join(f"(%s)::{_base_type(field, connection)}[]" for field in fields)
+    assignments = ", ".join(
         f"{column} = ({value})::{field.cast_db_type(connection)}"
-        for column, value, field in zip(columns, given[1:], values, strict=True)
+        for column, value, field in zip(columns, sources[1:], values, strict=True)
     )
-    matched = f"{table}.{connection.ops.quote_name(key.column)} = {given[0]}"
+    matched = f"{table}.{connection.ops.quote_name(key.column)} = {sources[0]}"
     if where:
         matched = f"({where} AND {matched})"
-    return _Statement(
-        f'UPDATE {table} SET {settings} FROM UNNEST({arrays}) AS "__given" ({names}) '
+    return _BatchUpdate(
+        f'UPDATE {table} SET {assignments} FROM UNNEST({arrays}) AS "__values" ({names}) '
         f"WHERE {matched}",
         tuple(params),
     )
 
 
-def _type(field: Any, connection: Any) -> str:
-    """Return a column's type without its length, which an array would be cut to."""
+def _base_type(field: Any, connection: Any) -> str:
+    """Return a column's type without its length, to which the elements would be truncated."""
     name: str = field.db_type(connection)
     return name.partition("(")[0]
 
 
 def _has_negative_zero(floats: str) -> bool:
-    """Return whether there is a zero that is negative: Django's, a numeric literal, is not."""
+    """Return whether -0.0 is in an array: Django's literal of it is numeric, which has no sign."""
     return "-0.0," in floats or "-0.0}" in floats

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
 
 from turbo_orm import bridge
-from turbo_orm.backend import compiler
+from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm import bulk_update, fallback, save
@@ -362,7 +362,7 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
     if django.VERSION >= (6, 0):
 
         def _prepare_for_bulk_create(self, objs: list[Any]) -> tuple[list[Any], list[Any]]:
-            found = compiler.partition(self.model, objs)
+            found = primary_keys.partition(self.model, objs)
             return found or super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
 
     def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
-from turbo_orm.codecs.literals import filled
-from turbo_orm.hydration.plan_cache import KeptPlan
+from turbo_orm.codecs.literals import with_literals
+from turbo_orm.hydration.plan_cache import CachedPlan
 from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.limit_offset import LimitOffset
 
@@ -129,7 +129,7 @@ class CompiledStatement:
         "_in_order",
         "_is_ascii",
         "_places",
-        "kept",
+        "cached_plan",
         "layout",
         "limit_offset",
         "rows",
@@ -154,7 +154,7 @@ class CompiledStatement:
         self.layout = layout
         self.zone = zone
         #: The plan that hydrated its rows last, if it can serve again.
-        self.kept: KeptPlan | None = None
+        self.cached_plan: CachedPlan | None = None
         #: How many rows came last: until then as many as there can be.
         self.rows = sys.maxsize
         self._binders = tuple(binders)
@@ -217,7 +217,7 @@ class BoundStatement:
 
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's client cursor writes it."""
-        return filled(self.statement.between(connection), self.params, connection)
+        return with_literals(self.statement.between(connection), self.params, connection)
 
 
 class BoundSlice(BoundStatement):
@@ -248,7 +248,7 @@ class BoundSlice(BoundStatement):
 
     def render(self, connection: Any) -> bytes:
         values = self._limit_offset.insert(self._slice, self.params)
-        return filled(self.statement.between(connection), values, connection)
+        return with_literals(self.statement.between(connection), values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:

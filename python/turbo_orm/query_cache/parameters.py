@@ -7,7 +7,6 @@ a lookup when the method is called, which prepares the value or raises.
 from __future__ import annotations
 
 import datetime
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
 from turbo_orm.backend.base import process_connection
+from turbo_orm.codecs.fields import UNCHANGED_BY
 from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
 from turbo_orm.query_cache.tracers import NotCacheable, tracers
 
@@ -115,7 +115,7 @@ def lookup_factories(
 def field_binder(slot: int, field: Any, using: str) -> FieldBinder:
     """Return what binds a value that is saved to a field."""
     connection = process_connection(using)
-    for kind in _PLAIN_FIELDS:
+    for kind in UNCHANGED_BY:
         if (target := plain_target(field, kind)) is not None:
             wrapper = integer_type(target, connection.ops) if kind is int else None
             return FieldBinder(slot, field, connection, kind, wrapper)
@@ -136,27 +136,7 @@ def integer_type(field: Any, ops: Any) -> Any:
     return ops.integerfield_type_map.get(field.get_internal_type(), int)
 
 
-# Django's fields that take values of a type as they are, and its lookups that pass them on.
-_INTEGERS: set[Any] = {
-    models.AutoField,
-    models.BigAutoField,
-    models.BigIntegerField,
-    models.IntegerField,
-    models.PositiveBigIntegerField,
-    models.PositiveIntegerField,
-    models.PositiveSmallIntegerField,
-    models.SmallAutoField,
-    models.SmallIntegerField,
-}
-_TEXTS = {models.CharField, models.EmailField, models.SlugField, models.TextField, models.URLField}
-_PLAIN_FIELDS: dict[type, set[Any]] = {
-    bool: {models.BooleanField},
-    datetime.date: {models.DateField},
-    float: {models.FloatField},
-    int: _INTEGERS,
-    str: _TEXTS,
-    uuid.UUID: {models.UUIDField},
-}
+# Django's lookups that pass such values on.
 _COMPARISONS = {"exact", "gt", "gte", "lt", "lte"}
 _LOOKUP_MODULES = {lookups.__name__, related_lookups.__name__}
 
@@ -177,4 +157,4 @@ def plain_target(field: Any, kind: type) -> Any:
     """Return the field, or the one that it refers to, if that takes such values as they are."""
     while field.remote_field is not None:
         field = field.target_field
-    return field if type(field) in _PLAIN_FIELDS.get(kind, ()) else None
+    return field if type(field) in UNCHANGED_BY.get(kind, ()) else None

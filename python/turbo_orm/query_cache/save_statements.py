@@ -14,11 +14,12 @@ from copy import copy
 from inspect import getattr_static
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from turbo_orm import bridge
+from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
 from turbo_orm.query_cache import tracing
 from turbo_orm.query_cache.cache import ModelEntry, cache
 from turbo_orm.query_cache.compiled import (
@@ -48,13 +49,6 @@ _METHODS = [
     "save_base",
 ]
 _DJANGOS = {name: getattr_static(Model, name) for name in _METHODS if hasattr(Model, name)}
-_PRE_SAVES = {
-    models.Field.pre_save,
-    models.DateField.pre_save,
-    models.DateTimeField.pre_save,
-    models.TimeField.pre_save,
-}
-_KEYS = {models.AutoField, models.BigAutoField, models.SmallAutoField}
 
 # How an instance is saved: by an insert, or an update of all fields, or of those of such names.
 type Kind = str | frozenset[str]
@@ -279,10 +273,10 @@ def _reason_to_bypass(model: type[Model]) -> str:
     if len(getattr(meta, "pk_fields", [meta.pk])) != 1:
         return f"{meta.label} has a composite key"
     for field in meta.local_concrete_fields:
-        if type(field).pre_save not in _PRE_SAVES:
+        if not pre_saves_attribute(field):
             return f"{field} has a pre_save() of its own"
         if field.generated or field.has_db_default():
             return f"the database gives {field} a value"
-    if any(type(field) not in _KEYS for field in meta.db_returning_fields):
+    if any(type(field) not in AUTO_FIELDS for field in meta.db_returning_fields):
         return f"{meta.label} gets more than its key back"
     return ""

@@ -1,4 +1,4 @@
-//! One column of a result: how its values are read, and what is still done to them.
+//! One column of a result: its decoder, the driver's loader, and Django's converters.
 
 use std::cell::Cell;
 
@@ -13,8 +13,8 @@ use crate::pytypes;
 
 /// How the values of one column of a result become Python values.
 ///
-/// What the `decoder` does not recognise goes to `load`, the driver's own reader, so the driver's
-/// answer or exception stands. `converters` are Django's: each is called with (value, expression,
+/// What the `decoder` declines is read by `load`, the driver's own loader, so the value or the
+/// exception is the driver's. `converters` are Django's: each is called with (value, expression,
 /// connection), and the next one gets what it returned. With `decoder_converts`, they are called
 /// for values of `load` alone: what the decoder reads is as they would make it, and so is NULL.
 #[pyclass(frozen, module = "turbo_orm._core")]
@@ -103,7 +103,7 @@ impl Column {
         }
     }
 
-    /// Take a value that the driver has loaded already.
+    /// Convert a value that the driver has loaded.
     pub fn take<'py>(&self, value: Bound<'py, PyAny>) -> Decoded<'py> {
         if self.converts() {
             return self.convert(value);
@@ -126,7 +126,7 @@ impl Column {
         }
     }
 
-    /// Have the driver read a value.
+    /// Read a value by the driver's loader.
     #[cold]
     fn load<'py>(&self, py: Python<'py>, wire: &[u8]) -> Decoded<'py> {
         let loaded = self.load.bind(py).call1((PyBytes::new(py, wire),));
@@ -136,8 +136,8 @@ impl Column {
         })
     }
 
-    /// Whether an exception of the driver's loader is what it answers to something that a server may
-    /// send. That of a loader that is not known may mean anything.
+    /// Whether an exception of the driver's loader is what it raises for a value that a server may
+    /// send. That of a loader which no decoder replaces always is.
     fn is_answer(&self, py: Python<'_>, error: &PyErr) -> bool {
         let decoder = self.decoder.get();
         if decoder.is_loader() {
@@ -153,7 +153,7 @@ impl Column {
         }
     }
 
-    /// Whether anything is done to every value after it is read.
+    /// Whether converters are called for every value.
     #[inline]
     pub fn converts(&self) -> bool {
         !self.converters.is_empty() && !self.decoder_converts
@@ -172,7 +172,7 @@ impl Column {
         Ok(value)
     }
 
-    /// Make an exception of a failure, and have it say which value it was about, never the value.
+    /// Make an exception of a failure, with a note that names the column and the row, never the value.
     #[cold]
     pub fn error(
         &self,

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// `bind_libpq()` was never called, or was called with a null address.
     LibpqNotBound,
-    /// The driver's result was cleared, or libpq does not know it.
+    /// The driver's result was cleared.
     ResultCleared,
 }
 

@@ -1,4 +1,4 @@
-//! Model instances: filled directly where nobody could tell, by `from_db()` otherwise.
+//! Model instances: filled directly where that cannot be observed, by `from_db()` otherwise.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -11,15 +11,15 @@ use crate::pytypes::{Bare, attributes, set_attribute};
 use crate::rows::{Row, template};
 use crate::source::Source;
 
-/// How one model instance is made of a row, with the instances that `select_related()` hangs on it.
+/// How one model instance is made of a row, with those that `select_related()` adds to it.
 ///
 /// `fields` pairs attribute names with columns, in the order in which they are to be stored.
 /// Without `from_db`, a bare instance of `model` gets a bare `state_class` with the `state`
 /// attributes and then the fields, through its `__dict__` where `through_dict` is set. With
 /// `from_db`, that is called with (db, attribute names, values).
 /// `pk` is the column that must not be NULL for there to be an instance. `related` holds
-/// (instance, local, remote): who caches whom, as the name of a cache entry, as a function that
-/// is called with (instance, value), or `None` for not at all. `peers` is the list that is to hold
+/// (instance, local, remote): how each caches the other, as the name of an entry of `fields_cache`,
+/// as a function that is called with (instance, value), or `None` for not at all. `peers` is the list that is to hold
 /// a weak reference to each instance.
 #[pyclass(frozen, module = "turbo_orm._core")]
 pub struct Instance {
@@ -49,17 +49,17 @@ struct Fill {
 
 /// Where the attributes of an instance go.
 enum Store {
-    /// Each to the place that CPython keeps for it in every instance of the class.
+    /// Each to its inline value, which CPython has in every instance of the class.
     Inline,
-    /// To the `__dict__` that stands for these places, past any descriptor.
+    /// To the `__dict__` over the inline values, past any descriptor.
     Dict,
-    /// To a copy of a dict that has all their names, where there are more than there are places.
+    /// To a copy of a dict that has all their names, where there are more than inline values.
     Copy(Py<PyDict>),
 }
 
-/// The attributes for which CPython keeps places in an instance, besides `_state`. One more, and it
+/// The inline values that CPython has for an instance, besides `_state`. For one more attribute it
 /// makes a dict of all: 0.6 µs, and another 750 bytes.
-const PLACES: usize = 29;
+const INLINE_VALUES: usize = 29;
 
 /// What `from_db()` is called with besides the values.
 struct FromDb {
@@ -112,7 +112,7 @@ impl Instance {
                 state_class: Bare::new(&state_class)?,
                 state,
                 store: match (fields.len() + annotations.len(), through_dict) {
-                    (PLACES.., _) => {
+                    (INLINE_VALUES.., _) => {
                         let names = fields.iter().map(|(name, _)| name.bind(py));
                         let names = std::iter::once(intern!(py, "_state")).chain(names);
                         Store::Copy(template(py, names)?)
@@ -303,7 +303,7 @@ impl Fill {
                 attributes.set_item(name.bind(py), key.value(row, *index)?)?;
             }
             if let Store::Copy(_) = self.store {
-                // Not PyObject_GenericSetDict(), which in 3.13 leaves the places standing.
+                // Not PyObject_GenericSetDict(), which in 3.13 leaves the inline values in place.
                 set_attribute(&instance, intern!(py, "__dict__"), &attributes)?;
             }
         }
@@ -335,11 +335,11 @@ impl FromDb {
     }
 }
 
-/// What is known of the primary key by which it is seen whether there is an instance.
+/// The primary key, whose value says whether there is an instance, and how far it was read.
 enum Key<'py> {
     Null,
     Unread,
-    /// Converters ran for it, which they do but once for a row.
+    /// The column and its converted value: converters run once for a row.
     Converted(usize, Bound<'py, PyAny>),
 }
 
@@ -373,15 +373,15 @@ impl<'py> Key<'py> {
 /// An instance whose relations are being set.
 struct Built<'py> {
     instance: Bound<'py, PyAny>,
-    /// Its `_state`, once it is known.
+    /// Its `_state`, once it was made or read.
     state: Option<Bound<'py, PyAny>>,
-    /// Whether nobody but this module can have stored a `fields_cache` in the state.
+    /// Whether only this module can have stored a `fields_cache` in the state.
     is_ours: bool,
     cache: Option<Bound<'py, PyDict>>,
 }
 
 impl<'py> Built<'py> {
-    /// Take an instance with its bare state, or one that the model's own code has made.
+    /// Wrap an instance with its bare state, or one that the model's own code has made.
     fn new(instance: Bound<'py, PyAny>, state: Option<Bound<'py, PyAny>>) -> Self {
         Self {
             is_ours: state.is_some(),
@@ -427,7 +427,7 @@ impl Related {
         }
     }
 
-    /// Whether the relation is set without calling anybody.
+    /// Whether the relation is set without a call of Python code.
     fn is_native(&self) -> bool {
         let calls = |setter: &Setter| matches!(setter, Setter::Call(_));
         !calls(&self.local) && !calls(&self.remote)

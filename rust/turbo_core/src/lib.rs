@@ -2,7 +2,7 @@
 //! instances, dicts and tuples, without a row in between.
 //!
 //! Python describes a query's rows once, as a [`plan::Plan`]; one call then turns a whole result
-//! (or a slice of it) into a list. Nothing in here knows of SQL, settings, connections or the
+//! (or a slice of it) into a list. Nothing in here depends on SQL, settings, connections or the
 //! event loop.
 
 mod column;
@@ -18,7 +18,7 @@ mod wire;
 
 use pyo3::prelude::*;
 
-// The GIL is relied on: a result is read while nobody else can clear it.
+// Sound only under the GIL: no other thread can clear a result while it is read.
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]

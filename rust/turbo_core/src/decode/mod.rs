@@ -29,7 +29,7 @@ pub type Decoded<'py> = Result<Bound<'py, PyAny>, Failure>;
 
 /// Why there is no value.
 pub enum Failure {
-    /// It is left to the driver's loader.
+    /// The decoder declines the value, which the driver's loader reads.
     Unknown,
     /// No value of this type looks like that.
     Malformed,
@@ -54,8 +54,8 @@ impl From<PyErr> for Failure {
     }
 }
 
-/// Read all parts of a value. One that is left to the driver leaves it the whole, and its loader
-/// must not be led beyond the end of another, so each of them is looked at.
+/// Read all parts of a value. If one is declined, the driver loads the whole; since its loader must
+/// not read beyond the end of a malformed part, each of them is checked first.
 pub fn all<'py>(
     parts: impl Iterator<Item = Decoded<'py>>,
 ) -> Result<Vec<Bound<'py, PyAny>>, Failure> {
@@ -73,7 +73,7 @@ pub fn all<'py>(
 
 /// A native reader of the values of one type, in one of the two formats.
 ///
-/// `name` says which: "loader" reads nothing, and leaves all to the driver's own. Arrays, ranges
+/// `name` says which: "loader" declines every value. Arrays, ranges
 /// and multiranges are read by decoders made of that of their elements. "timestamptz" gives its
 /// values `tzinfo`, or none, after conversion to the session's `zone` (`None` is UTC).
 #[pyclass(frozen, module = "turbo_orm._core")]
@@ -89,7 +89,7 @@ enum Kind {
     Bool,
     Bytea,
     Date,
-    /// Of so many bytes in binary, if it is known.
+    /// Its length in bytes in binary, if the decoder is for one length.
     Float(Option<usize>),
     Hstore,
     Int(Option<usize>),

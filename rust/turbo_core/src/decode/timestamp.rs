@@ -27,7 +27,7 @@ impl Zone {
         let Some(zone) = self.zone.as_ref().map(|zone| zone.bind(py)) else {
             return Ok(build(py, utc, tzinfo)?.into_any());
         };
-        // Near the first and the last year that Python has, this may fail: the driver knows better.
+        // Near the first and the last year that Python has, this may fail, and is left to the driver.
         let local = zone
             .call_method1(intern!(py, "fromutc"), (build(py, utc, Some(zone))?,))
             .map_err(|error| {

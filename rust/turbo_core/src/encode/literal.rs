@@ -10,10 +10,10 @@ use crate::error::Error;
 
 /// Writes the values of a statement into its SQL.
 #[pyclass(frozen, module = "turbo_orm._core")]
-pub struct Literals(Vec<Known>);
+pub struct Literals(Vec<DumpedClass>);
 
-/// A class whose values are written natively while psycopg's own dumper is in force for it.
-struct Known {
+/// A class whose values are written natively while `dumper` is registered for it.
+struct DumpedClass {
     class: Py<PyAny>,
     dumper: Py<PyAny>,
     kind: Kind,
@@ -22,19 +22,19 @@ struct Known {
 #[pymethods]
 impl Literals {
     #[new]
-    fn new(known: Vec<(Py<PyAny>, Py<PyAny>, String)>) -> PyResult<Self> {
-        let known = known.into_iter().map(|(class, dumper, name)| {
+    fn new(classes: Vec<(Py<PyAny>, Py<PyAny>, String)>) -> PyResult<Self> {
+        let classes = classes.into_iter().map(|(class, dumper, name)| {
             let kind = Kind::named(&name)?;
-            Ok(Known {
+            Ok(DumpedClass {
                 class,
                 dumper,
                 kind,
             })
         });
-        Ok(Self(known.collect::<Result<_, Error>>()?))
+        Ok(Self(classes.collect::<Result<_, Error>>()?))
     }
 
-    /// Put the values between the pieces of SQL. `dumpers` are those in force, by class.
+    /// Put the values between the pieces of SQL. `dumpers` are those registered, by class.
     fn fill<'py>(
         &self,
         between: &Bound<'py, PyTuple>,
@@ -80,10 +80,10 @@ impl Literals {
             return Ok(());
         }
         let class = value.get_type();
-        let known = self.0.iter().find(|known| known.class.is(&class));
-        let Known { dumper, kind, .. } = known.ok_or(Refusal::Unknown)?;
+        let dumped = self.0.iter().find(|dumped| dumped.class.is(&class));
+        let DumpedClass { dumper, kind, .. } = dumped.ok_or(Refusal::Unknown)?;
         match dumpers.get_item(class) {
-            Ok(Some(in_force)) if dumper.is(&in_force) => literal(kind, value, out),
+            Ok(Some(registered)) if dumper.is(&registered) => literal(kind, value, out),
             Ok(_) => Err(Refusal::Unknown),
             Err(error) => Err(Refusal::of(value.py(), error)),
         }
@@ -104,7 +104,7 @@ fn literal(kind: &Kind, value: &Bound<'_, PyAny>, out: &mut String) -> Written {
             is_finite.then_some(()).ok_or(Refusal::Unknown)?;
             number(out, |out| float::float(value, out))
         }
-        // What is of psycopg's own types for integers is not exactly an int.
+        // Instances of psycopg's Int2, Int4 and Int8 are not exactly of the class int.
         Kind::Int(..) => {
             let digits = value.extract::<i64>().map_err(|_| Refusal::Unknown)?;
             number(out, |out| int::digits(digits, out))

@@ -2,8 +2,8 @@
 //! that takes one.
 //!
 //! The text of a value is what psycopg's own dumper makes of it, once Django's field has prepared
-//! it. Only values of exactly the type that a kind stands for are known: of any other, even of a
-//! subclass, Django and psycopg know better.
+//! it. Only values of exactly the class that a kind is for are written: any other, even of a
+//! subclass, is declined, and dumped by Django and psycopg.
 
 mod array;
 mod float;
@@ -28,7 +28,7 @@ type Written = Result<(), Refusal>;
 
 /// Why a value is not written.
 enum Refusal {
-    /// It is left to Django.
+    /// It is declined, and dumped by Django and psycopg.
     Unknown,
     /// What is no `Exception` was raised: an interrupt.
     Raised(PyErr),
@@ -100,7 +100,7 @@ impl Encoder {
         })
     }
 
-    /// Write what each of the dicts has under a name, or return `None` if that is not known.
+    /// Write an array of what each of the dicts has under a name, or return `None` if one is declined.
     fn array(
         &self,
         rows: &Bound<'_, PyList>,

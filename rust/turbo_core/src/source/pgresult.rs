@@ -29,7 +29,7 @@ struct LibPq {
 
 static LIBPQ: OnceLock<LibPq> = OnceLock::new();
 
-/// Say where the functions of the libpq are that psycopg has loaded, as addresses.
+/// Bind the core to the functions of the libpq that psycopg has loaded, by their addresses.
 ///
 /// To be called once in a process; later calls change nothing.
 #[pyfunction]
@@ -45,7 +45,7 @@ pub fn bind_libpq(
     if [ntuples, nfields, getvalue, getlength, getisnull, fformat].contains(&0) {
         return Err(Error::LibpqNotBound.into());
     }
-    // SAFETY: the caller (turbo_orm.libpq) got each address by the function's name from the shared
+    // SAFETY: the caller (turbo_orm.codecs.libpq) got each address by the function's name from the shared
     // library that psycopg itself is linked to, which stays loaded as long as the process; the
     // signatures are those of libpq-fe.h, unchanged since PostgreSQL 7. The addresses are not null.
     let libpq = unsafe {

@@ -76,7 +76,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// The value, if it has the length that is known of its type.
+/// The value, if it has the `length` in bytes, where there is one.
 pub fn of_length(wire: &[u8], length: Option<usize>) -> Read<&[u8]> {
     match length {
         Some(length) if length != wire.len() => Err(Refusal::Malformed),
