@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
-from tests import results
+from tests.support import results
 from tests.support.answers import fingerprint
 from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError

@@ -12,7 +12,7 @@ import pytest
 from django.db.models.base import ModelState
 from psycopg.pq import Format
 
-from tests import results
+from tests.support import results
 from tests.support.answers import fingerprint
 from turbo_orm import HydrationError, _core
 from turbo_orm._core import Column, Decoder, Instance, Plan

@@ -16,7 +16,7 @@ from psycopg.pq import Format
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
-from tests import results
+from tests.support import results
 from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Instance, Plan

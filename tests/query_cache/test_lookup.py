@@ -12,9 +12,9 @@ from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from tests.conftest import close_connections
 from tests.library.models import Author, Book, Entry, Sample
 from tests.support.answers import fingerprint
+from tests.support.event_loop import close_connections
 from turbo_orm.query_cache import tracing
 from turbo_orm.query_cache.cache import shapes
 
