@@ -5,6 +5,7 @@ runs tests makes two databases of its own there and drops them at the end. With 
 processes are the workers; the controller starts the server, and gives them its DSN.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def is_controller(config: pytest.Config) -> bool:
     """Return whether this process has workers run the tests."""
-    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    return bool(config.getoption("tx", None)) and not hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one more than there are processors: tests wait for servers, too."""
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", (os.cpu_count() or 1) + 1))
 
 
 @pytest.hookimpl(optionalhook=True)
