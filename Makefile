@@ -63,7 +63,8 @@ checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a deb
 	$(call say,running its tests)
 	@cd $(CHECKED) && PYTHONPATH=site ../../$(BIN)/python -c \
 		'import turbo_orm._core as c; assert c.__file__.startswith("$(CHECKED)"), c.__file__'
-	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet $(CORE_TESTS) $(ARGS)
+	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet --numprocesses auto \
+		$(CORE_TESTS) $(ARGS)
 
 DJANGO = 6.1
 MODE = hot
