@@ -1,7 +1,7 @@
 """The Django ORM on a true asyncio PostgreSQL connection, hydrated in Rust.
 
-``objects = AsyncManager()`` on a model is all that it takes. What goes on behind it is told in
-``docs/architecture.md``.
+``objects = AsyncManager()`` on a model is all that it takes. ``docs/architecture.md`` explains how
+it works.
 """
 
 import sys
@@ -19,7 +19,7 @@ except ImportError as exc:
 from turbo_orm.backend.transaction import async_atomic, async_connection
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
-from turbo_orm.explain.query_cache import explain_shape
+from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
 from turbo_orm.orm.manager import AsyncManager
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
@@ -33,6 +33,8 @@ __all__ = [
     "aexplain_hydration",
     "async_atomic",
     "async_connection",
+    "cache_info",
+    "explain_cache",
     "explain_hydration",
     "explain_shape",
     "patch_django",
@@ -42,11 +44,11 @@ __all__ = [
 
 __version__ = metadata.version("turbo-orm")
 
-# What is public is known by its public path: pickles and migrations store it.
+# Exports have their public path, which pickles and migrations store.
 for _name in __all__:
     _public = globals()[_name]
     _public.__module__, _public.__qualname__ = __name__, _name
-# Those that were made by earlier versions have the modules in which it was defined then.
+# Those made by earlier versions have the paths of modules that were moved since.
 for _name in (
     "explanation",
     "manager",

@@ -12,7 +12,9 @@ from turbo_orm.checks import (
     check_libpq,
     check_settings,
 )
+from turbo_orm.execution import direct
 from turbo_orm.patches import atomic_requests, debug_toolbar, patch_django
+from turbo_orm.query_cache.cache import cache
 
 
 class TurboOrmConfig(AppConfig):
@@ -22,6 +24,8 @@ class TurboOrmConfig(AppConfig):
     def ready(self) -> None:
         for check in (check_databases_when_patched, check_engines, check_libpq, check_settings):
             checks.register(check)
+        cache.configure()
+        direct.configure()
         sync_to_async.redirect_generic_relations()
         patch_django.follow_settings()
         atomic_requests.use_bridge()

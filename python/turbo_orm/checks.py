@@ -91,10 +91,11 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
             hint=f"Did you mean {close[0]!r}?" if close else known,
             id="turbo_orm.E002",
         )
-    elif not conf.is_of_right_type(key, value):
-        wanted = type(conf.DEFAULTS[key]).__name__
+    elif not conf.is_valid(key, value):
+        is_number = type(conf.DEFAULTS[key]) is int
+        wanted = "a positive int" if is_number else f"of type {type(conf.DEFAULTS[key]).__name__}"
         yield Error(
-            f"{conf.NAME}[{key!r}] is {value!r}, and has to be of type {wanted}.",
+            f"{conf.NAME}[{key!r}] is {value!r}, and has to be {wanted}.",
             hint=f"Its default is {conf.DEFAULTS[key]!r}.",
             id="turbo_orm.E003",
         )

@@ -8,17 +8,27 @@ from django.conf import settings
 
 NAME = "TURBO_ORM"
 
-#: Each key with its default, whose type it has to be of.
-DEFAULTS: dict[str, Any] = {"PATCH_DJANGO": False}
+#: Each key with its default, whose type a value has to be of. Numbers are positive.
+DEFAULTS: dict[str, Any] = {
+    # Whether statements go to libpq without a cursor where nothing needs one.
+    "DIRECT_EXECUTION": True,
+    # Whether all of Django is async, not only the models with an AsyncManager.
+    "PATCH_DJANGO": False,
+    # Whether statements are cached, how many entries there may be, and how many bytes they may
+    # take in a process, by estimate.
+    "QUERY_CACHE": True,
+    "QUERY_CACHE_BYTES": 50_000_000,
+    "QUERY_CACHE_ENTRIES": 5_000,
+}
 
 
 def get(key: str) -> Any:
-    """Return the value of a key: its default, too, where what is set is of another type.
+    """Return the value of a key, or its default if the value is not valid.
 
-    The system checks say what is wrong then.
+    The system checks report that.
     """
     value = given().get(key, DEFAULTS[key])
-    return value if is_of_right_type(key, value) else DEFAULTS[key]
+    return value if is_valid(key, value) else DEFAULTS[key]
 
 
 def given() -> dict[str, Any]:
@@ -27,6 +37,7 @@ def given() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def is_of_right_type(key: str, value: Any) -> bool:
-    """Return whether a value is of the type of the key's default. ``1`` is not ``True``."""
-    return type(value) is type(DEFAULTS[key])
+def is_valid(key: str, value: Any) -> bool:
+    """Return whether a value is of the type of the key's default, and positive if a number."""
+    # 1 is not True.
+    return type(value) is type(DEFAULTS[key]) and (type(value) is not int or value > 0)

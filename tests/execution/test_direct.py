@@ -105,6 +105,15 @@ def test_who_watches_sees_the_statement(watch, connected, ways):
     connected(steps)
 
 
+def test_it_can_be_switched_off(connected, ways):
+    async def steps():
+        with override_settings(TURBO_ORM={"DIRECT_EXECUTION": False}):
+            assert await ways.of("SELECT 2") == "ordinary"
+        assert await ways.of() == "straight"
+
+    connected(steps)
+
+
 def test_a_tool_that_has_a_cursor_of_its_own(connected, ways):
     async def steps():
         cursor, seen = connection.cursor, []

@@ -1,4 +1,4 @@
-"""What is told of shapes is what happens."""
+"""The explanation of the query cache is what happens."""
 
 import datetime
 
@@ -6,11 +6,13 @@ import pytest
 from django.db.models import F, Func, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.signals import pre_delete
+from django.test import override_settings
 from django.utils import timezone
 
 from tests.library.models import Account, Author, Book, Entry
-from turbo_orm import AsyncQuerySet, explain_shape
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm import AsyncQuerySet, cache_info, explain_cache, explain_shape
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.statistics import MAX_REASONS, OTHER_REASONS, CacheStatistics
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -50,11 +52,11 @@ def test_a_miss_becomes_a_hit(terminal, run):
         except Entry.DoesNotExist:
             assert terminal == "aget"
 
-    shapes.clear()
-    explanation = explain_shape(make(-1), terminal)
-    assert (explanation.outcome, explanation.reason) == ("miss", "nothing has been learnt")
+    cache.clear()
+    explanation = explain_cache(make(-1), terminal)
+    assert (explanation.outcome, explanation.reason) == ("miss", "nothing has been traced")
     run(lambda: ask(-1))
-    explanation = explain_shape(make(-2), terminal)
+    explanation = explain_cache(make(-2), terminal)
     assert explanation.outcome == "hit"
     assert 'WHERE "library_entry"."amount" = %s' in explanation.sql
     assert str(explanation) == (f"library.Entry: {terminal}() is a hit\n  {explanation.sql}")
@@ -73,12 +75,12 @@ def with_an_iterable_class():
 
 
 BYPASSED = {
-    "an object of somebody's own": (
+    "an object of a third party": (
         lambda: books().filter(title=timezone),
         "filter() is given builtins.module",
     ),
     "a dict": (lambda: books().filter(title={}).order_by("pk"), "filter() is given builtins.dict"),
-    "an expression of somebody's own": (
+    "an expression of a third party": (
         lambda: books().annotate(x=Reverse(F("title"))),
         "annotate() is given tests.explain.test_query_cache.Reverse, which may do anything",
     ),
@@ -101,22 +103,22 @@ BYPASSED = {
 def test_bypasses(case):
     make, reason = BYPASSED[case]
     for _ in range(2):
-        explanation = explain_shape(make())
+        explanation = explain_cache(make())
         assert (explanation.outcome, explanation.reason) == ("bypass", reason)
     assert str(explanation) == f"library.Book: alist() is a bypass, since {reason}"
 
 
 def test_a_terminal_of_its_own():
-    assert explain_shape(OwnCount(Book), "acount").reason == "OwnCount overrides count"
-    assert explain_shape(OwnCount(Book), "aexists").outcome != "bypass"
+    assert explain_cache(OwnCount(Book), "acount").reason == "OwnCount overrides count"
+    assert explain_cache(OwnCount(Book), "aexists").outcome != "bypass"
 
 
 def test_results_that_are_there(run):
     run(books().alist)
     queryset = books()
     run(queryset.alist)
-    assert explain_shape(queryset, "acount").reason == "the results are there already"
-    assert explain_shape(queryset, "aget").reason == "nothing has been learnt"
+    assert explain_cache(queryset, "acount").reason == "the results are there already"
+    assert explain_cache(queryset, "aget").reason == "nothing has been traced"
 
 
 def test_receivers_of_deletions():
@@ -125,30 +127,30 @@ def test_receivers_of_deletions():
 
     pre_delete.connect(receive, sender=Entry)
     try:
-        explanation = explain_shape(Entry.objects.all(), "adelete")
+        explanation = explain_cache(Entry.objects.all(), "adelete")
     finally:
         pre_delete.disconnect(receive, sender=Entry)
-    assert explanation.reason == "somebody receives pre_delete or post_delete"
+    assert explanation.reason == "pre_delete or post_delete has receivers"
 
 
-def test_what_was_learnt(run):
+def test_what_cannot_be_cached(run):
     """Why there is no statement is what Django does."""
-    shapes.clear()
+    cache.clear()
     run(Account.objects.filter(owner="nobody").adelete)
-    explanation = explain_shape(Account.objects.filter(owner="x"), "adelete")
+    explanation = explain_cache(Account.objects.filter(owner="x"), "adelete")
     assert explanation.outcome == "bypass"
-    assert "decides what Django does next" in explanation.reason
+    assert "decide what Django does next" in explanation.reason
 
 
 def test_values(run):
-    shapes.clear()
+    cache.clear()
     too_large, fitting = Book.objects.filter(pages=2**70), Book.objects.filter(pages=37)
     run(too_large.all().alist)
-    explanation = explain_shape(fitting)
-    assert explanation.reason == "nothing has been learnt from values with which there is one"
+    explanation = explain_cache(fitting)
+    assert explanation.reason == "nothing has been traced from values that give a statement"
     run(fitting.all().alist)
-    assert explain_shape(fitting).outcome == "hit"
-    explanation = explain_shape(too_large)
+    assert explain_cache(fitting).outcome == "hit"
+    explanation = explain_cache(too_large)
     assert explanation.outcome == "bypass"
     assert explanation.reason == "one of the values has Django write another statement"
 
@@ -160,11 +162,13 @@ def test_another_time_zone(run):
     with timezone.override("Asia/Tokyo"):
         run(make().alist)
         run(make().alist)
-        assert explain_shape(make()).outcome == "hit"
+        assert explain_cache(make()).outcome == "hit"
     with timezone.override("America/Lima"):
-        explanation = explain_shape(make())
+        explanation = explain_cache(make())
     assert explanation.outcome == "miss"
-    assert explanation.reason == "what has been learnt is for the time zone Asia/Tokyo"
+    assert explanation.reason == (
+        "the statement that is cached was compiled in the time zone Asia/Tokyo"
+    )
 
 
 def test_many_rows(run, monkeypatch):
@@ -173,21 +177,104 @@ def test_many_rows(run, monkeypatch):
     for _ in range(2):
         run(books().alist)
     assert (
-        explain_shape(books()).reason == "more than 7 rows may come, and are read as they arrive"
+        explain_cache(books()).reason == "more than 7 rows may come, and are read as they arrive"
     )
 
 
 def test_nothing_is_done(run):
-    shapes.clear()
+    cache.clear()
     queryset = books()
-    explain_shape(queryset)
-    assert queryset._shape is not None
+    explain_cache(queryset)
+    assert queryset._cached is not None
     assert queryset._result_cache is None
-    assert queryset._shape.statements == {}
+    assert queryset._cached.entry.statements == {}
 
 
-def test_what_is_not_told():
+def test_what_is_not_explained():
     with pytest.raises(TypeError, match="takes a queryset of an AsyncManager, not QuerySet"):
-        explain_shape(QuerySet(Author))
-    with pytest.raises(ValueError, match="not of 'aupdate'"):
-        explain_shape(books(), "aupdate")
+        explain_cache(QuerySet(Author))
+    with pytest.raises(ValueError, match="not 'aupdate'"):
+        explain_cache(books(), "aupdate")
+
+
+def test_the_former_name():
+    cache.clear()
+    with pytest.warns(DeprecationWarning, match=r"explain_shape\(\) is deprecated.*explain_cache"):
+        explanation = explain_shape(books())
+    assert explanation == explain_cache(books())
+
+
+def test_nothing_is_counted(run):
+    before = cache_info()
+    explain_cache(books())
+    explain_cache(Own(Book).all())
+    after = cache_info()
+    assert (after.hits, after.misses, after.bypasses) == (
+        before.hits,
+        before.misses,
+        before.bypasses,
+    )
+
+
+def test_what_is_counted(run):
+    cache.clear()
+    before = cache_info()
+    for _ in range(3):
+        run(books().alist)
+    run(Own(Book).all().alist)
+    after = cache_info()
+    assert after.hits - before.hits == 2
+    assert after.misses - before.misses == 1
+    reason = "Own overrides filter"
+    assert after.bypasses[reason] - before.bypasses.get(reason, 0) == 1
+    assert (after.entries, after.max_entries) == (len(cache), cache.max_entries)
+    assert (after.bytes, after.max_bytes) == (cache.bytes, cache.max_bytes)
+
+
+def test_reasons_are_bounded():
+    counted = CacheStatistics()
+    for number in range(2 * MAX_REASONS):
+        counted.count_bypass(f"reason {number}")
+    assert counted.bypasses[OTHER_REASONS] == MAX_REASONS
+    assert sum(counted.bypasses.values()) == 2 * MAX_REASONS
+
+
+def test_the_statements_of_saves_take_memory(scratch, run):
+    cache.clear()
+
+    async def save():
+        account = await Account.objects.acreate(owner="A", balance=1)
+        sizes = [cache_info().bytes]
+        await account.asave()
+        sizes.append(cache_info().bytes)
+        await account.asave(update_fields=["balance"])
+        sizes.append(cache_info().bytes)
+        await account.asave()
+        assert cache_info().bytes == sizes[-1]
+        return sizes
+
+    sizes = run(save)
+    assert sizes == sorted({*sizes})
+    assert cache.bytes == sum(entry.size for entry in cache)
+
+
+@pytest.mark.parametrize("terminal", ["alist", "aget"])
+def test_it_can_be_switched_off(terminal, run):
+    with override_settings(TURBO_ORM={"QUERY_CACHE": False}):
+        queryset = Book.objects.filter(pages=37)
+        run(getattr(queryset.all(), terminal))
+        explanation = explain_cache(queryset, terminal)
+        assert (explanation.outcome, explanation.reason) == ("bypass", "the query cache is off")
+        assert cache_info().entries == 0
+    assert explain_cache(Book.objects.filter(pages=37), terminal).outcome == "miss"
+
+
+def test_it_can_be_bounded(run):
+    with override_settings(TURBO_ORM={"QUERY_CACHE_ENTRIES": 3, "QUERY_CACHE_BYTES": 20_000}):
+        for name in ("pk", "title", "pages", "author"):
+            run(Book.objects.order_by(name).alist)
+        info = cache_info()
+        assert (info.max_entries, info.max_bytes) == (3, 20_000)
+        assert info.entries <= 3
+        assert info.bytes <= 20_000
+    assert cache_info().max_entries == 5_000

@@ -12,15 +12,14 @@ from tests.library.models import Account, Author, Book, Sample
 from tests.support.answers import fingerprint
 from tests.support.event_loop import close_connections
 from turbo_orm import async_connection, bridge
-from turbo_orm.query_cache.cache import shapes
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.cache import cache
 
 pytestmark = pytest.mark.usefixtures("library")
 
 
 def kept(queryset):
     """Return the plan that is kept for the rows of a queryset."""
-    (found,) = [each for each in queryset._shape.statements.values() if type(each) is Statement]
+    (found,) = queryset._cached.entry.statements.values()
     return found.kept
 
 
@@ -28,8 +27,8 @@ def samples():
     return Sample.objects.exclude(pk=0).order_by("pk")
 
 
-async def learn(make):
-    # What was known may be forgotten at the first.
+async def ask_thrice(make):
+    # What was cached may be evicted at the first.
     for _ in range(3):
         found = await make().alist()
     assert kept(make()) is not None
@@ -69,7 +68,7 @@ def test_another_session(name, value, usual, field, run):
         return Sample.objects.filter(pk__in=[2, 4]).order_by("pk").only(field)
 
     async def ask():
-        before = fingerprint(await learn(make))
+        before = fingerprint(await ask_thrice(make))
         async with async_connection():
             await execute(f"SET {name} = '{value}'")
             ours = await outcome(make().alist())
@@ -87,7 +86,7 @@ def test_another_type_of_a_column(run, scratch):
         return Account.objects.filter(owner="Ada").values_list("balance", flat=True)
 
     async def ask():
-        assert await learn(make) == [3]
+        assert await ask_thrice(make) == [3]
         await execute("ALTER TABLE library_account ALTER balance TYPE text")
         try:
             assert await make().alist() == ["3"]
@@ -110,7 +109,7 @@ def test_a_loader_that_is_registered(run):
         return Author.objects.filter(pk=1).values_list("name", flat=True)
 
     async def ask():
-        assert await learn(make) == ["Ada"]
+        assert await ask_thrice(make) == ["Ada"]
         async with async_connection():
 
             def register():
@@ -128,12 +127,12 @@ def test_a_loader_that_is_registered(run):
 
 def test_no_connection_is_kept_alive():
     """Nor is an event loop: what is known belongs to the process."""
-    shapes.clear()
+    cache.clear()
     alive = []
 
     async def ask():
         for make in (samples, lambda: Book.objects.select_related("author").filter(pk__gt=3)):
-            await learn(make)
+            await ask_thrice(make)
             await make().acount()
 
         def note():
@@ -145,7 +144,7 @@ def test_no_connection_is_kept_alive():
 
     asyncio.run(ask())
     gc.collect()
-    assert len(shapes) > 3
+    assert len(cache) > 3
     assert [each() for each in alive] == [None, None]
 
 

@@ -621,7 +621,7 @@ def test_deconstruction_is_as_djangos():
         assert (as_manager, args, kwargs) == tuple(
             of_django.deconstruct()[index] for index in (0, 3, 4)
         )
-        assert path in (None, "turbo_orm.orm.manager.AsyncManager")
+        assert path in (None, "turbo_orm.AsyncManager")
         assert queryset_path in (None, "tests.library.models.PagesQuerySet")
 
 

@@ -1,4 +1,4 @@
-"""What is known is forgotten: where there is too much of it, and where it is true no longer."""
+"""Entries are evicted: where there are too many, and where they may not be right any more."""
 
 import gc
 import tracemalloc
@@ -12,91 +12,91 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from tests.library.models import Author, Book, Sample, Tag
-from turbo_orm.query_cache.cache import Shapes, Step, shapes
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.cache import QueryCache, Step, cache
+from turbo_orm.query_cache.compiled import CompiledStatement
 
 pytestmark = pytest.mark.usefixtures("library")
 
 
-class Known(Shapes):
-    """The shapes of some steps from a root, none of which anything is learnt of."""
+class Cache(QueryCache):
+    """A cache of some steps from a model's entry, none of which can be replayed."""
 
     def step(self, parent, name):
         return self.add(parent, name, Step(name, (), {}), ModelIterable, None)
 
 
 def statement(places=0):
-    return Statement("default", "SELECT 1" + " %s" * places, [], [(0,)] * places)
+    return CompiledStatement("default", "SELECT 1" + " %s" * places, [], [(0,)] * places)
 
 
-def test_the_unused_are_forgotten_first():
-    known = Known(max_shapes=4)
-    root = known.root(Book)
-    used, unused = known.step(root, "used"), known.step(root, "unused")
-    known.learnt(used, "get", statement())
+def test_the_unused_are_evicted_first():
+    cache_ = Cache(max_entries=4)
+    root = cache_.model(Book)
+    used, unused = cache_.step(root, "used"), cache_.step(root, "unused")
+    cache_.store(used, "get", statement())
     used.is_used = True
-    known.step(root, "new")
-    known.step(root, "newer")
+    cache_.step(root, "new")
+    cache_.step(root, "newer")
     assert [*root.children] == ["used", "new", "newer"]
     assert unused.parent is root
-    assert known.root(Book) is root
+    assert cache_.model(Book) is root
 
 
 def test_what_others_are_made_of_is_kept():
-    known = Known(max_shapes=4)
-    first = known.step(known.root(Book), "first")
+    cache_ = Cache(max_entries=4)
+    first = cache_.step(cache_.model(Book), "first")
     for number in range(10):
-        known.step(first, number)
+        cache_.step(first, number)
     assert [*first.children] == [8, 9]
-    assert len(known) == 4
+    assert len(cache_) == 4
 
 
 def test_bytes_go_down():
-    known = Known(max_bytes=20_000)
-    root = known.root(Book)
-    before = known.bytes
+    cache_ = Cache(max_bytes=20_000)
+    root = cache_.model(Book)
+    before = cache_.bytes
     for number in range(100):
-        known.learnt(known.step(root, number), "get", statement())
-        assert known.bytes <= 20_000
+        cache_.store(cache_.step(root, number), "get", statement())
+        assert cache_.bytes <= 20_000
     assert len(root.children) >= 3
     for number in [*root.children]:
-        known._forget(root.children[number])
-    assert known.bytes == before
+        cache_._evict(root.children[number])
+    assert cache_.bytes == before
 
 
-def test_a_statement_that_is_learnt_again_takes_its_place():
-    """Each time zone in which SQL is another has it learnt again."""
-    known = Known()
-    root = known.root(Book)
-    known.learnt(root, "get", statement())
-    before = known.bytes, root.size
+def test_a_statement_that_is_stored_again_takes_the_place_of_the_first():
+    """It is traced again in each time zone in which the SQL is another."""
+    cache_ = Cache()
+    root = cache_.model(Book)
+    cache_.store(root, "get", statement())
+    before = cache_.bytes, root.size
     for _ in range(3):
-        known.learnt(root, "get", statement())
-    assert (known.bytes, root.size) == before
+        cache_.store(root, "get", statement())
+    assert (cache_.bytes, root.size) == before
 
 
-@pytest.mark.parametrize("bounds", [{"max_bytes": 5_000}, {"max_shapes": 3}])
+@pytest.mark.parametrize("bounds", [{"max_bytes": 5_000}, {"max_entries": 3}])
 def test_more_than_fits(bounds):
-    """Where the newest and those that it was made of take all there is, nothing is known."""
-    known = Known(**bounds)
-    shape = known.root(Book)
+    """Where the newest and those that it was reached by take all there is, nothing is cached."""
+    cache_ = Cache(**bounds)
+    entry = cache_.model(Book)
     for number in range(5):
-        shape = known.step(shape, number)
-        known.learnt(shape, "get", statement())
-        assert known.bytes <= known.max_bytes
-        assert len(known) <= known.max_shapes
-    assert known.root(Book) is known.root(Book)
+        entry = cache_.step(entry, number)
+        cache_.store(entry, "get", statement())
+        assert cache_.bytes <= cache_.max_bytes
+        assert len(cache_) <= cache_.max_entries
+    assert cache_.model(Book) is cache_.model(Book)
 
 
-def test_one_that_is_held_is_not_forgotten_in_the_place_of_another():
-    known = Known()
-    held = known.step(known.root(Book), "step")
-    known.clear()
-    again = known.step(known.root(Book), "step")
-    known.learnt(held, "get", statement())
-    known._forget(held)
-    known._forget(held.parent)
-    assert known.root(Book).children == {"step": again}
+def test_one_that_is_held_is_not_evicted_in_the_place_of_another():
+    cache_ = Cache()
+    held = cache_.step(cache_.model(Book), "step")
+    cache_.clear()
+    again = cache_.step(cache_.model(Book), "step")
+    cache_.store(held, "get", statement())
+    cache_._evict(held)
+    cache_._evict(held.parent)
+    assert cache_.model(Book).children == {"step": again}
 
 
 def all_authors():
@@ -104,13 +104,13 @@ def all_authors():
 
 
 def statements_of(queryset):
-    return [each for each in queryset._shape.statements.values() if type(each) is Statement]
+    return [*queryset._cached.entry.statements.values()]
 
 
 @pytest.fixture
 def held(run):
-    """A queryset that is kept, and whose statement is known."""
-    shapes.clear()
+    """A queryset that is kept, and whose statement is cached."""
+    cache.clear()
     queryset = all_authors()
     run(queryset.all().alist)
     run(queryset.all().alist)
@@ -124,7 +124,7 @@ class Heard(list):
 
 
 def test_a_receiver_of_instances(held, run):
-    """It may be connected after all was learnt, with a queryset that was made before."""
+    """It may be connected after all was cached, with a queryset that was made before."""
     heard = Heard()
     for make in (held.all, all_authors):
         post_init.connect(heard, sender=Author)
@@ -166,7 +166,7 @@ def test_settings(run):
     assert statements_of(held)
     with override_settings(USE_TZ=False):
         assert statements_of(held) == []
-        assert year()._shape is not held._shape
+        assert year()._cached.entry is not held._cached.entry
 
 
 @isolate_apps("tests.library")
@@ -197,23 +197,23 @@ MANY = {
 def test_memory(case, run):
     """A thousand take 10 MB, and the estimate is true within a factor of two."""
 
-    async def learn(numbers):
+    async def ask(numbers):
         for number in numbers:
             for _ in range(2):
                 await MANY[case](number).alist()
 
-    shapes.clear()
-    run(lambda: learn(range(-10, 0)))
+    cache.clear()
+    run(lambda: ask(range(-10, 0)))
     gc.collect()
-    before = shapes.bytes
+    before = cache.bytes
     tracemalloc.start()
     try:
         start, _ = tracemalloc.get_traced_memory()
-        run(lambda: learn(range(100)))
+        run(lambda: ask(range(100)))
         gc.collect()
         end, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    taken, estimate = end - start, shapes.bytes - before
+    taken, estimate = end - start, cache.bytes - before
     assert estimate / 2 <= taken <= estimate * 2
     assert taken <= 100 * 10_000

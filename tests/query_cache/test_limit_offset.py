@@ -7,10 +7,10 @@ from django.db.models import Count, F, Value
 from tests.library.models import Author, Book
 from tests.support.chains import Chains
 from tests.support.counting import counted
-from turbo_orm import explain_shape
+from turbo_orm import explain_cache
 from turbo_orm.query_cache import tracing
-from turbo_orm.query_cache.cache import shapes
-from turbo_orm.query_cache.limit_offset import Bounds, far, limits
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -81,18 +81,18 @@ def test_pages_are_known(run):
 
 def test_what_a_slice_is_told_to_be(run):
     def told(k, terminal="alist"):
-        return explain_shape(books()[k], terminal)
+        return explain_cache(books()[k], terminal)
 
     async def steps():
-        shapes.clear()
+        cache.clear()
         await books()[2:5].alist()
         found = told(slice(7, 40))
         assert (found.outcome, found.sql[-18:]) == ("hit", " LIMIT 33 OFFSET 7")
         assert told(slice(9)).outcome == "miss"
         assert "without rows" in told(slice(3, 3)).reason
-        assert "sliced" in explain_shape(books()[2:5][:1]).reason
+        assert "sliced" in explain_cache(books()[2:5][:1]).reason
         await books()[2:5].aexists()
-        assert told(slice(7, 40), "aexists").reason == "the bounds of the slice decide the SQL"
+        assert told(slice(7, 40), "aexists").reason == "the numbers of the slice decide the SQL"
 
     run(steps)
 
@@ -122,7 +122,7 @@ def test_a_paginator(run):
 
 
 def test_where_the_numbers_are():
-    bounds = Bounds("SELECT 100%% FROM t WHERE a = %s ", slice(5, 9), " FOR UPDATE OF %s")
+    bounds = LimitOffset("SELECT 100%% FROM t WHERE a = %s ", slice(5, 9), " FOR UPDATE OF %s")
     assert bounds.numbers == 2
     assert (
         bounds.template == "SELECT 100%% FROM t WHERE a = %s LIMIT %s OFFSET %s FOR UPDATE OF %s"

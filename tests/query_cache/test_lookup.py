@@ -14,7 +14,7 @@ from tests.support.answers import fingerprint
 from tests.support.counting import counted
 from tests.support.event_loop import close_connections
 from turbo_orm.query_cache import tracing
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.cache import cache
 
 pytestmark = [
     pytest.mark.usefixtures("library"),
@@ -57,10 +57,10 @@ def test_nothing_of_a_query_is_built(case, run):
         await ask(2)
         with counted() as count:
             answer = fingerprint(await ask(3))
-        shapes.clear()
+        cache.clear()
         return count, answer, fingerprint(await ask(3))
 
-    shapes.clear()
+    cache.clear()
     count, hit, by_django = run(counts)
     assert count == {"made": 0, "compiled": 0}
     assert hit == by_django
@@ -91,7 +91,7 @@ def test_another_structure_is_another(run):
                 await ask()
             assert count == {"made": 0, "compiled": 0}
 
-    shapes.clear()
+    cache.clear()
     run(counts)
 
 
@@ -165,7 +165,7 @@ IN_A_ZONE = {
 
 @pytest.mark.parametrize("case", IN_A_ZONE)
 def test_time_zones(case, chains):
-    shapes.clear()
+    cache.clear()
     for zone in ZONES:
         for day in (1, 2):
             with timezone.override(zone):
@@ -174,7 +174,7 @@ def test_time_zones(case, chains):
 
 def test_threads():
     """Each has an event loop of its own, and all learn the same at once."""
-    shapes.clear()
+    cache.clear()
     found, failed = [], []
 
     async def ask(number):

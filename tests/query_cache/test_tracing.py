@@ -1,4 +1,4 @@
-"""What is learnt from Django, what is not, and what becomes of a statement afterwards."""
+"""Which statements are traced, which are not, and what becomes of them afterwards."""
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -7,20 +7,21 @@ from django.utils import timezone
 from tests.library.fields import Language, Speaker
 from tests.library.models import Book
 from turbo_orm.query_cache import tracing
-from turbo_orm.query_cache.cache import shapes
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.compiled import CompiledStatement
 
 pytestmark = pytest.mark.usefixtures("library")
 
 
-def learnt(queryset):
-    """Return what is known of a queryset's shape: statements, and texts why there are none."""
-    return [*queryset._shape.statements.values()]
+def cached(queryset):
+    """Return what is cached for a queryset: statements, and reasons why there are none."""
+    entry = queryset._cached.entry
+    return [*entry.statements.values(), *entry.refusals.values()]
 
 
-def test_content_types_that_nobody_has_asked_for(run):
+def test_content_types_that_are_not_in_djangos_cache(run):
     """Django asks for them while it compiles. What is made up then must not be remembered."""
-    shapes.clear()
+    cache.clear()
     ContentType.objects.clear_cache()
     try:
         for _ in range(3):
@@ -30,7 +31,7 @@ def test_content_types_that_nobody_has_asked_for(run):
         assert ContentType.objects.get_for_model(Book).pk
     finally:
         ContentType.objects.clear_cache()
-    assert [type(each) for each in learnt(books)] == [Statement]
+    assert [type(each) for each in cached(books)] == [CompiledStatement]
 
 
 def test_a_first_value_that_becomes_null(chains):
@@ -41,7 +42,7 @@ def test_a_first_value_that_becomes_null(chains):
     )
 
 
-def test_a_statement_of_another_time_zone_is_not_learnt_again(chains):
+def test_a_statement_of_another_time_zone_is_not_traced_again(chains):
     """Where nothing can match, Django executes nothing."""
 
     def make(value):
@@ -55,16 +56,25 @@ def test_a_statement_of_another_time_zone_is_not_learnt_again(chains):
 
 @pytest.mark.skipif(tracing.VERIFIES, reason="What goes wrong is raised, to be seen")
 @pytest.mark.parametrize(
-    "name", ["stepping.preparations", "learning._part", "learning.only_statement"]
+    "name", ["chain.lookup_factories", "tracing._binder", "tracing.only_statement"]
 )
-def test_what_learning_does_not_expect(name, chains, monkeypatch):
-    """A lookup of somebody's own may do anything. The answer is Django's."""
+def test_what_tracing_does_not_expect(name, chains, monkeypatch, caplog):
+    """A lookup of a third party may do anything. The answer is Django's, and it is logged once."""
 
     def fail(*args):
         raise LookupError("a value")
 
-    monkeypatch.setattr(f"turbo_orm.{name}", fail)
+    monkeypatch.setattr(f"turbo_orm.query_cache.{name}", fail)
+    monkeypatch.setattr(tracing, "_logged", set())
     make = lambda pages: Book.objects.filter(pages__gte=pages).order_by("pk")  # noqa: E731
     chains(make, 100, 200)
-    told = [text for shape in shapes._known for text in shape.statements.values()]
-    assert told == ["learning raises LookupError"] * (name != "stepping.preparations")
+    chains(lambda pages: Book.objects.filter(pages__lte=pages).order_by("pk"), 100, afresh=False)
+    reasons = [each.reason for entry in cache for each in entry.refusals.values()]
+    if name == "chain.lookup_factories":
+        assert reasons == []
+        return
+    assert reasons == ["tracing raises LookupError"] * 2
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("turbo_orm", "WARNING")
+    assert "library.Book could not be traced" in record.getMessage()
+    assert record.exc_info[0] is LookupError

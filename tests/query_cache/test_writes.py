@@ -27,8 +27,8 @@ from tests.library.options import Ledger
 from tests.support.givens import accounts, accounts_with_entries, receivers, teams
 from tests.support.routers import Router, routed
 from turbo_orm import async_atomic
-from turbo_orm.orm import save
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache import save_statements
+from turbo_orm.query_cache.cache import cache
 
 ADA, BO, CY = "Ada", "Bo", "Cy"
 
@@ -278,14 +278,14 @@ def test_save_of_a_field_that_was_not_loaded(play):
 @pytest.mark.usefixtures("scratch")
 def test_saves_of_some_fields_are_few(run, monkeypatch):
     """Each set of fields is a statement, and they are bounded."""
-    monkeypatch.setattr(save, "MAX_KINDS", 2)
-    shapes.clear()
+    monkeypatch.setattr(save_statements, "MAX_KINDS", 2)
+    cache.clear()
 
     async def steps():
         entry = await Entry.objects.acreate(account_id=1, amount=1)
         for names in (["amount"], ["account"], ["account", "amount"], ["amount"]):
             await entry.asave(update_fields=names)
-            assert len(save.saves_of(Entry, {}).known) <= 2
+            assert len(save_statements.save_statements(Entry, {})) <= 2
 
     accounts()
     run(steps)

@@ -29,7 +29,7 @@ def django_hydrates():
     Querysets that begin here are told by their queries, as Django's are, and by no shape.
     """
     with (
-        mock.patch("turbo_orm.orm.chain.Chained.__init__", QuerySet.__init__),
+        mock.patch("turbo_orm.orm.cached_queryset.CachedQuerySet.__init__", QuerySet.__init__),
         mock.patch("turbo_orm.backend.compiler.partition", return_value=None),
         mock.patch("turbo_orm.execution.evaluation.hydrates", return_value=False),
         mock.patch("turbo_orm.orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),

@@ -1,6 +1,6 @@
-"""Chains of queryset methods, played with one value after another: the first is learnt from.
+"""Chains of queryset methods, played with one value after another: the first is traced.
 
-Django's answer is that of a queryset which no shape tells, on a sync connection. What is refused
+Django's answer is that of a queryset without a cached chain, on a sync connection. What is refused
 when a method is called has to be refused there, and not when the rows are asked for.
 """
 
@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 
 from tests.support.answers import django_answer, django_hydrates, turbo_answer
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.cache import cache
 
 type Make = Callable[[Any], Any]
 
@@ -37,9 +37,9 @@ class Chains:
     def __call__(
         self, make: Make, *values: Any, terminal: str = "alist", afresh: bool = True
     ) -> list[dict[str, Any]]:
-        """Return the answers that both gave. What was known before is forgotten, if ``afresh``."""
+        """Return the answers that both gave. The cache is cleared before if ``afresh``."""
         if afresh:
-            shapes.clear()
+            cache.clear()
         expected = [django_plays(make, value, terminal) for value in values]
 
         async def play() -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class Ways:
     """Which way each statement has gone: ``straight`` or ``ordinary``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        ordinarily = direct._execute_ordinarily
+        ordinarily = direct._execute_by_cursor
         self._ordinary = 0
         self.last = ""
 
@@ -49,7 +49,7 @@ class Ways:
             self._ordinary += 1
             return ordinarily(using, statement)
 
-        monkeypatch.setattr(direct, "_execute_ordinarily", counted)
+        monkeypatch.setattr(direct, "_execute_by_cursor", counted)
 
     async def of(self, sql: str = "SELECT 1", *params: Any, using: str = "default") -> str:
         """Execute a statement and return its way, whatever comes of it."""

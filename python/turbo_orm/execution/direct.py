@@ -1,8 +1,9 @@
-"""The straight way of a statement to the wire: no wrapper, no cursor, no bridge.
+"""Direct execution: a statement goes to libpq without a wrapper, a cursor or the bridge.
 
-``execute()`` takes it where nobody would notice. Whatever is to be seen, changed, refused or done
-before a statement (execute wrappers, logs, health checks, the first connection) is Django's
-business, and takes the ordinary way, by Django's cursor on the bridge.
+``execute()`` does so where nothing would be missed of these. Whatever logs, changes or refuses a
+statement, or has to be done before it (execute wrappers, query log, health check, the first
+connection), is Django's cursor's, on the bridge: the cursor path.
+``TURBO_ORM["DIRECT_EXECUTION"]`` switches direct execution off.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any, Protocol
 import psycopg
 from django.apps import apps
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import generators
 from psycopg.pq import DiagnosticField, ExecStatus
 
-from turbo_orm import bridge
+from turbo_orm import bridge, conf
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
@@ -28,9 +30,12 @@ _ensure_connection = BaseDatabaseWrapper.ensure_connection
 _POSITION = DiagnosticField.STATEMENT_POSITION
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
+#: What ``TURBO_ORM["DIRECT_EXECUTION"]`` says.
+is_enabled = True
 
-class Statement(Protocol):
-    """A statement, as Django's cursor takes it and as the server does."""
+
+class Executable(Protocol):
+    """A statement with its parameters, for Django's cursor and for libpq."""
 
     @property
     def sql(self) -> str:
@@ -48,7 +53,7 @@ class Statement(Protocol):
 
 
 class Lender(Protocol):
-    """Who has connections for statements: a task's wrapper, or a pool."""
+    """Has connections for statements: a task's wrapper, or a pool."""
 
     wrap_database_errors: Any
 
@@ -65,10 +70,10 @@ class Lender(Protocol):
         ...
 
 
-async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
+async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
     """Execute a statement on the running task's connection.
 
-    Return its ``PGresult``, of rows or of a command, and the driver's connection that it came by.
+    Return its ``PGresult``, of rows or of a command, and the driver's connection that received it.
     Exceptions are Django's.
     """
     lender = _lender(using)
@@ -79,7 +84,7 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
                 try:
                     query = statement.render(driver)
                     opening = b"" if driver._autocommit else driver.opening()
-                    # Whoever else asks the connection meanwhile, waits.
+                    # Other users of the connection wait meanwhile.
                     await driver.lock.acquire()
                     try:
                         driver.pgconn.send_query(opening + query)
@@ -97,7 +102,7 @@ async def execute(using: str, statement: Statement) -> tuple[Any, Any]:
         except psycopg.Error:
             with lender.wrap_database_errors:
                 raise
-    return await bridge.run(_execute_ordinarily, using, statement)
+    return await bridge.run(_execute_by_cursor, using, statement)
 
 
 def is_logged(using: str) -> bool:
@@ -109,9 +114,10 @@ def is_logged(using: str) -> bool:
 
 
 def _lender(using: str) -> Lender | None:
-    """Return whom the running task can have a connection of, if nobody watches statements."""
+    """Return what has a connection for the running task, if nothing watches its statements."""
     if (
         settings.DEBUG
+        or not is_enabled
         or not apps.ready
         or BaseDatabaseWrapper.ensure_connection is not _ensure_connection
         or using in async_connections.shared
@@ -129,7 +135,7 @@ def _lender(using: str) -> Lender | None:
 
 
 def _is_as_if_alone(results: list[Any]) -> bool:
-    """Take BEGIN's result away, and return whether the statement's is as if it was sent alone.
+    """Remove the result of BEGIN, and return whether the statement's is as if it was sent alone.
 
     It is not where BEGIN has failed, or the server could not even read both; and an error that
     says where in the statement it is counts from the BEGIN. Such an error is found before anything
@@ -149,7 +155,7 @@ def _first(results: list[Any], driver: AsyncConnection) -> Any:
     )
 
 
-def _execute_ordinarily(using: str, statement: Statement) -> tuple[Any, Any]:
+def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
     with connections[using].cursor() as cursor:
         cursor.execute(statement.sql, statement.params)
         driver: Any = cursor.cursor
@@ -157,3 +163,17 @@ def _execute_ordinarily(using: str, statement: Statement) -> tuple[Any, Any]:
         if pgresult.status not in _WANTED:
             cursor.fetchone()
         return pgresult, driver._cursor.connection
+
+
+def configure() -> None:
+    """Take over the settings."""
+    global is_enabled
+    is_enabled = conf.get("DIRECT_EXECUTION")
+
+
+def _follow_setting(*, setting: str, **kwargs: Any) -> None:
+    if setting == conf.NAME:
+        configure()
+
+
+setting_changed.connect(_follow_setting)

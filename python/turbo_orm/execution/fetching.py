@@ -25,7 +25,7 @@ from turbo_orm.backend.base import process_connection
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.hydration.hydrator import FEW, Hydrator, known_related_objects
 from turbo_orm.hydration.plan_cache import make_plan
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.compiled import CompiledStatement
 
 type Chunks = Generator[list[Any]]
 
@@ -46,12 +46,12 @@ def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
 
 
 def hydrate(
-    queryset: Any, statement: Statement, pgresult: Any, connection: Any
+    queryset: Any, statement: CompiledStatement, pgresult: Any, connection: Any
 ) -> list[Any] | Awaitable[list[Any]]:
-    """Return the rows of a statement that was learnt as the queryset's objects.
+    """Return the rows of a cached statement as the queryset's objects.
 
-    Long results, and where a model's own code may query, are to be awaited. ``connection`` is the
-    driver's.
+    For more than ``SLICE`` rows, or where a model's own code may query, that is an awaitable.
+    ``connection`` is the driver's.
     """
     rows = statement.rows = pgresult.ntuples
     try:
@@ -63,7 +63,8 @@ def hydrate(
             and not queryset._known_related_objects
             and kept.fits(connection, pgresult)
         ):
-            return kept.hydrate(connection, pgresult)
+            objects: list[Any] = kept.hydrate(connection, pgresult)
+            return objects
         hydrator = _hydrator(statement, queryset, connection, pgresult)
         if hydrator.is_native and rows <= SLICE:
             return hydrator.result(pgresult, 0, rows)
@@ -73,7 +74,9 @@ def hydrate(
     return bridge.run(_hydrate_slices, statement, hydrator, pgresult)
 
 
-def _hydrator(statement: Statement, queryset: Any, connection: Any, pgresult: Any) -> Hydrator:
+def _hydrator(
+    statement: CompiledStatement, queryset: Any, connection: Any, pgresult: Any
+) -> Hydrator:
     """Return a hydrator for a result of a cached statement, by the plan kept with it if it fits.
 
     ``connection`` is the driver's connection that has received it.
@@ -88,7 +91,7 @@ def _hydrator(statement: Statement, queryset: Any, connection: Any, pgresult: An
     return Hydrator(plan, known_related_objects(queryset), connection)
 
 
-def _hydrate_slices(statement: Statement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
+def _hydrate_slices(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
     with process_connection(statement.using).wrap_database_errors:
         return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
 

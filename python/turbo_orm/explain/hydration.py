@@ -1,6 +1,6 @@
 """Tells how the rows of a queryset become objects: the tool to reach for when that is slow.
 
-What is told is taken from the same choices that hydration makes: turbo_orm.codecs.decoders' and
+It shows the choices that hydration makes: turbo_orm.codecs.decoders' and
 turbo_orm.hydration.columns' for each column, turbo_orm.hydration.instances' for each model.
 """
 

@@ -17,7 +17,7 @@ from django.db.models.sql import Query, UpdateQuery
 
 from turbo_orm.backend.compiler import array, has_plain_keys, rows_of
 from turbo_orm.codecs.encoders import encoders
-from turbo_orm.orm.asking import Asking
+from turbo_orm.orm.cached_queryset import CachedQuerySet
 
 # What Django's method calls, and a class might have of its own.
 _OF_UPDATES = ("bulk_update", "db", "filter", "update", "using")
@@ -129,7 +129,8 @@ def _is_known(queryset: Any) -> bool:
     query: Any = queryset.query
     return (
         all(
-            getattr(type(queryset), name) in (getattr(QuerySet, name), getattr(Asking, name))
+            getattr(type(queryset), name)
+            in (getattr(QuerySet, name), getattr(CachedQuerySet, name))
             for name in _OF_UPDATES
         )
         and has_plain_keys(queryset.model)

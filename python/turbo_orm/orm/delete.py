@@ -1,7 +1,7 @@
-"""Deletes an instance that nothing depends on, by a statement that was learnt.
+"""Deletes an instance that nothing depends on by the cached statement of a queryset of its key.
 
-What Django's collector has to look for (relations that cascade, receivers of signals, parents) is
-its business, on the bridge.
+Every other instance is deleted by Django, on the bridge: its collector looks for relations that
+cascade, receivers of signals and parents.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db.models.signals import post_delete, pre_delete
 from turbo_orm import bridge
 from turbo_orm.execution import direct
 from turbo_orm.orm.queryset import AsyncQuerySet
-from turbo_orm.query_cache.cache import shapes
+from turbo_orm.query_cache.cache import cache
 
 
 async def delete(
@@ -46,19 +46,19 @@ async def _delete(instance: Any, using: str) -> tuple[int, dict[str, int]]:
 
 
 def _is_alone(model: type[Model]) -> bool:
-    """Return whether it takes but one statement to delete an instance."""
+    """Return whether one statement deletes an instance."""
     if pre_delete.has_listeners(model) or post_delete.has_listeners(model):
         return False
-    root = shapes.root(model)
-    found = root.statements.get("delete an instance")
-    if found is None:
-        found = _dependence(model) or True
-        shapes.learnt(root, "delete an instance", found)
-    return found is True
+    if not cache.is_enabled:
+        return False
+    entry = cache.model(model)
+    if entry.delete_refusal is None:
+        entry.delete_refusal = _reason_to_bypass(model)
+    return not entry.delete_refusal
 
 
-def _dependence(model: Any) -> str:
-    """Say what else there is to be done for a model. Empty if nothing is."""
+def _reason_to_bypass(model: Any) -> str:
+    """Say what else Django does to delete an instance. Empty if nothing."""
     meta = model._meta
     for name in ("_is_pk_set", "pk"):
         if getattr_static(model, name, None) is not getattr_static(Model, name, None):

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import django
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import router
+from django.db import router, transaction
 from django.db.models import Model
-from django.db.models.signals import post_delete, pre_delete
+from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
 
 from turbo_orm import bridge
 from turbo_orm.backend import compiler
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, save
-from turbo_orm.orm.asking import Asking
+from turbo_orm.orm import bulk_update, fallback, save
+from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
-from turbo_orm.query_cache.compiled import Bound
+from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache.chain import CachedChain, extend
+from turbo_orm.query_cache.lookup import lookup, lookup_update
+from turbo_orm.query_cache.outcome import Bypass, Hit
+from turbo_orm.query_cache.save_statements import save_statements
 
 if TYPE_CHECKING:
     import datetime
@@ -45,7 +49,7 @@ def _alters_data[F: Callable[..., Any]](method: F) -> F:
     return method
 
 
-class AsyncQuerySet(Asking[_ModelT, _Row]):
+class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
     Everything that is not async works as in Django, on Django's sync connection. Arguments,
@@ -84,14 +88,13 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
 
     async def _fetch(self) -> None:
         """Do what ``_fetch_all()`` does."""
-        shape = self._shape
-        if self._result_cache is None and shape is not None:
-            known = self._known("_fetch_all", shape, self._given)
-            if isinstance(known, Bound) and known.rows <= fetching.SLICE:
-                self._result_cache = await self._objects(known)
-                self._compiled_for = known.statement.using
-            elif known is not None:
-                await bridge.run(self._fetch_and_learn, known)
+        if self._result_cache is None:
+            found = lookup(self, "_fetch_all", self._cached, fetching.SLICE)
+            if isinstance(found, Hit):
+                self._result_cache = await self._objects(found)
+                self._compiled_for = found.statement.using
+            elif found.using is not None:
+                await bridge.run(fallback.fetch, self, found)
         if self._result_cache is None or self._prefetch_related_lookups:
             await bridge.run(self._fetch_all)
 
@@ -122,40 +125,50 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
-        shape, given = self._shape, self._given
-        if shape is None or "get" not in self._djangos_terminals:
-            return await bridge.run(self.get, *args, **kwargs)
-        if args or kwargs:
-            led = self._led_by_filter(args, kwargs)
-            if led is None:
+        chain = self._cached
+        if (args or kwargs) and chain is not None and "get" in self._cacheable_terminals:
+            extended = (
+                None
+                if self._sticky_filter or self._defer_next_filter or tracing.VERIFIES
+                else extend(chain, "filter", cache_key.of_lookups, args, kwargs)
+            )
+            if type(extended) is not CachedChain:
                 return await self.filter(*args, **kwargs).aget()
-            shape, given = led
-        known = self._known("get", shape, given)
-        if known is None:
-            return await bridge.run(self.get, *args, **kwargs)
-        if not isinstance(known, Bound):
-            one: _Row = await self._copy(shape, given)._by_django("get", known)
+            chain = extended
+        found = lookup(self, "get", chain)
+        if not isinstance(found, Hit):
+            if chain is None or found.using is None:
+                return await bridge.run(self.get, *args, **kwargs)
+            one: _Row = await fallback.call(self._copy(chain), "get", found)
             return one
-        statement = known.statement
-        found = fetching.hydrate(self, statement, *await direct.execute(statement.using, known))
-        if not isinstance(found, list):
-            found = await found
+        statement = found.statement
+        objects = fetching.hydrate(self, statement, *await direct.execute(statement.using, found))
+        if not isinstance(objects, list):
+            objects = await objects
         if self._prefetch_related_lookups:
-            await self._prefetch(found)
-        if len(found) != 1:
-            raise self._not_one(len(found))
-        one = found[0]
+            await self._prefetch(objects)
+        if len(objects) != 1:
+            raise self._not_one(len(objects))
+        one = objects[0]
         return one
 
     async def afirst(self) -> _Row | None:
         """Return the first object, by primary key if nothing orders the queryset, or ``None``."""
-        first: _Row | None = await self._end("first")
-        return first
+        return await self._end("first")
 
     async def alast(self) -> _Row | None:
         """Return the last object, by primary key if nothing orders the queryset, or ``None``."""
-        last: _Row | None = await self._end("last")
-        return last
+        return await self._end("last")
+
+    async def _end(self, terminal: str) -> _Row | None:
+        found = lookup(self, terminal, self._cached)
+        if not isinstance(found, Hit):
+            end: _Row | None = await fallback.call(self, terminal, found)
+            return end
+        objects = await self._objects(found)
+        if self._prefetch_related_lookups:
+            await self._prefetch(objects)
+        return objects[0] if objects else None
 
     async def aearliest(self, *fields: Any) -> _Row:
         """Return the earliest object by the fields, or by ``Meta.get_latest_by``."""
@@ -173,13 +186,21 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
 
     async def acount(self) -> int:
         """Return the number of rows, by a query unless the results are there already."""
-        count: int = await self._result("count", lambda pgresult: int(pgresult.get_value(0, 0)))
-        return count
+        found = lookup(self, "count", self._cached)
+        if not isinstance(found, Hit):
+            count: int = await fallback.call(self, "count", found)
+            return count
+        pgresult, _ = await direct.execute(found.statement.using, found)
+        return int(pgresult.get_value(0, 0))
 
     async def aexists(self) -> bool:
         """Return whether there is any row, by a query unless the results are there already."""
-        exists: bool = await self._result("exists", lambda pgresult: pgresult.ntuples > 0)
-        return exists
+        found = lookup(self, "exists", self._cached)
+        if not isinstance(found, Hit):
+            exists: bool = await fallback.call(self, "exists", found)
+            return exists
+        pgresult, _ = await direct.execute(found.statement.using, found)
+        return bool(pgresult.ntuples)
 
     async def acontains(self, obj: Model) -> bool:
         """Return whether an object is in the queryset."""
@@ -208,13 +229,13 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
     @_alters_data
     async def acreate(self, **kwargs: Any) -> _ModelT:
         """Make an instance, ``save()`` it, and return it."""
-        if "create" in self._djangos_terminals:
-            saves = save.saves_of(self.model, kwargs)
-            if saves is not None:
+        if "create" in self._cacheable_terminals:
+            statements = save_statements(self.model, kwargs)
+            if statements is not None:
                 instance: _ModelT = self.model(**kwargs)
                 self._for_write = True
                 using = self._db or router.db_for_write(self.model, **self._hints)
-                await save.insert(saves, instance, using)
+                await save.insert(statements, instance, using)
                 if HAS_FETCH_MODES:
                     instance._state.fetch_mode = self._fetch_mode
                 return instance
@@ -271,38 +292,63 @@ class AsyncQuerySet(Asking[_ModelT, _Row]):
     @_alters_data
     async def aupdate(self, **kwargs: Any) -> int:
         """Update all rows by one statement, and return their number."""
-        shape = self._shape
-        if shape is None or "update" not in self._djangos_terminals:
-            return await bridge.run(self.update, **kwargs)
-        self._for_write = True
-        known = self._known_update(shape, kwargs)
-        if not isinstance(known, Bound):
-            return await bridge.run(self._update_and_learn, known, kwargs)
-        return await self._write(known)
+        found = lookup_update(self, kwargs)
+        if not isinstance(found, Hit):
+            return await bridge.run(fallback.update, self, found, kwargs)
+        return await self._write(found)
 
     @_alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """Delete all rows, with cascades and signals, and return their number, by model too."""
-        shape = self._shape
-        if (
-            shape is None
-            or "delete" not in self._djangos_terminals
-            or any(signal.has_listeners(self.model) for signal in (pre_delete, post_delete))
-        ):
-            return await bridge.run(self.delete)
-        deleting = self._copy(shape, self._given)
-        deleting._for_write = True
-        known = deleting._known("delete", shape, self._given)
-        using = known.statement.using if isinstance(known, Bound) else known
+        found = lookup(self, "delete", self._cached)
         # Where statements are logged, those of its transaction are.
-        if not isinstance(known, Bound) or direct.is_logged(known.statement.using):
-            deleted: tuple[int, dict[str, int]] = await deleting._by_django("delete", using)
+        if not isinstance(found, Hit) or direct.is_logged(found.statement.using):
+            if isinstance(found, Hit):
+                found = Bypass("its statements are logged", found.statement.using)
+            deleted: tuple[int, dict[str, int]] = await fallback.call(self, "delete", found)
             self._result_cache = None
             return deleted
-        rows = await self._write(known)
+        rows = await self._write(found)
         return rows, ({self.model._meta.label: rows} if rows else {})
 
     adelete.queryset_only = True  # type: ignore[attr-defined]
+
+    # The results of cached statements
+
+    async def _objects(self, found: Hit) -> list[Any]:
+        """Execute a statement and return the objects of its rows."""
+        statement = found.statement
+        rows = await direct.execute(statement.using, found)
+        objects = fetching.hydrate(self, statement, *rows)
+        return objects if isinstance(objects, list) else await objects
+
+    async def _prefetch(self, objects: list[Any]) -> None:
+        """Fetch what is to be prefetched for the objects."""
+        await bridge.run(prefetch_related_objects, objects, *self._prefetch_related_lookups)
+
+    def _not_one(self, found: int) -> Exception:
+        """Return what ``get()`` raises if it finds not one object."""
+        name = self.model._meta.object_name
+        if not found:
+            error: Exception = self.model.DoesNotExist(f"{name} matching query does not exist.")
+            return error
+        number = found if found < MAX_GET_RESULTS else f"more than {MAX_GET_RESULTS - 1}"
+        error = self.model.MultipleObjectsReturned(
+            f"get() returned more than one {name} -- it returned {number}!"
+        )
+        return error
+
+    async def _write(self, found: Hit) -> int:
+        """Execute a statement that writes, and return how many rows it has written."""
+        using = found.statement.using
+        try:
+            pgresult, _ = await direct.execute(using, found)
+        except Exception:
+            with transaction.mark_for_rollback_on_error(using=using):
+                raise
+        self._result_cache = None
+        rows: int = pgresult.command_tuples
+        return rows
 
     # How Django's methods get at rows, be it on the bridge or on a sync connection
 

@@ -1,14 +1,14 @@
-"""The tree of query shapes: which chains of methods are known, and the statements learnt for them.
+"""The query cache: a tree of the chains of methods that were called, with their statements.
 
-A shape is a chain's structure: its model, methods and lookups, and the kinds of the values. A
-chain is a path from a model's root, and its values travel beside it. A step that has been taken
-before costs the look-up of a child, and needs no query of Django's; one that has not is taken by
-Django, which raises what it raises, and is known from then on.
+An entry stands for a chain by its cache key: the model, the methods, the lookups, and the types of
+the values. It is a path from the model's entry; the values travel beside it (**chain**). A method
+that was called before costs the look-up of a child, and needs no query of Django's. One that was
+not is called by Django, which raises what it raises, and is recorded.
 
-Shapes are forgotten, those that were not used lately first, when there are too many of them or
-they take too much memory; and all at once when something changes that SQL depends on: settings,
-models, receivers of the signals of instances. A queryset that holds a forgotten one uses it on: it
-is empty.
+Entries are evicted, those first that were not used lately, when there are too many of them or they
+take too much memory; and all at once when something changes that SQL depends on: settings, models,
+registered lookups, receivers of the signals of instances. A queryset that holds an evicted entry
+goes on using it: it is empty.
 """
 
 from __future__ import annotations
@@ -16,28 +16,36 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.signals import setting_changed
 from django.db.models.query import ModelIterable, QuerySet
 from django.db.models.query_utils import RegisterLookupMixin
 from django.db.models.signals import class_prepared, post_init, pre_init
 
+from turbo_orm import conf
 from turbo_orm.query_cache.cache_key import map_values
+from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
-# How many shapes are kept, and how many bytes they may take, by estimate.
-MAX_SHAPES = 5_000
-MAX_BYTES = 50_000_000
+if TYPE_CHECKING:
+    from turbo_orm.query_cache.compiled import CompiledStatement
+    from turbo_orm.query_cache.save_statements import SaveStatements
 
+# Bytes by estimate.
+_MODEL_ENTRY_SIZE = 500
+_ENTRY_SIZE = 1_500
+_REFUSAL_SIZE = 100
 
 # Django's own methods, whatever a class has in their place.
 _DJANGOS = dict(vars(QuerySet))
 
+type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
+
 
 class Step:
-    """A call of a method that makes a queryset of another: ``filter(…)``, ``order_by(…)``."""
+    """A call of a method that returns a queryset: ``filter(…)``, ``order_by(…)``."""
 
-    __slots__ = ("args", "is_sticky", "kwargs", "name", "prepared")
+    __slots__ = ("args", "factories", "is_sticky", "kwargs", "name")
 
     def __init__(
         self, name: str, args: Sequence[Any], kwargs: dict[str, Any], is_sticky: bool = False
@@ -47,10 +55,11 @@ class Step:
         self.is_sticky = is_sticky
         self.args = tuple(args)
         self.kwargs = kwargs
-        #: What prepares each value and raises if it cannot be, or ``None``, if nothing does.
-        self.prepared: Sequence[Any] | None = None
+        #: What makes a lookup of each value, or ``None`` for a value that stays as it is. ``None``
+        #: instead of them all if each stays so.
+        self.factories: Sequence[Any] | None = None
 
-    def take(self, queryset: Any, values: Iterator[Any]) -> Any:
+    def replay(self, queryset: Any, values: Iterator[Any]) -> Any:
         """Call the method once more, with other values."""
         args, kwargs = map_values(self.args, self.kwargs, lambda _: next(values))
         if self.is_sticky:
@@ -58,8 +67,16 @@ class Step:
         return _DJANGOS[self.name](queryset, *args, **kwargs)
 
 
-class Shape:
-    """A structure of querysets: a path from the root, which is a model."""
+class Refusal(NamedTuple):
+    """Why no statement is cached: for good, or after so many attempts to trace one."""
+
+    reason: str
+    is_final: bool = True
+    attempts: int = 0
+
+
+class CacheEntry:
+    """A chain by its cache key, and the statements of its terminals."""
 
     __slots__ = (
         "__weakref__",
@@ -71,9 +88,9 @@ class Shape:
         "iterable_class",
         "key",
         "model",
-        "ordering",
         "parent",
         "refusal",
+        "refusals",
         "size",
         "statements",
         "step",
@@ -84,7 +101,7 @@ class Shape:
         model: type,
         iterable_class: type,
         fields: Any = None,
-        parent: Shape | None = None,
+        parent: CacheEntry | None = None,
         key: Hashable = None,
         step: Step | None = None,
     ) -> None:
@@ -98,179 +115,234 @@ class Shape:
         self.parent = parent
         self.key = key
         self.step = step
-        self.children: dict[Hashable, Shape] = {}
-        #: By terminal, with whatever else decides the SQL. A text says why there is none, a
-        #: number how often it was tried to learn one.
-        self.statements: dict[Hashable, Any] = {}
+        self.children: dict[Hashable, CacheEntry] = {}
+        #: By terminal, database and fetch mode, or by what is updated.
+        self.statements: dict[Hashable, CompiledStatement] = {}
+        self.refusals: dict[Hashable, Refusal] = {}
+        #: In bytes, by estimate.
         self.size = 0
-        #: Why the step to it is Django's each time. Nothing is known of what follows it.
+        #: Why Django makes the step to it each time. Such an entry has no children.
         self.refusal = ""
-        #: Of a root, the model's.
-        self.ordering: Any = None
-        #: Whether it was asked for something since it was last thought of forgetting it.
+        #: Whether it was looked up since it was last considered for eviction.
         self.is_used = False
 
-    def take(self, queryset: Any, values: Sequence[Any]) -> Any:
-        """Take all steps from the root, beginning with a queryset, and return the last one."""
-        remaining = iter(values)
-        for shape in reversed(list(self.path())):
-            if shape.step is not None:
-                queryset = shape.step.take(queryset, remaining)
-        return queryset
+    def path(self) -> Iterator[CacheEntry]:
+        """Yield the entry and those that it was reached by, up to the model's."""
+        entry: CacheEntry | None = self
+        while entry is not None:
+            yield entry
+            entry = entry.parent
 
     def empty(self) -> None:
-        """Know nothing of it any more."""
+        """Drop all that is cached in it."""
         self.statements.clear()
+        self.refusals.clear()
         self.children.clear()
         self.size = 0
 
-    def path(self) -> Iterator[Shape]:
-        """Yield the shape and those that it was made of, up to the root."""
-        shape: Shape | None = self
-        while shape is not None:
-            yield shape
-            shape = shape.parent
+
+class ModelEntry(CacheEntry):
+    """The entry of all objects of a model, with how its instances are saved and deleted."""
+
+    __slots__ = ("delete_refusal", "ordering", "save_refusal", "saves")
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, ModelIterable)
+        #: The model's ordering, which the statements were compiled with.
+        self.ordering = model._meta.ordering
+        self.saves: SaveStatements | None = None
+        #: Why Django saves its instances each time: empty if it does not, ``None`` if unknown.
+        self.save_refusal: str | None = None
+        #: The same of deleting them.
+        self.delete_refusal: str | None = None
+
+    def empty(self) -> None:
+        super().empty()
+        self.saves = self.save_refusal = self.delete_refusal = None
 
 
-class Shapes:
-    """The shapes that are known, by model."""
+class QueryCache:
+    """The entries, by model, and what they take of memory."""
 
-    def __init__(self, max_shapes: int = MAX_SHAPES, max_bytes: int = MAX_BYTES) -> None:
-        self.max_shapes = max_shapes
+    def __init__(
+        self,
+        max_entries: int = conf.DEFAULTS["QUERY_CACHE_ENTRIES"],
+        max_bytes: int = conf.DEFAULTS["QUERY_CACHE_BYTES"],
+    ) -> None:
+        self.is_enabled = True
+        self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.bytes = 0
-        self.roots: dict[type, Shape] = {}
+        self.models: dict[type, ModelEntry] = {}
+        self.statistics = CacheStatistics()
         # Those that were unused when they were looked at come first.
-        self._known: OrderedDict[Shape, None] = OrderedDict()
+        self._entries: OrderedDict[CacheEntry, None] = OrderedDict()
         self._lock = Lock()
+        # What receives pre_init and post_init decides how instances are filled.
         self.receivers: tuple[list[Any], list[Any]] = ([], [])
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._entries)
 
-    def root(self, model: type) -> Shape:
-        """Return the shape of all objects of a model."""
-        root = self.roots.get(model)
-        if root is None or root.ordering is not model._meta.ordering:  # type: ignore[attr-defined]
-            return self._new_root(model)
-        return root
+    def __iter__(self) -> Iterator[CacheEntry]:
+        return iter(list(self._entries))
 
-    def _new_root(self, model: Any) -> Shape:
+    def configure(self) -> None:
+        """Take over the settings, and drop all entries."""
         with self._lock:
-            root = self.roots.get(model)
-            if root is None or root.ordering is not model._meta.ordering:
-                root = self.roots[model] = Shape(model, ModelIterable)
-                root.ordering = model._meta.ordering
-                self._keep(root, 500)
-            return root
+            self._clear()
+            self.is_enabled = conf.get("QUERY_CACHE")
+            self.max_entries = conf.get("QUERY_CACHE_ENTRIES")
+            self.max_bytes = conf.get("QUERY_CACHE_BYTES")
 
-    def forget_receivers(self) -> None:
-        """Forget all, since others than the ``receivers`` are told of instances by now.
+    def info(self) -> CacheInfo:
+        """Return how often it was asked and how large it is."""
+        counted = self.statistics
+        return CacheInfo(
+            hits=counted.hits,
+            misses=counted.misses,
+            bypasses=dict(counted.bypasses),
+            entries=len(self),
+            max_entries=self.max_entries,
+            bytes=self.bytes,
+            max_bytes=self.max_bytes,
+        )
 
-        Whether somebody has to be told when an instance is filled is part of a statement.
-        """
+    def model(self, model: Any) -> ModelEntry:
+        """Return the entry of all objects of a model."""
+        entry = self.models.get(model)
+        if entry is not None and entry.ordering is model._meta.ordering:
+            return entry
+        with self._lock:
+            entry = self.models.get(model)
+            if entry is None or entry.ordering is not model._meta.ordering:
+                entry = self.models[model] = ModelEntry(model)
+                self._grow(entry, _MODEL_ENTRY_SIZE)
+            return entry
+
+    def follow_receivers(self) -> None:
+        """Drop all entries, since ``pre_init`` or ``post_init`` have other receivers by now."""
         with self._lock:
             self._clear()
             self.receivers = (list(pre_init.receivers), list(post_init.receivers))
 
     def add(
-        self, parent: Shape, key: Hashable, step: Step | None, iterable_class: type, fields: Any
-    ) -> Shape:
-        """Make a step known and return the shape that it leads to."""
+        self,
+        parent: CacheEntry,
+        key: Hashable,
+        step: Step | None,
+        iterable_class: type,
+        fields: Any,
+    ) -> CacheEntry:
+        """Record a step, and return the entry that it leads to."""
         with self._lock:
-            # Another thread may have been faster: then that one's is the shape.
+            # Another thread may have recorded it meanwhile.
             child = parent.children.get(key)
             if child is None:
-                child = Shape(parent.model, iterable_class, fields, parent, key, step)
+                child = CacheEntry(parent.model, iterable_class, fields, parent, key, step)
                 parent.children[key] = child
-                self._keep(child, 1_500)
+                self._grow(child, _ENTRY_SIZE)
             return child
 
-    def refuse(self, parent: Shape, key: Hashable, refusal: str) -> None:
+    def refuse_step(self, parent: CacheEntry, key: Hashable, reason: str) -> None:
         """Leave a step to Django from now on."""
-        self.add(parent, key, None, ModelIterable, None).refusal = refusal
+        self.add(parent, key, None, ModelIterable, None).refusal = reason
 
-    def learnt(self, shape: Shape, key: Hashable, statement: Any) -> None:
-        """Make a statement known, or why there is none."""
+    def store(self, entry: CacheEntry, key: Hashable, statement: CompiledStatement) -> None:
+        """Cache a statement, in place of the one that there may be."""
         with self._lock:
-            size = _size(statement) - _size(shape.statements.get(key))
-            shape.statements[key] = statement
-            self._keep(shape, size)
+            size = statement.size - self._drop(entry, key)
+            entry.statements[key] = statement
+            self._grow(entry, size)
+
+    def refuse(self, entry: CacheEntry, key: Hashable, refusal: Refusal) -> None:
+        """Note why no statement is cached, in place of the one that there may be."""
+        with self._lock:
+            size = _REFUSAL_SIZE - self._drop(entry, key)
+            entry.refusals[key] = refusal
+            self._grow(entry, size)
+
+    def _drop(self, entry: CacheEntry, key: Hashable) -> int:
+        """Drop what is cached by a key, and return its size."""
+        statement = entry.statements.pop(key, None)
+        size = 0 if statement is None else statement.size
+        if entry.refusals.pop(key, None) is not None:
+            size += _REFUSAL_SIZE
+        return size
+
+    def grow(self, entry: CacheEntry, size: int) -> None:
+        """Have an entry take so many bytes more."""
+        with self._lock:
+            self._grow(entry, size)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all entries."""
         with self._lock:
             self._clear()
 
     def _clear(self) -> None:
         # A queryset may hold one of them.
-        for shape in self._known:
-            shape.empty()
-        self.roots.clear()
-        self._known.clear()
+        for entry in self._entries:
+            entry.empty()
+        self.models.clear()
+        self._entries.clear()
         self.bytes = 0
 
-    def _keep(self, shape: Shape, size: int) -> None:
-        shape.size += size
+    def _grow(self, entry: CacheEntry, size: int) -> None:
+        entry.size += size
         self.bytes += size
-        self._known[shape] = None
+        self._entries[entry] = None
         spared = 0
-        while len(self._known) > self.max_shapes or self.bytes > self.max_bytes:
-            if spared > 2 * len(self._known):
-                # The newest and those that it was made of take all there is.
+        while len(self._entries) > self.max_entries or self.bytes > self.max_bytes:
+            if spared > 2 * len(self._entries):
+                # The newest and those that it was reached by take all there is.
                 self._clear()
                 return
-            oldest, _ = self._known.popitem(last=False)
-            # What others were made of is unused, and not useless. Each is spared once.
-            if oldest.children or oldest.is_used or oldest is shape:
+            oldest, _ = self._entries.popitem(last=False)
+            # An entry with children may be unused by itself and still needed. Each is spared once.
+            if oldest.children or oldest.is_used or oldest is entry:
                 oldest.is_used = False
-                self._known[oldest] = None
+                self._entries[oldest] = None
                 spared += 1
             else:
-                self._forget(oldest)
+                self._evict(oldest)
                 spared = 0
 
-    def _forget(self, shape: Shape) -> None:
-        """Forget a shape that no other was made of."""
-        self.bytes -= shape.size
-        shape.empty()
-        parent = shape.parent
-        # One that was forgotten, and is used still, may have been replaced.
+    def _evict(self, entry: CacheEntry) -> None:
+        """Drop an entry without children."""
+        self.bytes -= entry.size
+        entry.empty()
+        parent = entry.parent
+        # One that was evicted, and is used still, may have been replaced.
         if parent is None:
-            if self.roots.get(shape.model) is shape:
-                del self.roots[shape.model]
-        elif parent.children.get(shape.key) is shape:
-            del parent.children[shape.key]
+            if self.models.get(entry.model) is entry:
+                del self.models[entry.model]
+        elif parent.children.get(entry.key) is entry:
+            del parent.children[entry.key]
 
 
-def _size(statement: Any) -> int:
-    """Return how many bytes a statement takes, or why there is none, or how often it was tried."""
-    if isinstance(statement, int | None):
-        return 0
-    size: int = 100 if isinstance(statement, str) else statement.size
-    return size
+cache = QueryCache()
 
 
-shapes = Shapes()
+def _clear(**kwargs: Any) -> None:
+    cache.clear()
 
 
-def _forget_all(**kwargs: Any) -> None:
-    shapes.clear()
+def _follow_setting(*, setting: str, **kwargs: Any) -> None:
+    cache.configure() if setting == conf.NAME else cache.clear()
 
 
 _clear_lookups: Any = vars(RegisterLookupMixin)["_clear_cached_class_lookups"]
 
 
-def _clear_lookups_and_forget(owner: type) -> None:
+def _clear_lookups_and_cache(owner: type) -> None:
     _clear_lookups.__func__(owner)
-    shapes.clear()
+    cache.clear()
 
 
 # Called where a lookup or a transform is registered for a class, or no longer is.
 RegisterLookupMixin._clear_cached_class_lookups = classmethod(  # type: ignore[attr-defined]
-    _clear_lookups_and_forget
+    _clear_lookups_and_cache
 )
-setting_changed.connect(_forget_all)
-class_prepared.connect(_forget_all)
-
-type Structure = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
+setting_changed.connect(_follow_setting)
+class_prepared.connect(_clear)

@@ -1,9 +1,10 @@
-"""Takes a call's arguments apart: what decides the SQL, and the values that only go into it.
+"""The cache key of a call: what of its arguments decides the SQL, apart from the values.
 
-``City.objects.filter(country__code="jp", population__gt=n)`` is the structure ``country__code`` of
-a ``str`` and ``population__gt`` of an ``int``, and two values. Two calls of equal structure give
-the same SQL. What cannot be told apart with certainty (a queryset, an expression of somebody's
-own, a ``dict``) raises ``Opaque``: such a call goes to Django each time.
+``City.objects.filter(country__code="jp", population__gt=n)`` has the key ``country__code`` of a
+``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. Two calls
+with equal keys compile to the same SQL. An argument of which that is not certain (a queryset, an
+expression of a third party, a ``dict``) raises ``NoCacheKey``: Django compiles such a call each
+time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from django.utils.functional import cached_property
 type Key = tuple[Any, ...]
 type Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
-# Longer lists than this are not worth a structure for each length.
+# Longer lists than this are not worth a cache entry for each length.
 LONGEST = 200
 
 _PLAIN: frozenset[type] = frozenset(
@@ -39,26 +40,26 @@ _PLAIN: frozenset[type] = frozenset(
         uuid.UUID,
     }
 )
-# Those of which several are equal that are not the same to the server: 0.0 and -0.0, 1.0 and 1.00,
+# Types whose equal values may differ for the server: 0.0 and -0.0, 1.0 and 1.00,
 # noon in two time zones.
 _UNLIKE = {datetime.datetime, datetime.time, decimal.Decimal, float}
 _VALUES = (*_PLAIN, Model)
 _SETS = {frozenset, set}
 _SEQUENCES = {list, tuple, *_SETS}
 
-# Expressions of these packages are nothing but what their arguments say.
+# Expressions of these packages compile to what their attributes say, and to nothing else.
 _TRUSTED = ("django.db.models.", "django.contrib.postgres.")
 _QUERIES = "django.db.models.sql."
 
 
-class Opaque(Exception):
-    """An argument cannot be told apart into structure and values. Says which."""
+class NoCacheKey(Exception):
+    """An argument has no cache key. Says which."""
 
 
 def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the structure and the values of what ``filter()`` takes.
+    """Return the key and the values of the arguments of ``filter()``.
 
-    Raises ``Opaque``.
+    Raises ``NoCacheKey``.
     """
     key: list[Any] = []
     values: list[Any] = []
@@ -76,9 +77,9 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
 
 
 def of_names(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the structure of names, expressions and options, which have no values.
+    """Return the key of names, expressions and options: constants and all, without values.
 
-    Raises ``Opaque``.
+    Raises ``NoCacheKey``.
     """
     key = [arg if type(arg) is str else _literal(arg) for arg in args]
     for name, value in kwargs.items():
@@ -87,17 +88,17 @@ def of_names(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[
 
 
 def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the structure of a slice, which tells what bounds it has, and these as one value.
+    """Return the key of a slice (whether it has a start and a stop), and the slice as its value.
 
-    Raises ``Opaque``, also for what has no rows, or all.
+    Raises ``NoCacheKey``, also for a slice that selects no rows, or all.
     """
     (bounds,) = args
     start, stop = bounds.start, bounds.stop
     if type(start) not in (int, type(None)) or type(stop) not in (int, type(None)):
-        raise Opaque("a slice by something else than integers")
+        raise NoCacheKey("a slice by something else than integers")
     start = start or 0
     if start < 0 or (start == 0 if stop is None else stop <= start):
-        raise Opaque("a slice without rows, or with all of them")
+        raise NoCacheKey("a slice without rows, or with all of them")
     return (start > 0, stop is not None), [slice(start or None, stop)]
 
 
@@ -144,11 +145,11 @@ def _add_value(name: str, value: Any, key: list[Any], values: list[Any]) -> None
         key.append(value)
     elif kind in _SEQUENCES:
         if len(value) > LONGEST:
-            raise Opaque(f"a list of more than {LONGEST} values")
+            raise NoCacheKey(f"a list of more than {LONGEST} values")
         if kind in _SETS and not name.endswith("__in"):
-            # A copy may have another order, and a list is something else: JSON, for one.
-            raise Opaque(f"a {kind.__name__}")
-        # What is changed afterwards is not asked for.
+            # A copy may have another order, and for JSON a list is another value than a set.
+            raise NoCacheKey(f"a {kind.__name__}")
+        # The caller may change the list afterwards.
         copied = tuple(value) if kind is tuple else list(value)
         key += (kind, tuple([_kind_in_sequence(item) for item in copied]))
         values.append(copied)
@@ -174,16 +175,16 @@ def _kind_in_sequence(value: Any) -> Any:
     if value is None or type(value) is bool:
         return value
     if not _is_value(value) or isinstance(value, Model):
-        raise Opaque(f"{type(value).__qualname__} in a list")
+        raise NoCacheKey(f"{type(value).__qualname__} in a list")
     return type(value)
 
 
 def _literal(value: Any) -> Any:
-    """Return what stands for an object that is part of the structure, values and all."""
+    """Return the key of an object that is part of a cache key, its values included."""
     if value is None:
         return value
     if isinstance(value, type):
-        # By itself, it stands for a value that is of it.
+        # By itself, a type is the key of a value of that type.
         return type, value
     kind = type(value)
     if kind in _UNLIKE:
@@ -202,14 +203,14 @@ def _literal(value: Any) -> Any:
         return kind, tuple([_literal(each) for each in value])
     if isinstance(value, BaseExpression | Combinable):
         return _expression(value)
-    raise Opaque(f"{kind.__module__}.{kind.__qualname__}")
+    raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _expression(value: Any) -> Any:
-    """Return what stands for an expression: what it holds, however it came to hold that."""
+    """Return the key of an expression: its class and its attributes."""
     kind = type(value)
     if not kind.__module__.startswith(_TRUSTED) or kind.__module__.startswith(_QUERIES):
-        raise Opaque(f"{kind.__module__}.{kind.__qualname__}, which may do anything")
+        raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}, which may do anything")
     state = vars(value)
     return kind, tuple(
         [(name, _held(state[name])) for name in sorted(state) if not _is_derived(kind, name)]
@@ -217,14 +218,14 @@ def _expression(value: Any) -> Any:
 
 
 def _is_derived(kind: type, name: str) -> bool:
-    """Return whether an attribute says nothing that others do not."""
+    """Return whether an attribute is computed from others."""
     if name == "output_field":
         return False
     return name == "_constructor_args" or isinstance(getattr(kind, name, None), cached_property)
 
 
 def _held(value: Any) -> Any:
-    """Return what stands for what an expression holds: fields are told apart by themselves."""
+    """Return the key of an attribute of an expression."""
     if hasattr(value, "get_internal_type"):
         return _field(value)
     if type(value) is dict:
@@ -237,8 +238,8 @@ def _held(value: Any) -> Any:
 def _field(field: Any) -> Any:
     kind = type(field)
     if not kind.__module__.startswith(_TRUSTED) or hasattr(field, "base_field"):
-        # What is inside may be somebody's own.
-        raise Opaque(f"{kind.__module__}.{kind.__qualname__}")
+        # What is inside may be a third party's.
+        raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
     if hasattr(field, "model"):
         return field
     _, _, args, kwargs = field.deconstruct()
@@ -246,7 +247,7 @@ def _field(field: Any) -> Any:
 
 
 def names_of_values(kwargs: Mapping[str, Any]) -> list[str]:
-    """Return the names of those lookups whose values are no part of the structure."""
+    """Return the names of the lookups whose values are no part of the key."""
     return [
         name for name, value in kwargs.items() if _map_value(value, lambda _: _A_VALUE) is _A_VALUE
     ]

@@ -1,8 +1,9 @@
-"""A statement that was learnt: its SQL, and how values become its parameters.
+"""A compiled statement: SQL that Django has written once, and what binds values to it.
 
-Django makes parameters of a value in its lookups. Where a lookup leaves values of a kind as they
-are, so does the statement; everywhere else a lookup like the learnt one is made of the value, and
-asked. Should it answer with other SQL, or refuse, the statement is not the one for the value.
+Django makes parameters of a value in its lookups. Where a lookup leaves values of a type as they
+are, so does a binder here; everywhere else a lookup of the same class is made of the value and
+compiled. If that gives other SQL than the traced one, or no rows can match, the value cannot be
+bound to the statement.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from django.core.exceptions import EmptyResultSet, FullResultSet
 from turbo_orm.codecs.literals import filled
 from turbo_orm.hydration.plan_cache import KeptPlan
 from turbo_orm.hydration.row_layout import Layout
-from turbo_orm.query_cache.limit_offset import Bounds
+from turbo_orm.query_cache.limit_offset import LimitOffset
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
 
 
 class Unbindable(Exception):
-    """A value would have Django write other SQL."""
+    """Django would write other SQL for a value."""
 
 
-class Part(Protocol):
-    """What makes parameters of one of the values."""
+class Binder(Protocol):
+    """Makes the parameters of one of the values: the one in ``slot``."""
 
     slot: int
 
@@ -36,8 +37,8 @@ class Part(Protocol):
         ...
 
 
-class Unchanged:
-    """Values that are parameters as they are."""
+class PlainBinder:
+    """Binds values that are parameters as they are."""
 
     __slots__ = ("slot",)
 
@@ -48,8 +49,8 @@ class Unchanged:
         return (value,)
 
 
-class Integer:
-    """Integers that a field can hold, in psycopg's type of that size. Others match nothing."""
+class IntegerBinder:
+    """Binds integers from ``low`` to ``high``, in psycopg's type of the field's size."""
 
     __slots__ = ("_high", "_low", "_wrapper", "slot")
 
@@ -65,8 +66,8 @@ class Integer:
         raise Unbindable
 
 
-class Prepared:
-    """Values in lookups of Django's, which make the parameters."""
+class LookupBinder:
+    """Binds values by Django's lookups, which are compiled for each."""
 
     __slots__ = ("_compiler", "_sql", "slot")
 
@@ -85,10 +86,10 @@ class Prepared:
         return params  # type: ignore[no-any-return]
 
 
-class Saved:
-    """Values that are saved to a field, as it prepares them.
+class FieldBinder:
+    """Binds values that are saved to a field, by its ``get_db_prep_save()``.
 
-    Those of its ``own`` type it takes as they are, or in a type of psycopg's.
+    A value of exactly the type ``own`` is bound as it is, or by ``wrapper``.
     """
 
     __slots__ = ("_connection", "_field", "own", "slot", "wrapper")
@@ -112,24 +113,25 @@ class Saved:
         return value if self.wrapper is None else self.wrapper(value)
 
 
-class Statement:
-    """SQL for a database, by its alias, with the parts that make its parameters.
+class CompiledStatement:
+    """SQL for the database of an alias, with the binders that make its parameters.
 
-    ``places`` says of each parameter which part's it is, and which of those, or has it, in a
-    tuple of one, if it is always the same. ``zone`` is the time zone that the SQL was written
-    for, if it is not the same for all. ``layout`` is that of the rows, if there are any. With
-    ``bounds``, ``sql`` has placeholders for those of a slice, which is the last of the values.
+    ``places`` has for each parameter the index of its binder and the index among that one's
+    parameters, or the parameter itself in a tuple of one if it is a constant. ``zone`` is the name
+    of the time zone that the SQL was compiled in, if it depends on that. ``layout`` is that of the
+    rows, if there are any. With ``limit_offset``, ``sql`` has placeholders for the numbers of a
+    slice, which is the last of the values.
     """
 
     __slots__ = (
         "_between",
+        "_binders",
         "_in_order",
         "_is_ascii",
-        "_parts",
         "_places",
-        "bounds",
         "kept",
         "layout",
+        "limit_offset",
         "rows",
         "sql",
         "using",
@@ -140,48 +142,48 @@ class Statement:
         self,
         using: str,
         sql: str,
-        parts: Sequence[Part],
+        binders: Sequence[Binder],
         places: Sequence[tuple[int, int] | tuple[Any]],
         layout: Layout | None = None,
         zone: str | None = None,
-        bounds: Bounds | None = None,
+        limit_offset: LimitOffset | None = None,
     ) -> None:
         self.using = using
         self.sql = sql
-        self.bounds = bounds
+        self.limit_offset = limit_offset
         self.layout = layout
         self.zone = zone
-        #: The plan for its rows that served last.
+        #: The plan that hydrated its rows last, if it can serve again.
         self.kept: KeptPlan | None = None
-        #: How many rows came last: many, until some have.
+        #: How many rows came last: until then as many as there can be.
         self.rows = sys.maxsize
-        self._parts = tuple(parts)
+        self._binders = tuple(binders)
         self._places = tuple(places)
-        self._in_order = self._places == tuple([(index, 0) for index in range(len(parts))])
+        self._in_order = self._places == tuple([(index, 0) for index in range(len(binders))])
         self._between = _split(sql)
         self._is_ascii = sql.isascii()
-        numbers = 0 if bounds is None else bounds.numbers
+        numbers = 0 if limit_offset is None else limit_offset.numbers
         if len(self._between) != len(places) + numbers + 1:
             raise ValueError("The SQL has another number of placeholders.")
 
     @property
     def size(self) -> int:
-        """How many bytes it takes, by estimate: its columns are most of that."""
+        """Its size in bytes, by estimate: most of it is that of its columns."""
         columns = len(self.layout.selected) if self.layout else 0
-        return 3_000 + 3 * len(self.sql) + 500 * len(self._parts) + 600 * columns
+        return 3_000 + 3 * len(self.sql) + 500 * len(self._binders) + 600 * columns
 
     def between(self, connection: Any) -> tuple[bytes, ...]:
-        """Return what is between the placeholders, as a connection of psycopg's encodes it."""
+        """Return the SQL between the placeholders, in the encoding of a psycopg connection."""
         if self._is_ascii or (encoding := connection.info.encoding) == "utf-8":
             return self._between
         return tuple([piece.decode().encode(encoding) for piece in self._between])
 
-    def bind(self, values: Sequence[Any]) -> Bound:
+    def bind(self, values: Sequence[Any]) -> BoundStatement:
         """Return the statement with parameters made of the values.
 
         Raises ``Unbindable``, and whatever Django raises for a value.
         """
-        found = [part.params(values[part.slot]) for part in self._parts]
+        found = [binder.params(values[binder.slot]) for binder in self._binders]
         if self._in_order:
             params = [each[0] for each in found]
         else:
@@ -189,23 +191,23 @@ class Statement:
                 place[0] if len(place) == 1 else found[place[0]][place[1]]
                 for place in self._places
             ]
-        if self.bounds is not None:
-            return Sliced(self, tuple(params), self.bounds, values[-1])
-        return Bound(self, tuple(params))
+        if self.limit_offset is not None:
+            return BoundSlice(self, tuple(params), self.limit_offset, values[-1])
+        return BoundStatement(self, tuple(params))
 
 
-class Bound:
-    """A statement with its parameters."""
+class BoundStatement:
+    """A compiled statement with its parameters."""
 
     __slots__ = ("params", "statement")
 
-    def __init__(self, statement: Statement, params: tuple[Any, ...]) -> None:
+    def __init__(self, statement: CompiledStatement, params: tuple[Any, ...]) -> None:
         self.statement = statement
         self.params = params
 
     @property
     def sql(self) -> str:
-        """The SQL with placeholders, as a cursor takes it."""
+        """The SQL with ``%s`` for each parameter, as a cursor takes it."""
         return self.statement.sql
 
     @property
@@ -214,39 +216,43 @@ class Bound:
         return self.statement.rows
 
     def render(self, connection: Any) -> bytes:
-        """Return the SQL with literals of the parameters, as psycopg's connection writes them."""
+        """Return the SQL with literals of the parameters, as psycopg's client cursor writes it."""
         return filled(self.statement.between(connection), self.params, connection)
 
 
-class Sliced(Bound):
-    """A statement with its parameters, and the bounds of a slice, which are none to a cursor."""
+class BoundSlice(BoundStatement):
+    """A statement with its parameters, and a slice, whose numbers are part of the SQL."""
 
-    __slots__ = ("_bounds", "_slice")
+    __slots__ = ("_limit_offset", "_slice")
 
     def __init__(
-        self, statement: Statement, params: tuple[Any, ...], bounds: Bounds, slice_: slice
+        self,
+        statement: CompiledStatement,
+        params: tuple[Any, ...],
+        limit_offset: LimitOffset,
+        slice_: slice,
     ) -> None:
         super().__init__(statement, params)
-        self._bounds = bounds
+        self._limit_offset = limit_offset
         self._slice = slice_
 
     @property
     def sql(self) -> str:
-        return self._bounds.sql(self._slice)
+        return self._limit_offset.sql(self._slice)
 
     @property
     def rows(self) -> int:
-        """How many rows are expected: as many as there may be. Another page says nothing of it."""
+        """How many rows are expected: as many as the slice may have, whatever page came last."""
         start, stop = self._slice.start, self._slice.stop
         return super().rows if stop is None else stop - (start or 0)
 
     def render(self, connection: Any) -> bytes:
-        values = self._bounds.insert(self._slice, self.params)
+        values = self._limit_offset.insert(self._slice, self.params)
         return filled(self.statement.between(connection), values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:
-    """Return what is between the placeholders."""
+    """Return the SQL between the placeholders."""
     between = [b""]
     end = 0
     encoded = sql.encode()

@@ -1,7 +1,6 @@
-"""The bounds of a slice: numbers in the SQL, which are no parameters of Django's.
+"""LIMIT and OFFSET: numbers that Django writes into the SQL, and a compiled statement leaves open.
 
-So that the pages of a list are one structure, a statement has placeholders where Django writes
-them.
+So all pages of a list have one cache entry.
 """
 
 from __future__ import annotations
@@ -16,49 +15,49 @@ _SQL = {
 }
 
 
-class Bounds:
-    """Where a statement has the bounds of a slice."""
+class LimitOffset:
+    """Where a statement has the LIMIT and OFFSET of a slice."""
 
     __slots__ = ("_after", "_before", "_place", "numbers", "template")
 
-    def __init__(self, before: str, bounds: slice, after: str) -> None:
+    def __init__(self, before: str, slice_: slice, after: str) -> None:
         self._before = before
         self._after = after
-        # How many parameters come before them.
+        # How many parameters come before the numbers.
         self._place = before.replace("%%", "").count("%s")
-        sql = _SQL[_kinds(bounds)]
-        #: How many numbers there are.
+        sql = _SQL[_kinds(slice_)]
+        #: How many numbers there are: 1 or 2.
         self.numbers = sql.count("%d")
-        #: The SQL with placeholders for them, too.
+        #: The SQL with ``%s`` for each of the numbers, too.
         self.template = before + sql.replace("%d", "%s") + after
 
-    def sql(self, bounds: slice) -> str:
-        """Return the SQL as Django writes it."""
-        return self._before + limits(bounds) + self._after
+    def sql(self, slice_: slice) -> str:
+        """Return the SQL as Django writes it for a slice."""
+        return self._before + limits(slice_) + self._after
 
-    def insert(self, bounds: slice, params: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return what goes into the template, in its order."""
-        return (*params[: self._place], *_numbers(bounds), *params[self._place :])
-
-
-def limits(bounds: slice) -> str:
-    """Return what Django writes of bounds."""
-    return _SQL[_kinds(bounds)] % _numbers(bounds)
+    def insert(self, slice_: slice, params: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the parameters of the template, in their order."""
+        return (*params[: self._place], *_numbers(slice_), *params[self._place :])
 
 
-def far(bounds: slice) -> slice:
-    """Return bounds of the same kind that are far from these, and from each other."""
-    start = bounds.start and bounds.start + 10_007
-    return slice(start, bounds.stop and bounds.stop + 10_010_013)
+def limits(slice_: slice) -> str:
+    """Return what Django writes for a slice."""
+    return _SQL[_kinds(slice_)] % _numbers(slice_)
 
 
-def _kinds(bounds: slice) -> tuple[bool, bool]:
-    return bounds.start is not None, bounds.stop is not None
+def far(slice_: slice) -> slice:
+    """Return a slice with other numbers that occur nowhere else in a statement."""
+    start = slice_.start and slice_.start + 10_007
+    return slice(start, slice_.stop and slice_.stop + 10_010_013)
 
 
-def _numbers(bounds: slice) -> tuple[int, ...]:
-    """Return how many rows there are to be, and how many are to be left out."""
-    start, stop = bounds.start, bounds.stop
+def _kinds(slice_: slice) -> tuple[bool, bool]:
+    return slice_.start is not None, slice_.stop is not None
+
+
+def _numbers(slice_: slice) -> tuple[int, ...]:
+    """Return the numbers of LIMIT and OFFSET, those that there are."""
+    start, stop = slice_.start, slice_.stop
     if stop is None:
         return (start,)
     return (stop,) if start is None else (stop - start, start)

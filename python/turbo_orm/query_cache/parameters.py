@@ -1,7 +1,7 @@
-"""What Django does with values: with those that are looked for, at once, and with those saved.
+"""What Django does with the values of a call: those that are compared at once, those saved later.
 
-Many a value is what it is: Django's lookups and fields hand it on. Of the others Django makes a
-lookup when the method is called, which prepares the value or raises.
+Many values stay as they are: Django's lookups and fields pass them on. Of the others Django makes
+a lookup when the method is called, which prepares the value or raises.
 """
 
 from __future__ import annotations
@@ -20,121 +20,123 @@ from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
 from turbo_orm.backend.base import process_connection
-from turbo_orm.query_cache.compiled import Saved, Unbindable
-from turbo_orm.query_cache.tracers import Unlearnable, marks
+from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
+from turbo_orm.query_cache.tracers import NotCacheable, tracers
 
-# What a thread does to the filters of warnings is undone in the order in which it was done: else
-# they stay as another thread wanted them for a while. From within itself it may be done again.
-_ONE_AT_A_TIME = RLock()
+# ``catch_warnings()`` restores the filters that it has found, which have to be undone in the order
+# in which they were set: in one thread at a time, and within it also in a nested call.
+_WARNINGS_LOCK = RLock()
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Have Django not warn of what it warns of in the method that the caller of ours called."""
-    with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
+def without_warnings() -> Iterator[None]:
+    """Ignore what Django warns of: it has warned already, where the method was called."""
+    with _WARNINGS_LOCK, warnings.catch_warnings(action="ignore"):
         yield
 
 
-class Filtered(NamedTuple):
+class PreparedValue(NamedTuple):
     """A value, and the lookup that Django has made of it."""
 
     value: Any
     lookup: Any
 
 
-class Preparation(NamedTuple):
-    """What Django does with a value at once: makes a lookup, which prepares it or raises."""
+class LookupFactory(NamedTuple):
+    """Makes the lookup of a value when the method is called, as Django does: it may raise."""
 
     lookup_class: type
     lhs: Any
 
-    def __call__(self, value: Any) -> Filtered:
+    def __call__(self, value: Any) -> PreparedValue:
         lookup = self.lookup_class(self.lhs, value)
         if lookup.rhs is None:
-            # Django asks for NULL instead, or refuses.
+            # Django compares with NULL instead, or refuses.
             raise Unbindable
         if not isinstance(value, models.Model):
-            return Filtered(value, lookup)
+            return PreparedValue(value, lookup)
         if hasattr(lookup.rhs, "resolve_expression"):
             # It is no key, and a lookup of it would be another one.
             raise Unbindable
-        # An instance may have another key by the time that somebody asks for the query.
-        return Filtered(lookup.rhs, lookup)
+        # The instance may have another key by the time that the query is read.
+        return PreparedValue(lookup.rhs, lookup)
 
 
-class Deferred(NamedTuple):
-    """A value that Django looks at when the query is asked for, as those of related managers."""
+class DeferredValue(NamedTuple):
+    """A value whose lookup Django makes when the query is read, as in a related manager."""
 
     value: Any
-    preparation: Preparation
+    factory: LookupFactory
 
     @property
     def lookup(self) -> Any:
         """The lookup that Django makes of it."""
-        return self.preparation(self.value).lookup
+        return self.factory(self.value).lookup
 
 
-LOOKED_UP = (Filtered, Deferred)
+WITH_LOOKUPS = (PreparedValue, DeferredValue)
 
 
-def plain_values(given: Sequence[Any]) -> list[Any]:
-    """Return values as they were given."""
-    return [each.value if type(each) in LOOKED_UP else each for each in given]
+def plain_values(values: Sequence[Any]) -> list[Any]:
+    """Return values as the caller has given them."""
+    return [each.value if type(each) in WITH_LOOKUPS else each for each in values]
 
 
-def preparations(take: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    """Return what prepares each value of a step: ``None`` for what stays as it is.
+def lookup_factories(
+    traced: Callable[[Sequence[Any]], Any], values: Sequence[Any]
+) -> list[LookupFactory | None]:
+    """Return what makes a lookup of each value, ``None`` for one that stays as it is.
 
-    ``take`` takes the step, to the queryset after it, with values in place of its own. Raises
-    ``Unlearnable`` if a value does not go into just one lookup.
+    ``traced`` makes the step with tracers in place of its values. Raises ``NotCacheable`` if a
+    value does not go into exactly one lookup.
     """
-    marked = marks(values)
-    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+    traces = tracers(values)
+    with _WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        take(marked)
+        traced(traces)
     if any(not issubclass(each.category, RuntimeWarning) for each in caught):
-        raise Unlearnable("Django warns of it, each time")
-    found: list[Any] = []
-    for each in marked:
+        raise NotCacheable("Django warns of it each time")
+    found: list[LookupFactory | None] = []
+    for each in traces:
         if type(each) is slice:
             found.append(None)
             continue
         if len(each.lookups) != 1:
-            raise Unlearnable(f"a value goes into {len(each.lookups)} lookups")
+            raise NotCacheable(f"a value goes into {len(each.lookups)} lookups")
         (lookup,) = each.lookups
         if lookup.lookup_name == "isnull":
             # Other values are not compared with NULL.
-            raise Unlearnable("a value becomes NULL")
+            raise NotCacheable("a value becomes NULL")
         is_plain = plain_field(lookup, each.value) is not None
-        found.append(None if is_plain else Preparation(type(lookup), lookup.lhs))
+        found.append(None if is_plain else LookupFactory(type(lookup), lookup.lhs))
     return found
 
 
-def saved(slot: int, field: Any, using: str) -> Saved:
-    """Return what makes a parameter of a value that is saved to a field."""
+def field_binder(slot: int, field: Any, using: str) -> FieldBinder:
+    """Return what binds a value that is saved to a field."""
     connection = process_connection(using)
     for kind in _PLAIN_FIELDS:
         if (target := plain_target(field, kind)) is not None:
             wrapper = integer_type(target, connection.ops) if kind is int else None
-            return Saved(slot, field, connection, kind, wrapper)
+            return FieldBinder(slot, field, connection, kind, wrapper)
     if type(field) is models.DateTimeField:
 
         def moment(value: datetime.datetime) -> Any:
-            # A naive one is taken to be of the current time zone, and warned of.
+            # Django takes a naive one to be in the current time zone, and warns.
             if value.tzinfo is datetime.UTC:
                 return value
             return field.get_db_prep_save(value, connection=connection)
 
-        return Saved(slot, field, connection, datetime.datetime, moment)
-    return Saved(slot, field, connection, None, None)
+        return FieldBinder(slot, field, connection, datetime.datetime, moment)
+    return FieldBinder(slot, field, connection, None, None)
 
 
 def integer_type(field: Any, ops: Any) -> Any:
-    """Return psycopg's type for the integers of a field. Keys that count up have none."""
+    """Return psycopg's type for the integers of a field, ``int`` for an automatic key."""
     return ops.integerfield_type_map.get(field.get_internal_type(), int)
 
 
-# Django's fields that take values of a type as they are, and its lookups that do not touch them.
+# Django's fields that take values of a type as they are, and its lookups that pass them on.
 _INTEGERS: set[Any] = {
     models.AutoField,
     models.BigAutoField,
@@ -172,7 +174,7 @@ def plain_field(lookup: Any, value: Any) -> Any:
 
 
 def plain_target(field: Any, kind: type) -> Any:
-    """Return the field, or that which a relation leads to, if it takes such values as they are."""
+    """Return the field, or the one that it refers to, if that takes such values as they are."""
     while field.remote_field is not None:
         field = field.target_field
     return field if type(field) in _PLAIN_FIELDS.get(kind, ()) else None

@@ -1,6 +1,6 @@
-"""A connection that executes nothing and notes what it was asked.
+"""A connection that executes nothing and records the statements that it is given.
 
-Django's own methods run over it on the bridge, so that what they would execute becomes known:
+Django's own methods run over it on the bridge, so that it is recorded what they would execute:
 ``bridge.Bridge.stand_ins`` has ``django.db.connections`` answer with it. No statement reaches a
 server, and no state of a real connection is touched.
 """
@@ -16,17 +16,17 @@ from turbo_orm.hydration.row_layout import Layout
 
 
 class AskedOnce(Exception):
-    """Another statement follows on the only one that is to be noted, whose answer was made up."""
+    """A second statement follows on the first one, whose result was made up."""
 
 
 class RecordingConnection(BridgedDatabaseWrapper):
-    """Django's wrapper of an alias, in a transaction that never was."""
+    """Django's wrapper of an alias, which is in a transaction, as far as Django can tell."""
 
     #: What was executed, as SQL and parameters.
     recorded: list[tuple[str, Any]]
-    #: That of the rows that were asked for, if any.
+    #: The layout of the rows of a queryset, if one was evaluated.
     layout: Layout | None
-    #: Whether only one statement is to be noted.
+    #: Whether a second statement is an error.
     once: bool
 
     @classmethod
@@ -58,7 +58,7 @@ class RecordingConnection(BridgedDatabaseWrapper):
         return wrapper
 
     def ensure_connection(self) -> None:
-        """Be connected."""
+        """Do nothing: it is connected."""
 
     def get_autocommit(self) -> bool:
         return True
@@ -69,20 +69,20 @@ class RecordingConnection(BridgedDatabaseWrapper):
     chunked_cursor = cursor
 
     def record(self, sql: str, params: Any) -> None:
-        """Note a statement."""
+        """Record a statement."""
         if self.once and self.recorded:
             raise AskedOnce
         self.recorded.append((sql, params))
 
     def record_rows(self, queryset: Any, compiler: Any) -> list[Any]:
-        """Note the query of a queryset and the layout of its rows, and return none."""
+        """Record the query of a queryset and the layout of its rows, and return no rows."""
         self.record(*compiler.as_sql())
         self.layout = Layout.of(queryset, compiler)
         return []
 
 
 class _RecordingCursor:
-    """A cursor that finds nothing."""
+    """A cursor whose results have no rows."""
 
     rowcount = 0
     description = None

@@ -1,14 +1,15 @@
-"""Learns statements from Django: runs its own methods over a query whose values are marked.
+"""Traces a statement: has Django compile it, and finds out which value each parameter is made of.
 
-Django builds and compiles the query as ever, but its lookups know which of the given values they
-are made of, and mark the parameters that they give. The connection notes what would be executed
-(**recording_connection**). The same is done once more with nothing marked: a statement is
-learnt only if both agree, and if what makes parameters of the values makes the same ones.
+Django's own method runs over a ``TracingQuery`` with tracers for values, on a connection that
+records what would be executed (**recording_connection**). Then the same is done without tracers,
+in another time zone. The statement is cached only if SQL and parameters agree, and if binding the
+values makes the same parameters.
 """
 
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
@@ -23,89 +24,127 @@ from django.utils import timezone
 
 from turbo_orm import bridge
 from turbo_orm.backend.base import process_connection
-from turbo_orm.query_cache.cache import Shape, shapes
+from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
+from turbo_orm.query_cache.chain import CachedChain, replay
 from turbo_orm.query_cache.compiled import (
-    Bound,
-    Integer,
-    Part,
-    Prepared,
-    Statement,
+    Binder,
+    BoundStatement,
+    CompiledStatement,
+    IntegerBinder,
+    LookupBinder,
+    PlainBinder,
     Unbindable,
-    Unchanged,
 )
-from turbo_orm.query_cache.limit_offset import Bounds, far, limits
+from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
 from turbo_orm.query_cache.parameters import (
-    LOOKED_UP,
+    WITH_LOOKUPS,
     integer_type,
     plain_field,
     plain_values,
-    quietly,
+    without_warnings,
 )
 from turbo_orm.query_cache.recording_connection import AskedOnce, RecordingConnection
-from turbo_orm.query_cache.tracers import LearningQuery, Marked, Parameter, Unlearnable, marks
+from turbo_orm.query_cache.tracers import (
+    NotCacheable,
+    TracedParameter,
+    Tracer,
+    TracingQuery,
+    tracers,
+)
+
+logger = logging.getLogger("turbo_orm")
 
 type Terminal = Callable[..., Any]
+type Recorded = tuple[str, Sequence[Any]]
 
-
-# Each statement that is known is written by Django, too, and compared.
+# Each cached statement is compiled by Django, too, and compared.
 VERIFIES = os.environ.get("TURBO_ORM_VERIFY") == "1"
 
-# How often it is tried to learn a statement from values with which there is none.
-TRIES = 5
+# How often a statement is traced if Django raises with the values at hand.
+ATTEMPTS = 5
+
+# A time zone in which SQL that names the time zone is another one.
+_ANOTHER_ZONE = datetime.timezone(datetime.timedelta(hours=11, minutes=37))
+
+# The classes of unexpected exceptions that were logged.
+_logged: set[type[Exception]] = set()
 
 
 class _Refused(Exception):
-    """Django raises, with the values that there are."""
+    """Django raises, or executes nothing, with the values at hand."""
 
 
-def learn(
-    shape: Shape,
+class CacheMismatch(AssertionError):
+    """A cached statement is not the one that Django would execute."""
+
+
+class WrittenValue(NamedTuple):
+    """A value that is written to a field, and what binds it."""
+
+    binder: Binder
+    value: Any
+
+
+def trace(
+    chain: CachedChain,
     key: Hashable,
     ask: Terminal,
-    given: Sequence[Any],
-    fresh: Fresh,
+    over: Callable[[Query], Any],
     using: str,
-    written: Sequence[Written] = (),
+    written: Sequence[WrittenValue] = (),
     of_objects: bool = True,
 ) -> None:
-    """Learn the statement of a terminal, or why there is none. To be called on the bridge.
+    """Cache the statement of a terminal of a chain, or why there is none. Runs on the bridge.
 
-    ``ask`` is Django's method, called with a queryset and the values to be ``written``. ``fresh``
-    makes a queryset over a query, on the database ``using``. ``of_objects`` says whether objects
-    are made of what is found, as a queryset makes them.
+    ``ask`` is Django's method, called with a queryset and the values to be ``written``. ``over``
+    makes a queryset over a query, on the database ``using``. ``of_objects`` says whether the rows
+    become objects, as a queryset makes them.
     """
+    entry, values = chain
     if "pg_version" not in vars(process_connection(using)):
         if connections[using].connection is None:
-            # Django had no use for it.
+            # Django has not connected either.
             return
-        # Compiling may ask for it, and nothing can be waited for then.
+        # Compiling may ask for it, and cannot wait for it then.
         _ = process_connection(using).pg_version
     try:
-        with quietly():
-            statement = _learn(shape, ask, given, fresh, using, written, of_objects)
-    except Unlearnable as exc:
-        shapes.learnt(shape, key, str(exc))
+        with without_warnings():
+            statement = _traced(chain, ask, over, using, written, of_objects)
+    except NotCacheable as exc:
+        cache.refuse(entry, key, Refusal(str(exc)))
     except _Refused as exc:
-        # Django will refuse when it is asked next. Other values may be learnt from.
-        tried = shape.statements.get(key, 0)
-        may_be_learnt = given or written or isinstance(exc.__cause__, AskedOnce)
-        if isinstance(tried, Statement):
+        if key in entry.statements:
             # That of another time zone, which stays.
-            pass
-        elif tried == TRIES or not may_be_learnt:
-            shapes.learnt(shape, key, _refusal(exc.__cause__))
-        else:
-            shape.statements[key] = tried + 1
+            return
+        # Other values may be traced.
+        may_be_traced = values or written or isinstance(exc.__cause__, AskedOnce)
+        before = entry.refusals.get(key)
+        attempts = 1 if before is None else before.attempts + 1
+        is_final = not may_be_traced or attempts > ATTEMPTS
+        cache.refuse(entry, key, Refusal(_reason(exc.__cause__), is_final, attempts))
     except Exception as exc:
         if VERIFIES:
             raise
-        # Whoever asks is to have an answer: Django's.
-        shapes.learnt(shape, key, f"learning raises {type(exc).__qualname__}")
+        _log(entry, key, exc)
+        cache.refuse(entry, key, Refusal(f"tracing raises {type(exc).__qualname__}"))
     else:
-        shapes.learnt(shape, key, statement)
+        cache.store(entry, key, statement)
 
 
-def _refusal(cause: BaseException | None) -> str:
+def _log(entry: CacheEntry, key: Hashable, exc: Exception) -> None:
+    """Warn of an unexpected exception, once for each class of them."""
+    if type(exc) not in _logged:
+        _logged.add(type(exc))
+        label = entry.model._meta.label  # type: ignore[attr-defined]
+        logger.warning(
+            "A statement of %s could not be traced, so Django compiles it each time. This is a "
+            "defect of turbo-orm: please report it.",
+            label,
+            exc_info=exc,
+        )
+
+
+def _reason(cause: BaseException | None) -> str:
     """Say what Django does, and nothing of the values."""
     match cause:
         case None:
@@ -115,188 +154,191 @@ def _refusal(cause: BaseException | None) -> str:
     return f"Django raises {type(cause).__qualname__}"
 
 
-def _learn(
-    shape: Shape,
+def _traced(
+    chain: CachedChain,
     ask: Terminal,
-    given: Sequence[Any],
-    fresh: Fresh,
+    over: Callable[[Query], Any],
     using: str,
-    written: Sequence[Written],
+    written: Sequence[WrittenValue],
     of_objects: bool,
-) -> Statement:
-    if getattr(getattr(fresh(Query(shape.model)), "_fetch_mode", None), "track_peers", False):
-        raise Unlearnable("peers are those of one result")
+) -> CompiledStatement:
+    entry, given = chain
+    if getattr(getattr(over(Query(entry.model)), "_fetch_mode", None), "track_peers", False):
+        raise NotCacheable("its fetch mode tracks the peers in a result")
     values = plain_values(given)
-    marked = marks(values)
-    queryset = shape.take(fresh(LearningQuery(shape.model)), marked)
+    traces = tracers(values)
+    queryset = replay(chain, over(TracingQuery(entry.model)), traces)
     try:
-        writes = [_MarkedWrite(each) for each in written]
+        writes = [_TracedWrite(each) for each in written]
     except Exception as exc:
         raise _Refused from exc
-    recorder = _record(using, ask, queryset, *writes)
+    recorder = record(using, ask, queryset, *writes)
     sql, params = only_statement(recorder)
     if (recorder.layout is not None) != of_objects:
-        raise Unlearnable("what is found decides what Django does next")
+        raise NotCacheable("the rows decide what Django does next")
 
-    def again(values: Sequence[Any] = values) -> tuple[str, Sequence[Any]]:
-        queryset = shape.take(fresh(Query(shape.model)), values)
-        return only_statement(_record(using, ask, queryset, *[each.value for each in written]))
+    def again(values: Sequence[Any] = values) -> Recorded:
+        queryset = replay(chain, over(Query(entry.model)), values)
+        return only_statement(record(using, ask, queryset, *[each.value for each in written]))
 
     zone = None
     with timezone.override(_ANOTHER_ZONE) if settings.USE_TZ else nullcontext():
-        unmarked = again()
-    if not _agree((sql, params), unmarked):
+        untraced = again()
+    if not _agree((sql, params), untraced):
         zone = timezone.get_current_timezone_name()
         if not _agree((sql, params), again()):
-            raise Unlearnable("Django writes other SQL each time")
-    bounds = None
+            raise NotCacheable("Django writes other SQL each time")
+    limit_offset = None
     if values and type(values[-1]) is slice:
-        bounds = _bounds(sql, params, values, again)
-        marked.pop()
-    parts = [
-        *[_part(each, recorder, prepared) for each, prepared in zip(marked, given, strict=False)],
-        *[each.part for each in written],
+        limit_offset = _limit_offset(sql, params, values, again)
+        traces.pop()
+    binders = [
+        *[_binder(each, recorder, value) for each, value in zip(traces, given, strict=False)],
+        *[each.binder for each in written],
     ]
-    places = [(each.slot, each.index) if type(each) is Parameter else (each,) for each in params]
-    _check(parts, [*given, *[each.value for each in written]], params)
-    if bounds is not None:
-        sql = bounds.template
-    return Statement(using, sql, parts, places, recorder.layout, zone, bounds)
+    places = [
+        (each.slot, each.index) if type(each) is TracedParameter else (each,) for each in params
+    ]
+    _check(binders, [*given, *[each.value for each in written]], params)
+    if limit_offset is not None:
+        sql = limit_offset.template
+    return CompiledStatement(using, sql, binders, places, recorder.layout, zone, limit_offset)
 
 
-def _bounds(
+def _limit_offset(
     sql: str,
     params: Sequence[Any],
     values: Sequence[Any],
-    again: Callable[[Sequence[Any]], tuple[str, Sequence[Any]]],
-) -> Bounds:
-    """Return where the SQL has the bounds of a slice, which is the last of the values."""
-    *others, given = values
-    before, found, after = sql.partition(limits(given))
-    bounds = Bounds(before, given, after)
-    another = far(given)
-    # Where Django fetches no more than so many, another slice shows it.
-    if not found or not _agree((bounds.sql(another), params), again([*others, another])):
-        raise Unlearnable("the bounds of the slice decide the SQL")
-    return bounds
+    again: Callable[[Sequence[Any]], Recorded],
+) -> LimitOffset:
+    """Return where the SQL has the numbers of a slice, which is the last of the values."""
+    *others, slice_ = values
+    before, found, after = sql.partition(limits(slice_))
+    limit_offset = LimitOffset(before, slice_, after)
+    another = far(slice_)
+    # Where Django fetches no more than so many rows, another slice shows it.
+    if not found or not _agree((limit_offset.sql(another), params), again([*others, another])):
+        raise NotCacheable("the numbers of the slice decide the SQL")
+    return limit_offset
 
 
-class Written(NamedTuple):
-    """A value that is written to a field, and what makes a parameter of it."""
-
-    part: Part
-    value: Any
-
-
-class _MarkedWrite:
+class _TracedWrite:
     """An expression that stands for a value to be written."""
 
     contains_aggregate = False
     contains_over_clause = False
 
-    def __init__(self, written: Written) -> None:
-        (self._param,) = written.part.params(written.value)
-        self._slot = written.part.slot
+    def __init__(self, written: WrittenValue) -> None:
+        (self._param,) = written.binder.params(written.value)
+        self._slot = written.binder.slot
 
     def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
         return self
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "%s", [Parameter(self._slot, 0, self._param)]
+        return "%s", [TracedParameter(self._slot, 0, self._param)]
 
 
-class Misunderstanding(AssertionError):
-    """A statement that was learnt is not what Django would execute."""
+def record(using: str, function: Callable[..., Any], *args: Any) -> RecordingConnection:
+    """Call a function on a connection that records one statement, and return the connection.
 
-
-def verify(ask: Terminal, bound: Bound, queryset: Any, written: Sequence[Any] = ()) -> None:
-    """Raise ``Misunderstanding`` if Django would execute something else than a known statement.
-
-    ``queryset`` is one of Django's making.
+    Raises ``NotCacheable`` if tracing does, and ``_Refused`` from whatever else is raised.
     """
-    with quietly():
-        queryset._db = bound.statement.using
-        recorded = _record(bound.statement.using, ask, queryset, *written).recorded
-    ours = (bound.sql, list(bound.params))
-    if [sql for sql, _ in recorded] != [bound.sql] or not _all_equal(
-        bound.params, recorded[0][1] or ()
-    ):
-        raise Misunderstanding(f"{ours} was learnt, where Django executes {recorded}")
-
-
-type Fresh = Callable[[Query], Any]
-
-# One in which SQL that names a time zone is another. Nobody else is there.
-_ANOTHER_ZONE = datetime.timezone(datetime.timedelta(hours=11, minutes=37))
-
-
-def _record(using: str, ask: Terminal, *args: Any) -> RecordingConnection:
-    # Django remembers what it is told of content types while it compiles, and makes what it does
-    # not find. It is refused, asks a real connection next, and knows when it is tried again.
+    # Compiling may look up a content type, which Django caches, and creates where it finds none.
+    # A made-up result must not be cached: the second statement is refused, Django then looks it up
+    # on the real connection, and finds it in its cache when the statement is traced again.
     recorder = RecordingConnection.for_alias(using, once=True)
     try:
-        bridge.with_stand_in(using, recorder, ask, *args)
+        bridge.with_stand_in(using, recorder, function, *args)
     except ObjectDoesNotExist:
         pass
-    except Unlearnable:
+    except NotCacheable:
         raise
     except Exception as exc:
         raise _Refused from exc
     return recorder
 
 
-def only_statement(recorder: RecordingConnection) -> tuple[str, Sequence[Any]]:
+def only_statement(recorder: RecordingConnection) -> Recorded:
     if not recorder.recorded:
-        # Nothing can match, be it for the values or for what they are compared with.
+        # No row can match, be it for the values or for what they are compared with.
         raise _Refused
     sql, params = recorder.recorded[0]
     return sql, params or ()
 
 
-def _agree(marked: tuple[str, Sequence[Any]], plain: tuple[str, Sequence[Any]]) -> bool:
-    """Return whether what was recorded is the same but for the marks."""
-    params = [each.value if type(each) is Parameter else each for each in marked[1]]
-    return marked[0] == plain[0] and _all_equal(params, plain[1])
+def verify(
+    bound: BoundStatement, recorded: Sequence[tuple[str, Any]], is_same: Callable[[Any, Any], bool]
+) -> None:
+    """Raise ``CacheMismatch`` unless what Django would execute is a bound statement.
+
+    ``is_same`` compares two parameters: ours, and Django's.
+    """
+    if [sql for sql, _ in recorded] == [bound.sql]:
+        params = recorded[0][1] or ()
+        if len(params) == len(bound.params) and all(map(is_same, bound.params, params)):
+            return
+    cached = (bound.sql, list(bound.params))
+    raise CacheMismatch(f"{cached} was cached, where Django executes {recorded}")
 
 
-def _part(marked: Marked, recorder: RecordingConnection, given: Any) -> Part:
-    """Return what makes parameters of a value."""
-    (lookup,) = marked.lookups
-    if type(given) in LOOKED_UP:
+def verify_terminal(
+    ask: Terminal, bound: BoundStatement, queryset: Any, written: Sequence[Any] = ()
+) -> None:
+    """Raise ``CacheMismatch`` unless a terminal of Django's would execute a bound statement.
+
+    ``queryset`` is one of Django's making.
+    """
+    with without_warnings():
+        queryset._db = bound.statement.using
+        recorder = record(bound.statement.using, ask, queryset, *written)
+    verify(bound, recorder.recorded, equal)
+
+
+def _agree(traced: Recorded, plain: Recorded) -> bool:
+    """Return whether what was recorded is the same but for the tracers."""
+    params = [each.value if type(each) is TracedParameter else each for each in traced[1]]
+    return traced[0] == plain[0] and _all_equal(params, plain[1])
+
+
+def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder:
+    """Return what makes the parameters of a value."""
+    (lookup,) = tracer.lookups
+    if type(value) in WITH_LOOKUPS:
         try:
-            return Prepared(marked.slot, given.lookup, _bare_compiler(recorder.alias))
+            return LookupBinder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
         except (EmptyResultSet, FullResultSet):
-            raise Unlearnable("a value decides the SQL") from None
-    field = plain_field(lookup, marked.value)
-    if type(marked.value) is not int:
-        return Unchanged(marked.slot)
+            raise NotCacheable("a value decides the SQL") from None
+    field = plain_field(lookup, tracer.value)
+    if type(tracer.value) is not int:
+        return PlainBinder(tracer.slot)
     internal_type = field.get_internal_type()
     low, high = recorder.ops.integer_field_range(internal_type)
-    return Integer(marked.slot, integer_type(field, recorder.ops), low, high)
+    return IntegerBinder(tracer.slot, integer_type(field, recorder.ops), low, high)
 
 
 @lru_cache(maxsize=100)
 def _bare_compiler(using: str) -> Any:
-    """Return a compiler of no query, for lookups: what they are of, they know."""
+    """Return a compiler of no query, for lookups: they hold all that they compile."""
     connection = process_connection(using)
     return connection.ops.compiler("SQLCompiler")(Query(None), connection, using)
 
 
-def _check(parts: Sequence[Part], given: Sequence[Any], params: Sequence[Any]) -> None:
-    """Raise ``Unlearnable`` if the parts do not make the parameters that Django has made."""
+def _check(binders: Sequence[Binder], values: Sequence[Any], params: Sequence[Any]) -> None:
+    """Raise ``NotCacheable`` unless the binders make the parameters that Django has made."""
     try:
-        made = [part.params(given[part.slot]) for part in parts]
+        made = [binder.params(values[binder.slot]) for binder in binders]
     except Unbindable:
-        raise Unlearnable("a value decides the SQL") from None
+        raise NotCacheable("a value decides the SQL") from None
     found: set[int] = set()
     for each in params:
-        if type(each) is Parameter:
+        if type(each) is TracedParameter:
             found.add(each.slot)
             ours = made[each.slot]
             if len(ours) <= each.index or not equal(ours[each.index], each.value):
-                raise Unlearnable("a value becomes other parameters than are known")
-    if len(found) != len(parts):
-        raise Unlearnable("a value decides the SQL")
+                raise NotCacheable("a value becomes other parameters than those traced")
+    if len(found) != len(binders):
+        raise NotCacheable("a value decides the SQL")
 
 
 def _all_equal(a: Sequence[Any], b: Sequence[Any]) -> bool:
@@ -304,4 +346,5 @@ def _all_equal(a: Sequence[Any], b: Sequence[Any]) -> bool:
 
 
 def equal(a: Any, b: Any) -> bool:
+    """Return whether two parameters are the same to the server."""
     return type(a) is type(b) and (a == b or repr(a) == repr(b))

@@ -1,0 +1,390 @@
+"""A queryset that holds a ``CachedChain`` in place of Django's query.
+
+Its methods that return another queryset extend the chain. Django's query is built from the chain
+when it is asked for; from then on the queryset has no chain, since the caller may change the
+query. Django's own methods, which only read it, run on a copy without a chain. AsyncQuerySet
+derives from this class, and adds the terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Model, Prefetch, QuerySet
+from django.db.models.sql import Query
+
+from turbo_orm.backend.base import process_connection
+from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache.cache import KeyOf, cache
+from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, record, replay
+from turbo_orm.query_cache.outcome import Bypass
+from turbo_orm.query_cache.parameters import without_warnings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from typing_extensions import TypeVar
+
+    _ModelT = TypeVar("_ModelT", bound=Model, covariant=True)
+    _Row = TypeVar("_Row", covariant=True, default=_ModelT)
+else:
+    # Nothing looks at them: Django's classes ignore what is in their brackets.
+    _ModelT = _Row = Any
+
+# The methods that a class must not override for its querysets to be cached.
+_DJANGOS = {
+    name
+    for name, value in vars(QuerySet).items()
+    if (callable(value) or isinstance(value, property))
+    and name
+    not in {
+        "as_manager",
+        "count",
+        "create",
+        "delete",
+        "exists",
+        "first",
+        "get",
+        "get_or_create",
+        "last",
+        "update",
+        "update_or_create",
+    }
+    and not name.startswith(("a", "bulk_"))
+} | {"alias", "all", "annotate", "_annotate", "_avoid_cloning"}
+_TERMINALS = {"count", "create", "delete", "exists", "first", "get", "last", "update"}
+_QUERY: Any = vars(QuerySet)["query"]
+_MADE_OF_A_QUERY = "it was made of a query"
+
+
+class _LazyQuery:
+    """The query of a queryset with a chain: it is built when it is read, and stored."""
+
+    def __get__(self, queryset: Any, owner: type) -> Any:
+        if queryset is None:
+            return self
+        chain = queryset._cached
+        if chain is None:
+            raise AttributeError("_query")
+        like = queryset._over(Query(queryset.model))
+        # What Django warns of, it has when the methods were called.
+        with without_warnings():
+            query = replay(chain, like)._query
+        if queryset._compiled_for is not None:
+            # Compiling adds its joins to a query, and they are expected there.
+            connection = process_connection(queryset._compiled_for)
+            with suppress(EmptyResultSet):
+                query.get_compiler(connection=connection).as_sql()
+        queryset.__dict__["_query"] = query
+        return query
+
+
+class CachedQuerySet(QuerySet[_ModelT, _Row]):
+    """A queryset of Django's whose methods are looked up in the query cache."""
+
+    _query: Any = _LazyQuery()
+    #: What stands for the query, or ``None``, and then why.
+    _cached: CachedChain | None = None
+    _bypass_reason: str = _MADE_OF_A_QUERY
+    # The database that the routers have named already, to be asked for next.
+    _routed: str | None = None
+    # The database that its results are from, where the query was not compiled for them.
+    _compiled_for: str | None = None
+    # The same queryset by Django's own methods, where statements are verified.
+    _twin: Any = None
+
+    if TYPE_CHECKING:
+        # Django's attributes, which the stubs leave out.
+        model: Any
+        _cloning_enabled: bool
+        _db: str | None
+        _defer_next_filter: bool
+        _deferred_filter: Any
+        _fetch_mode: Any
+        _fields: Any
+        _for_write: bool
+        _hints: dict[str, Any]
+        _known_related_objects: dict[Any, Any]
+        _prefetch_related_lookups: tuple[Any, ...]
+        _result_cache: list[Any] | None
+        _sticky_filter: bool
+
+    #: Which of Django's methods a class overrides that decide the SQL; without any, its querysets
+    #: are cached, and so are the statements of those terminals that it does not override.
+    _overridden: ClassVar[frozenset[str]] = frozenset()
+    _cacheable_terminals: ClassVar[frozenset[str]] = frozenset({*_TERMINALS, "_fetch_all"})
+
+    def __init__(
+        self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None
+    ) -> None:
+        if query is not None or model is None or self._overridden or not cache.is_enabled:
+            super().__init__(model, query, using, hints)
+            if self._overridden:
+                names = ", ".join(sorted(self._overridden))
+                self._bypass_reason = f"{type(self).__qualname__} overrides {names}"
+            return
+        self.model = model
+        self._db = using
+        self._hints = hints or {}
+        self._known_related_objects: dict[Any, Any] = {}
+        entry = cache.models.get(model)
+        if entry is None or entry.ordering is not model._meta.ordering:
+            entry = cache.model(model)
+        self._cached = CachedChain((entry, ()))
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A class that derives from it may have its name.
+        bases = [each for each in cls.__mro__ if each.__name__ == "AsyncQuerySet"]
+        if not bases:
+            return
+        base = bases[-1]
+        overridden = {
+            name
+            for name in _DJANGOS | _TERMINALS
+            if getattr(cls, name, None) is not getattr(base, name, None)
+        }
+        cls._overridden = frozenset(overridden & _DJANGOS)
+        cls._cacheable_terminals = frozenset({*_TERMINALS - overridden, "_fetch_all"})
+
+    @property
+    def db(self) -> str:
+        """The database that the query is executed on: as the routers say, who are asked now."""
+        using, self._routed = self._routed, None
+        return using or super().db
+
+    @property
+    def query(self) -> Any:
+        """Django's query. The caller may change it, so it stands for itself from now on."""
+        query = super().query
+        if self._cached is not None:
+            self._leave("its query was asked for")
+        return query
+
+    @query.setter
+    def query(self, value: Any) -> None:
+        self._cached = None
+        self._bypass_reason = _MADE_OF_A_QUERY
+        _QUERY.fset(self, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._leave("it was pickled or copied")
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        self._leave("it was pickled or copied")
+        return super().__deepcopy__(memo)
+
+    def _leave(self, reason: str) -> None:
+        """Have a query, and no chain."""
+        if self._cached is not None:
+            _QUERY.fget(self)
+            self._bypass_reason = reason
+        self.__dict__.pop("_cached", None)
+        self.__dict__.pop("_twin", None)
+
+    def _clone(self) -> Any:
+        chain = self._cached
+        if chain is not None and self._iterable_class is chain[0].iterable_class:
+            if not (chain[0].is_sticky or self._sticky_filter):
+                clone = self._copy(chain)
+                clone._twin = self._twin
+                return clone
+            # Whether the clone's next filter shares joins is a matter of its query.
+            return self._without_chain("the next filter shares its joins")._clone()
+        clone = super()._clone()  # type: ignore[misc]
+        clone._routed = self._routed
+        clone._bypass_reason = self._bypass_reason
+        return clone
+
+    def _copy(self, chain: CachedChain) -> Self:
+        """Return what ``_clone()`` does, of another chain."""
+        clone = object.__new__(type(self))
+        clone.model = self.model
+        clone._db = self._db
+        clone._hints = self._hints
+        clone._known_related_objects = self._known_related_objects
+        clone._cached = chain
+        if self._routed is not None:
+            clone._routed = self._routed
+        if self._for_write:
+            clone._for_write = True
+        if self._prefetch_related_lookups:
+            clone._prefetch_related_lookups = self._prefetch_related_lookups
+        if self._fetch_mode is not _DEFAULT_FETCH_MODE:
+            clone._fetch_mode = self._fetch_mode
+        entry = chain[0]
+        if entry.is_of_values:
+            clone._iterable_class = entry.iterable_class
+            clone._fields = entry.fields
+        return clone
+
+    def _without_chain(self, reason: str) -> Self:
+        """Return a copy over the same query, for methods of Django's that only read it."""
+        assert self._cached is not None
+        copied = self._copy(self._cached)
+        copied._query = _QUERY.fget(self)
+        copied._cached = None
+        copied._bypass_reason = reason
+        copied._iterable_class = self._iterable_class
+        copied._fields = self._fields
+        copied._sticky_filter = self._sticky_filter
+        copied._defer_next_filter = self._defer_next_filter
+        return copied
+
+    def _move(self, chain: CachedChain) -> Self:
+        """Take over another chain, where cloning is switched off."""
+        self.__dict__.pop("_query", None)
+        self._deferred_filter = None
+        self._sticky_filter = False
+        self._iterable_class = chain[0].iterable_class
+        self._fields = chain[0].fields
+        self._cached = chain
+        return self
+
+    def _over(self, query: Query, using: str | None = None) -> Any:
+        """Return a queryset like this one over another query, which has no chain."""
+        using = using or self._db
+        like = type(self)(model=self.model, query=query, using=using, hints=self._hints)
+        like._for_write = self._for_write
+        like._fetch_mode = self._fetch_mode
+        return like
+
+    # The methods that return another queryset
+
+    def _step(self, name: str, key_of: KeyOf, args: Sequence[Any], kwargs: dict[str, Any]) -> Self:
+        """Call a method that returns another queryset, by the query cache if it was recorded."""
+        chain = self._cached
+        if chain is None:
+            made: Self = getattr(super(), name)(*args, **kwargs)
+            return made
+        if self._iterable_class is not chain[0].iterable_class:
+            why = f"its iterable class is {self._iterable_class.__qualname__}"
+            return self._by_django(name, args, kwargs, why)
+        is_deferred = self._defer_next_filter
+        extended = extend(chain, name, key_of, args, kwargs, self._sticky_filter, is_deferred)
+        if type(extended) is CachedChain:
+            twin = self._twin_by(name, args, kwargs) if tracing.VERIFIES else None
+            if is_deferred:
+                self._defer_next_filter = False
+            led = self._copy(extended) if self._cloning_enabled else self._move(extended)
+            if twin is not None:
+                led._twin = twin
+            return led
+        if type(extended) is Bypass:
+            return self._by_django(name, args, kwargs, extended.reason)
+        assert type(extended) is NewStep
+        made = self._by_django(name, args, kwargs, _MADE_OF_A_QUERY)
+        if type(made) is type(self):
+            recorded = record(chain, extended, args, kwargs, self._over, made, is_deferred)
+            if isinstance(recorded, CachedChain):
+                made._cached = recorded
+            else:
+                made._bypass_reason = recorded.reason
+        return made
+
+    def _by_django(self, name: str, args: Sequence[Any], kwargs: dict[str, Any], why: str) -> Self:
+        """Call Django's method, whose result has a query, and no chain."""
+        caller = self
+        if self._cloning_enabled:
+            caller = self._without_chain(why)
+        else:
+            self._leave(why)
+        made: Self = getattr(super(CachedQuerySet, caller), name)(*args, **kwargs)
+        if self._defer_next_filter:
+            self._defer_next_filter = caller._defer_next_filter
+        return made
+
+    def _twin_by(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Return what a method of Django's makes of the queryset that Django has made so far."""
+        twin = self._by_django_alone() if self._twin is None else self._twin
+        with without_warnings():
+            if self._sticky_filter:
+                twin = twin._next_is_sticky()
+            return getattr(super(CachedQuerySet, twin), name)(*args, **kwargs)
+
+    def _by_django_alone(self) -> Any:
+        """Return what Django has made of the same calls, for verification."""
+        twin = self._twin
+        if twin is None and ("_query" not in self.__dict__ or self._deferred_filter is not None):
+            assert self._cached is not None
+            return replay(self._cached, self._over(Query(self.model)))
+        like = self._over((self if twin is None else twin)._query.clone())
+        like._iterable_class = self._iterable_class
+        like._fields = self._fields
+        return like
+
+    def filter(self, *args: Any, **kwargs: Any) -> Self:
+        return self._step("filter", cache_key.of_lookups, args, kwargs)
+
+    def exclude(self, *args: Any, **kwargs: Any) -> Self:
+        return self._step("exclude", cache_key.of_lookups, args, kwargs)
+
+    def order_by(self, *field_names: Any) -> Self:
+        return self._step("order_by", cache_key.of_names, field_names, {})
+
+    def reverse(self) -> Self:
+        return self._step("reverse", cache_key.of_names, (), {})
+
+    def distinct(self, *field_names: Any) -> Self:
+        return self._step("distinct", cache_key.of_names, field_names, {})
+
+    def only(self, *fields: Any) -> Self:
+        return self._step("only", cache_key.of_names, fields, {})
+
+    def defer(self, *fields: Any) -> Self:
+        return self._step("defer", cache_key.of_names, fields, {})
+
+    def select_related(self, *fields: Any) -> Self:
+        return self._step("select_related", cache_key.of_names, fields, {})
+
+    def annotate(self, *args: Any, **kwargs: Any) -> Self:
+        return self._step("annotate", cache_key.of_names, args, kwargs)
+
+    def alias(self, *args: Any, **kwargs: Any) -> Self:
+        return self._step("alias", cache_key.of_names, args, kwargs)
+
+    def prefetch_related(self, *lookups: Any) -> Self:
+        if self._cached is None or not all(isinstance(each, str | Prefetch) for each in lookups):
+            return super().prefetch_related(*lookups)
+        clone: Self = self._chain()  # type: ignore[attr-defined]
+        clone._prefetch_related_lookups += lookups
+        return clone
+
+    if not TYPE_CHECKING:
+        # Django's stubs know more of these.
+
+        def values(self, *fields: Any, **expressions: Any) -> Any:
+            return self._step("values", cache_key.of_names, fields, expressions)
+
+        def values_list(self, *fields: Any, **options: Any) -> Any:
+            return self._step("values_list", cache_key.of_names, fields, options)
+
+        def __getitem__(self, k: Any) -> Any:
+            if type(k) is not slice or self._result_cache is not None or k.step:
+                return super().__getitem__(k)
+            chain = self._cached
+            if chain is not None and chain[1] and type(chain[1][-1]) is slice:
+                return self._by_django("__getitem__", (k,), {}, "a slice is sliced")
+            return self._step("__getitem__", cache_key.of_slice, (k,), {})
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the attributes of a new queryset of Django's that are the same for all."""
+    made = object.__new__(QuerySet)
+    QuerySet.__init__(made, query=Query(None))
+    own = {"model", "_db", "_hints", "_known_related_objects", "_query"}
+    return {name: value for name, value in vars(made).items() if name not in own}
+
+
+# A queryset with a chain has them from its class, until one is changed.
+for _name, _default in _defaults().items():
+    setattr(CachedQuerySet, _name, _default)
+# New in Django 6.1.
+_DEFAULT_FETCH_MODE = getattr(CachedQuerySet, "_fetch_mode", None)
+CachedQuerySet._fetch_mode = _DEFAULT_FETCH_MODE
+CachedQuerySet._cloning_enabled = getattr(CachedQuerySet, "_cloning_enabled", True)

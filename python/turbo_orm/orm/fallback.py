@@ -1,0 +1,104 @@
+"""Django's own methods, for what is not cached: they run on the bridge, and are traced after that.
+
+All functions here but the coroutine run on the bridge. ``outcome`` is what the look-up gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, MultipleObjectsReturned, ObjectDoesNotExist
+from django.db.models import Model
+
+from turbo_orm import bridge
+from turbo_orm.execution import evaluation
+from turbo_orm.query_cache import cache_key, terminals
+from turbo_orm.query_cache.chain import CachedChain
+from turbo_orm.query_cache.outcome import Bypass, Miss
+from turbo_orm.query_cache.parameters import field_binder
+from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS
+from turbo_orm.query_cache.tracing import WrittenValue, trace
+
+
+async def call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
+    """Call a terminal of Django's, and trace its statement where that may be cached."""
+    if outcome.using is None:
+        return await bridge.run(getattr(queryset, terminal))
+    return await bridge.run(_call, queryset, terminal, outcome)
+
+
+def _call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
+    chain = queryset._cached
+    copied = queryset._copy(chain)
+    copied._routed = outcome.using
+    try:
+        answer = DJANGOS_TERMINALS[terminal](copied)
+    except (ObjectDoesNotExist, MultipleObjectsReturned):
+        _trace(queryset, chain, terminal, outcome)
+        raise
+    _trace(queryset, chain, terminal, outcome)
+    return answer
+
+
+def _trace(queryset: Any, chain: CachedChain, terminal: str, outcome: Miss | Bypass) -> None:
+    if isinstance(outcome, Miss):
+        ask = DJANGOS_TERMINALS[terminal]
+        over = partial(queryset._over, using=outcome.using)
+        of_objects = terminal not in {"count", "delete", "exists"}
+        trace(chain, outcome.key, ask, over, outcome.using, (), of_objects)
+
+
+def fetch(queryset: Any, outcome: Miss | Bypass) -> None:
+    """Do what ``_fetch_all()`` does but for prefetching, and trace the statement."""
+    chain = queryset._cached
+    # Compiling reads the query, so it is that of a copy.
+    copied = queryset._without_chain("")
+    evaluation.fill_cache(copied, outcome.using)
+    found = queryset._result_cache = copied._result_cache
+    _trace(queryset, chain, "_fetch_all", outcome)
+    key = ("_fetch_all", outcome.using, queryset._fetch_mode)
+    statement = chain[0].statements.get(key)
+    if statement is not None and found is not None:
+        statement.rows = len(found)
+
+
+def update(queryset: Any, outcome: Miss | Bypass, kwargs: dict[str, Any]) -> int:
+    """Update as Django does, and trace the statement."""
+    chain = queryset._cached
+    if outcome.using is None or chain is None:
+        rows: int = queryset.update(**kwargs)
+        return rows
+    copied = queryset._copy(chain)
+    copied._routed = outcome.using
+    rows = terminals.update(copied, **kwargs)
+    queryset._result_cache = None
+    if isinstance(outcome, Miss):
+        written = _written(queryset.model, chain, kwargs, outcome)
+        if written is not None:
+            ask = partial(terminals.update_with, kwargs)
+            over = partial(queryset._over, using=outcome.using)
+            trace(chain, outcome.key, ask, over, outcome.using, written, False)
+    return rows
+
+
+def _written(
+    model: type[Model], chain: CachedChain, kwargs: dict[str, Any], outcome: Miss
+) -> Sequence[WrittenValue] | None:
+    """Return the values that are written; their slots are behind those of the chain's values."""
+    names = cache_key.names_of_values(kwargs)
+    values = outcome.values
+    if len(names) != len(values) or any(isinstance(each, Model) for each in values):
+        return None
+    try:
+        fields = [model._meta.get_field(name) for name in names]
+    except FieldDoesNotExist:
+        return None
+    if not all(field.concrete for field in fields):
+        return None
+    first = len(chain[1])
+    return [
+        WrittenValue(field_binder(first + index, field, outcome.using), value)
+        for index, (field, value) in enumerate(zip(fields, values, strict=True))
+    ]

@@ -1,0 +1,152 @@
+"""A chain of methods as a value: its cache entry, and the values that were given on the way to it.
+
+A queryset that holds a ``CachedChain`` needs no query of Django's: the chain stands for it.
+``extend()`` looks up the entry that another call leads to, ``record()`` makes one of a call that
+Django has made, and ``replay()`` makes Django's queryset of a chain when its query is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+from django.db.models.sql import Query
+
+from turbo_orm.query_cache.cache import CacheEntry, KeyOf, Step, cache
+from turbo_orm.query_cache.cache_key import NoCacheKey, map_values
+from turbo_orm.query_cache.outcome import Bypass
+from turbo_orm.query_cache.parameters import (
+    DeferredValue,
+    lookup_factories,
+    plain_values,
+    without_warnings,
+)
+from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
+
+# The methods whose arguments have values.
+_OF_LOOKUPS = {"exclude", "filter"}
+
+
+class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
+    """A cache entry, and the values given on the way to it, in the order of the calls."""
+
+    # A plain tuple is made without a Python call, which a NamedTuple is not.
+    __slots__ = ()
+
+    @property
+    def entry(self) -> CacheEntry:
+        return self[0]
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return self[1]
+
+
+class NewStep(NamedTuple):
+    """A call that was not recorded yet: its key among the children of an entry, and its values."""
+
+    key: tuple[Any, ...]
+    values: list[Any]
+
+
+def extend(
+    chain: CachedChain,
+    name: str,
+    key_of: KeyOf,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    is_sticky: bool = False,
+    is_deferred: bool = False,
+) -> CachedChain | NewStep | Bypass:
+    """Return the chain that a call of a method leads to, if that was recorded.
+
+    ``is_sticky`` and ``is_deferred`` are the queryset's ``_sticky_filter`` and
+    ``_defer_next_filter``.
+    """
+    entry, given = chain
+    try:
+        key, values = key_of(args, kwargs)
+    except NoCacheKey as exc:
+        return Bypass(f"{name}() is given {exc}")
+    step_key = (name, key, is_sticky)
+    child = entry.children.get(step_key)
+    if child is None:
+        return NewStep(step_key, values)
+    if child.refusal:
+        return Bypass(child.refusal)
+    if not values:
+        return CachedChain((child, given))
+    factories = child.step.factories  # type: ignore[union-attr]
+    if factories is None:
+        return CachedChain((child, (*given, *values)))
+    try:
+        return CachedChain((child, (*given, *_prepared(values, factories, is_deferred))))
+    except Exception:
+        # Django looks at the values in an order of its own, and raises for the first.
+        return Bypass(f"{name}() is given a value that Django refuses or takes for NULL")
+
+
+def _prepared(values: Sequence[Any], factories: Sequence[Any], is_deferred: bool) -> Iterator[Any]:
+    """Yield values, with a lookup where Django makes one at once, or one to be made later."""
+    for value, factory in zip(values, factories, strict=True):
+        if factory is None:
+            yield value
+        else:
+            yield DeferredValue(value, factory) if is_deferred else factory(value)
+
+
+def record(
+    chain: CachedChain,
+    new: NewStep,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    over: Callable[[Query], Any],
+    made: Any,
+    is_deferred: bool,
+) -> CachedChain | Bypass:
+    """Record a call that Django has made, and return the chain that it leads to.
+
+    ``over`` returns a queryset of the same class over a query; ``made`` is what the call returned.
+    """
+    entry, given = chain
+    name, _, is_sticky = new.key
+    if name in _OF_LOOKUPS:
+        # What is kept is the key, with nothing of the values.
+        args, kwargs = map_values(args, kwargs, lambda value: "")
+    before = plain_values(given)
+
+    def traced(tracers: Sequence[Any]) -> Any:
+        queryset = replay(CachedChain((entry, ())), over(TracingQuery(entry.model)), before)
+        return step.replay(queryset, iter(tracers))
+
+    try:
+        # The caller may change a list afterwards.
+        step = Step(name, *deepcopy((args, kwargs)), is_sticky)
+        with without_warnings():
+            made_factories = lookup_factories(traced, new.values)
+            step.factories = made_factories if any(made_factories) else None
+            child = cache.add(entry, new.key, step, made._iterable_class, made._fields)
+            factories = child.step.factories  # type: ignore[union-attr]
+            values: Any = new.values
+            if factories is not None:
+                values = _prepared(values, factories, is_deferred)
+            return CachedChain((child, (*given, *values)))
+    except Exception as exc:
+        why = str(exc) if isinstance(exc, NotCacheable) else f"raises {type(exc).__qualname__}"
+        refusal = f"{name}() cannot be traced: {why}"
+        cache.refuse_step(entry, new.key, refusal)
+        return Bypass(refusal)
+
+
+def replay(chain: CachedChain, queryset: Any, values: Sequence[Any] | None = None) -> Any:
+    """Make the calls of a chain once more, from a queryset of all objects.
+
+    ``values`` take the place of the chain's own.
+    """
+    entry, given = chain
+    remaining = iter(plain_values(given) if values is None else values)
+    for each in reversed(list(entry.path())):
+        if each.step is not None:
+            queryset = each.step.replay(queryset, remaining)
+    return queryset

@@ -1,0 +1,288 @@
+"""The statements that save the instances of a plain model.
+
+A model is plain if saving runs no code of its own: no method that ``save()`` calls is overridden,
+its signals have no receivers, it has no parents, and its fields are saved as they are or by
+Django's own code. All other models are saved by Django.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import copy
+from inspect import getattr_static
+from typing import Any
+
+from django.db import DatabaseError, models
+from django.db.models import Manager, Model
+from django.db.models.signals import post_init, post_save, pre_init, pre_save
+
+from turbo_orm import bridge
+from turbo_orm.query_cache import tracing
+from turbo_orm.query_cache.cache import ModelEntry, cache
+from turbo_orm.query_cache.compiled import (
+    BoundStatement,
+    CompiledStatement,
+    FieldBinder,
+    PlainBinder,
+)
+from turbo_orm.query_cache.parameters import field_binder
+from turbo_orm.query_cache.recording_connection import RecordingConnection
+
+# The methods that making and saving an instance calls.
+_METHODS = [
+    "__init__",
+    "__new__",
+    "__setattr__",
+    "_assign_returned_values",
+    "_do_insert",
+    "_get_pk_val",
+    "_is_pk_set",
+    "_prepare_related_fields_for_save",
+    "_save_parents",
+    "_save_table",
+    "_set_pk_val",
+    "pk",
+    "save",
+    "save_base",
+]
+_DJANGOS = {name: getattr_static(Model, name) for name in _METHODS if hasattr(Model, name)}
+_PRE_SAVES = {
+    models.Field.pre_save,
+    models.DateField.pre_save,
+    models.DateTimeField.pre_save,
+    models.TimeField.pre_save,
+}
+_KEYS = {models.AutoField, models.BigAutoField, models.SmallAutoField}
+
+# How an instance is saved: by an insert, or an update of all fields, or of those of such names.
+type Kind = str | frozenset[str]
+
+INSERT = "insert"
+INSERT_WITH_KEY = "insert with a key"
+UPDATE = "update"
+
+# How many kinds of a model are cached: there is one for each set of fields.
+MAX_KINDS = 100
+# The size of a reason, in bytes, by estimate.
+_REASON_SIZE = 100
+
+
+class SaveStatement:
+    """An INSERT or UPDATE of a plain model, and what binds the fields that are its parameters."""
+
+    def __init__(self, kind: Kind, statement: CompiledStatement, fields: Sequence[Any]) -> None:
+        self._kind = kind
+        self._statement = statement
+        self._is_insert = is_insert(kind)
+        self._binders = [
+            _binder(slot, field, statement.using) for slot, field in enumerate(fields)
+        ]
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes, by estimate."""
+        return self._statement.size + 400 * len(self._binders)
+
+    def bind(self, instance: Model) -> BoundStatement | None:
+        """Return the statement for an instance, or ``None`` if an expression is to be saved."""
+        params: list[Any] = []
+        for attname, pre_save_, takes_none, binder in self._binders:
+            value = (
+                getattr(instance, attname)
+                if pre_save_ is None
+                else pre_save_(instance, self._is_insert)
+            )
+            if value is None and takes_none:
+                params.append(None)
+            elif type(value) is binder.own:
+                params.append(value if binder.wrapper is None else binder.wrapper(value))
+            elif hasattr(value, "resolve_expression"):
+                return None
+            else:
+                params.append(binder.param(value))
+        bound = BoundStatement(self._statement, tuple(params))
+        if tracing.VERIFIES:
+            recorder = _record(self._kind, _twin(instance), self._statement.using)
+            tracing.verify(bound, recorder.recorded[:1], _is_same)
+        return bound
+
+
+def _binder(slot: int, field: Any, using: str) -> tuple[str, Any, bool, FieldBinder]:
+    """Return a field's attribute, its ``pre_save()`` if that does anything, and what binds it."""
+    binder = field_binder(slot, field, using)
+    is_plain = not (getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+    return field.attname, None if is_plain else field.pre_save, binder.own is not None, binder
+
+
+class SaveStatements:
+    """The statements that save instances of a plain model, by kind, or why there is none."""
+
+    def __init__(self, entry: ModelEntry) -> None:
+        self._entry = entry
+        # By kind and alias.
+        self._statements: dict[tuple[Kind, str], SaveStatement] = {}
+        self._refusals: dict[tuple[Kind, str], str] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._statements) + len(self._refusals)
+
+    async def bind(self, kind: Kind, instance: Model, using: str) -> BoundStatement | None:
+        """Return the statement for an instance, or ``None`` if Django has to save it."""
+        key = kind, using
+        statement = self._statements.get(key)
+        if statement is None:
+            if key in self._refusals:
+                return None
+            await bridge.run(self._trace, kind, instance, using)
+            statement = self._statements.get(key)
+        return None if statement is None else statement.bind(instance)
+
+    def _trace(self, kind: Kind, instance: Model, using: str) -> None:
+        """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
+        if len(self) >= MAX_KINDS:
+            self._statements.clear()
+            self._refusals.clear()
+            self._grow(-self._size)
+        traced = _trace(kind, instance, using)
+        if isinstance(traced, str):
+            self._refusals[kind, using] = traced
+            self._grow(_REASON_SIZE)
+        else:
+            self._statements[kind, using] = traced
+            self._grow(traced.size)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        # An entry that was evicted meanwhile takes no memory of the cache's.
+        if self._entry.saves is self:
+            cache.grow(self._entry, size)
+
+
+def save_statements(model: Any, kwargs: dict[str, Any]) -> SaveStatements | None:
+    """Return the statements that save instances of a plain model, ``None`` for any other model.
+
+    ``kwargs`` are what an instance is to be made of. What is no field may be a property, which may
+    do anything.
+    """
+    if (
+        not cache.is_enabled
+        or _has_receivers(model)
+        or not kwargs.keys() <= model._meta._forward_fields_map.keys()
+    ):
+        return None
+    entry = cache.model(model)
+    if entry.save_refusal is None:
+        entry.save_refusal = _reason_to_bypass(model)
+        entry.saves = None if entry.save_refusal else SaveStatements(entry)
+    return entry.saves
+
+
+def _has_receivers(model: type[Model]) -> bool:
+    """Return whether there are receivers of the signals of making or saving an instance."""
+    return bool(
+        (pre_init.receivers and pre_init.has_listeners(model))
+        or (post_init.receivers and post_init.has_listeners(model))
+        or (pre_save.receivers and pre_save.has_listeners(model))
+        or (post_save.receivers and post_save.has_listeners(model))
+    )
+
+
+def _trace(kind: Kind, instance: Model, using: str) -> SaveStatement | str:
+    """Return how Django saves such an instance, or say why it has to each time."""
+    twin = _twin(instance)
+    try:
+        recorder = _record(kind, twin, using)
+    except Exception as exc:
+        return f"Django raises {type(exc).__qualname__}"
+    if not recorder.recorded:
+        return "Django executes nothing"
+    # An update that meets no row is followed by an insert.
+    sql, params = recorder.recorded[0]
+    fields = _fields_of(kind, instance._meta)
+    slots = range(len(fields))
+    binders = [PlainBinder(slot) for slot in slots]
+    try:
+        statement = CompiledStatement(using, sql, binders, [(slot, 0) for slot in slots])
+    except ValueError:
+        return "a field is not saved as one parameter"
+    traced = SaveStatement(kind, statement, fields)
+    bound = traced.bind(twin)
+    if bound is None or not sql.startswith("INSERT" if is_insert(kind) else "UPDATE"):
+        return "an expression is saved"
+    if [type(param) for param in bound.params] != [type(param) for param in params]:
+        return "a field is not saved as one parameter"
+    return traced
+
+
+def _record(kind: Kind, instance: Any, using: str) -> RecordingConnection:
+    """Return a connection that has recorded how Django saves an instance."""
+    recorder = RecordingConnection.for_alias(using)
+    with suppress(DatabaseError):  # No row was updated.
+        bridge.with_stand_in(using, recorder, instance.save, using=using, **save_options(kind))
+    return recorder
+
+
+def _is_same(ours: Any, djangos: Any) -> bool:
+    # What is set to the present moment is another one each time.
+    return tracing.equal(ours, djangos) or isinstance(djangos, datetime.date | datetime.time)
+
+
+def is_insert(kind: Kind) -> bool:
+    return kind is INSERT or kind is INSERT_WITH_KEY
+
+
+def save_options(kind: Kind) -> dict[str, Any]:
+    """Return the arguments of ``save()`` that a kind stands for."""
+    if isinstance(kind, frozenset):
+        return {"update_fields": kind}
+    return {"force_insert": True} if is_insert(kind) else {}
+
+
+def _fields_of(kind: Kind, meta: Any) -> list[Any]:
+    """Return the fields whose values are the parameters of a statement, in their order."""
+    if kind is INSERT:
+        return [field for field in meta.local_concrete_fields if field is not meta.auto_field]
+    if kind is INSERT_WITH_KEY:
+        return list(meta.local_concrete_fields)
+    others = [field for field in meta.local_concrete_fields if not field.primary_key]
+    if kind is not UPDATE:
+        others = [each for each in others if each.name in kind or each.attname in kind]
+    return [*others, meta.pk]
+
+
+def _twin(instance: Model) -> Any:
+    """Return another instance with the same attributes, to be saved in its stead."""
+    twin = object.__new__(type(instance))
+    twin.__dict__.update(instance.__dict__, _state=copy(instance._state))
+    if cached := instance._state.__dict__.get("fields_cache"):
+        twin._state.fields_cache = dict(cached)
+    return twin
+
+
+def _reason_to_bypass(model: type[Model]) -> str:
+    """Say what keeps a model from being plain. Empty if nothing does."""
+    meta: Any = model._meta
+    for name, method in _DJANGOS.items():
+        if getattr_static(model, name) is not method:
+            return f"{meta.label} overrides {name}()"
+    if super(Model, model).__init__ is not object.__init__:
+        return f"a mixin of {meta.label} has an __init__() of its own"
+    if meta.parents or meta.proxy or meta.order_with_respect_to or meta.private_fields:
+        return f"{meta.label} has parents, is a proxy, is ordered, or has generic relations"
+    if meta.select_on_save:
+        return f"{meta.label} looks for its row before it updates it"
+    if type(meta.base_manager) is not Manager:
+        return f"{meta.label} has a base manager of its own"
+    if len(getattr(meta, "pk_fields", [meta.pk])) != 1:
+        return f"{meta.label} has a composite key"
+    for field in meta.local_concrete_fields:
+        if type(field).pre_save not in _PRE_SAVES:
+            return f"{field} has a pre_save() of its own"
+        if field.generated or field.has_db_default():
+            return f"the database gives {field} a value"
+    if any(type(field) not in _KEYS for field in meta.db_returning_fields):
+        return f"{meta.label} gets more than its key back"
+    return ""
