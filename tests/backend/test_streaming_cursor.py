@@ -11,9 +11,9 @@ from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Author
-from tests.orm.test_reading import QUERYSETS
 from tests.support.answers import django_answer, turbo_answer
 from tests.support.clients import Rival
+from tests.support.querysets import QUERYSETS
 from turbo_orm import async_atomic
 from turbo_orm.backend import streaming_cursor
 from turbo_orm.backend.base import process_connection

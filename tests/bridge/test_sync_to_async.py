@@ -361,7 +361,7 @@ print("fine")
 RELATIONS = """
     from django.contrib.contenttypes.models import ContentType
     from django_async_backend.db import async_connections
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     from tests.library.models import Player
     from turbo_orm import async_atomic
 

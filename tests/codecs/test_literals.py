@@ -18,9 +18,9 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int2, Int4, Int8
 from psycopg.types.string import StrDumper
 
-from tests.codecs.test_encoders import Failing, Interrupting, NoOffset, Text
 from tests.library.fields import Suit
 from tests.library.models import Account, Author
+from tests.support.odd_values import Failing, Interrupting, NoOffset, Text
 from turbo_orm import _core, async_connection, bridge
 from turbo_orm._core import HydrationError
 from turbo_orm.codecs import literals
