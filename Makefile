@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods wheel matrix clean
+.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -40,9 +40,12 @@ demo: $(EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and ti
 	$(call say,running the demo)
 	@$(BIN)/python examples/atlas/manage.py tour $(ARGS)
 
-test: $(EXTENSION) $(call group,test) ## run the tests
+# Tests wait for the server as long as they compute, so there are more workers than processors. What
+# they import is compiled once, for them and for the processes that they start.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: $(EXTENSION) $(call group,test) ## run the tests, by a worker for each processor and one more
 	$(call say,running the tests)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 FUZZ := rust/turbo_core/fuzz
 CHECKED := $(CURDIR)/.venvs/checked
@@ -60,7 +63,8 @@ checked: $(EXTENSION) $(call group,test) ## test the core with assertions, a deb
 	$(call say,running its tests)
 	@cd $(CHECKED) && PYTHONPATH=site ../../$(BIN)/python -c \
 		'import turbo_orm._core as c; assert c.__file__.startswith("$(CHECKED)"), c.__file__'
-	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet $(CORE_TESTS) $(ARGS)
+	@PYTHONPATH=$(CHECKED)/site PYTHONMALLOC=debug $(BIN)/python -m pytest --quiet --numprocesses auto \
+		$(CORE_TESTS) $(ARGS)
 
 DJANGO = 6.1
 MODE = hot
@@ -163,6 +167,9 @@ docs: $(VENV) $(call group,docs) ## build the documentation into site/
 
 methods: $(VENV) ## write the tables of docs/compatibility.md from tests/methods.py
 	@$(BIN)/python -m tests.support.method_tables
+
+private-api: $(EXTENSION) $(call group,test) ## write the tables of private names in docs/architecture.md
+	@$(BIN)/python -m tests.support.private_names
 
 wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
 	$(need_cargo)

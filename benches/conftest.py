@@ -1,4 +1,4 @@
-"""The settings and the server of the tests, with tables and cores of the benchmarks' own."""
+"""The tests' settings and server, with the benchmarks' apps, pool and cores, and the harness."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -7,13 +7,12 @@ import pytest
 import tests.conftest
 from tests.conftest import pytest_unconfigure, tables
 
-from benches import cores
-from benches.machine import machine, versions_with
-from benches.orm_ops import pool
+from benches.harness import cores, pool
+from benches.machine import PEERS, machine, versions_with
 
 if TYPE_CHECKING:
     # Its modules need the settings.
-    from benches.arena import Arena
+    from benches.harness.harness import Harness
 
 __all__ = ["pytest_unconfigure", "tables"]
 
@@ -34,13 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
     pool.add_to(settings.DATABASES)
 
 
-@pytest.fixture(scope="session")
-def arena(tables: None) -> Iterator["Arena"]:
-    from benches.arena import Arena
+@pytest.fixture(scope="module")
+def harness(tables: None) -> Iterator["Harness"]:
+    from benches.harness.harness import Harness
 
-    arena = Arena()
-    yield arena
-    arena.close()
+    harness = Harness()
+    yield harness
+    harness.close()
 
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
@@ -49,5 +48,4 @@ def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, A
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         (server,) = cursor.fetchone()
-    peers = ("asyncpg", "yara-orm", "tortoise-orm", "sqlalchemy", "piccolo", "uvloop")
-    return {**machine(), "versions": versions_with(server, *peers)}
+    return {**machine(), "versions": versions_with(server, *PEERS, "uvloop")}

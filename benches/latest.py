@@ -1,4 +1,4 @@
-"""The latest records, which the documentation tells of."""
+"""The latest records, from which the documentation is written."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from benches.report.targets import TARGETS
 
 
 def latest(suite: str) -> Path:
-    """Return the file of a suite's latest record that has all there are targets for."""
+    """Return the file of a suite's latest record that has a figure for each target."""
     return max(file for file in RESULTS.glob(f"{suite}-*.json") if _is_whole(suite, file))
 
 

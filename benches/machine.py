@@ -1,4 +1,4 @@
-"""The machine, and the versions that a run was made with."""
+"""The machine of a run, and the versions of what it ran."""
 
 import os
 import platform
@@ -9,6 +9,9 @@ import cpuinfo
 import psycopg
 
 from atlas.versions import versions
+
+# The packages of the contenders, but for those of Django's and turbo-orm's.
+PEERS = ("asyncpg", "yara-orm", "tortoise-orm", "sqlalchemy", "piccolo")
 
 
 def machine() -> dict[str, str]:

@@ -12,7 +12,7 @@ from benches.report.run import Run
 from benches.small import section as small
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-# Beside the page, for the documentation to find.
+# Beside the page, where the documentation looks for them.
 PLOTS = PAGE.with_suffix("")
 
 _INTRODUCTION = """\
@@ -28,7 +28,7 @@ $ make bench-http ARGS=--help
 ```
 
 from what they have recorded in `benches/results`. How long lists of up to 100,000 rows take, and
-the operations of a well-known benchmark of ORMs, is what the rest of `make report` measures: its
+the operations of a benchmark of ORMs, is what the rest of `make report` measures: its
 reports are there, too.
 """
 

@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from benches import names
 from benches.http.result import Cell, Result
 from benches.latest import latest
 from benches.report.operations import quotient
@@ -26,7 +27,7 @@ _OPERATIONS = {
     "join": "time of ten rows of a join, filtered and sorted",
     "acreate": "time of an `acreate()`",
 }
-_SERVED = ("turbo-orm", "Django a*", "psycopg")
+_SERVED = (names.TURBO, names.DJANGO_THREADS, names.PSYCOPG)
 _ENDPOINTS = {
     ("get", 100): "requests/s, a row by its key, 100 clients",
     ("get", 1_000): "the same, 1,000 clients",
@@ -74,8 +75,8 @@ def _served(result: Result) -> Iterator[list[str]]:
     cells = (Cell("bare", name, "get", 1_000) for name in _SERVED)
     waits = (result.median(cell, "p99") for cell in cells)
     yield ["99 of 100 answered within, 1,000 clients", *(_number(ms, " ms") for ms in waits)]
-    names = ("turbo-orm", "Django a*, no pool", "psycopg")
-    sizes = (result.memory("bare", name, 1_000) for name in names)
+    measured = (names.TURBO, names.DJANGO_NO_POOL, names.PSYCOPG)
+    sizes = (result.memory("bare", name, 1_000) for name in measured)
     yield [
         "memory of server and PostgreSQL, 1,000 clients",
         *(_number(size and sum(size), " MB") for size in sizes),
@@ -84,7 +85,7 @@ def _served(result: Result) -> Iterator[list[str]]:
 
 def _called(run: Run) -> Iterator[list[str]]:
     for operation, what in _OPERATIONS.items():
-        quotients = (quotient(run, operation, name) for name in ("turbo-orm", "Django async"))
+        quotients = (quotient(run, operation, name) for name in (names.TURBO, names.DJANGO_ASYNC))
         yield [what, *(f"{each} ×" for each in quotients), "1 ×"]
 
 
@@ -92,7 +93,7 @@ def _listed(run: Run) -> Iterator[list[str]]:
     for (table_, shape), what in _LISTS.items():
         times = (
             run.time(table_, shape, _ROWS, name)
-            for name in ("turbo-orm", "Django async", "psycopg")
+            for name in (names.TURBO, names.DJANGO_ASYNC, names.PSYCOPG)
         )
         yield [what, *(f"{time * 1e3:.3g} ms" if time else "" for time in times)]
 

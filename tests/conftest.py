@@ -1,50 +1,64 @@
 """A real PostgreSQL, a configured Django, and a loop on which nothing may leave the loop's thread.
 
-``TURBO_ORM_TEST_DSN`` names a server; otherwise the embedded one is started. The tests make two
-databases of their own there and drop them at the end.
+``TURBO_ORM_TEST_DSN`` names a server; otherwise the embedded one is started. Each process that
+runs tests makes two databases of its own there and drops them at the end. With pytest-xdist these
+processes are the workers; the controller starts the server, and gives them its DSN.
 """
 
-import asyncio
-import contextlib
 import os
-import socket
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
-import asgiref.sync
 import django
 import psycopg
 import pytest
 from django.conf import settings
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from atlas.postgres import database, server_dsn
+from atlas.postgres import server_dsn
+from tests.support import databases, event_loop
 
 # So that its assertions say what differs.
 pytest.register_assert_rewrite(
     "tests.support.chains", "tests.support.reading", "tests.support.scenario"
 )
 
-DATABASES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
+# The longest files, which workers begin with: none is still at one when the others have finished.
+LONGEST = [
+    "tests/test_typing.py",
+    "tests/faults/test_soak.py",
+    "tests/test_pytest_plugin.py",
+]
 
-EXTENSIONS = ["citext", "hstore"]
+_DSN = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    dsn = server_dsn("TURBO_ORM_TEST_DSN")
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for name in DATABASES.values():
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            create_extensions(make_conninfo(dsn, dbname=name))
-    config.stash[_DSN] = dsn
-    databases = {
-        alias: database(make_conninfo(dsn, dbname=name)) for alias, name in DATABASES.items()
-    }
+    given = getattr(config, "workerinput", {})
+    config.stash[_DSN] = dsn = given.get("dsn") or server_dsn("TURBO_ORM_TEST_DSN")
+    if not is_controller(config):
+        configure_django(databases.create(dsn))
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Return whether this process has workers run the tests."""
+    return bool(config.getoption("tx", None)) and not hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one more than there are processors: tests wait for servers, too."""
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", (os.cpu_count() or 1) + 1))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker the server's DSN."""
+    node.workerinput["dsn"] = node.config.stash[_DSN]
+
+
+def configure_django(found: dict[str, Any]) -> None:
     settings.configure(
-        # The default database once more, with a pool: for the event loop, and for nothing else.
-        DATABASES={**databases, "pooled": pooled(databases["default"])},
+        DATABASES=found,
         # django-async-backend warns of pools, which were none of an event loop of their own once.
         ASYNC_BACKEND_DISABLE_POOL_WARNING=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -66,35 +80,16 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
 
 
-def pooled(database: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a database with a pool."""
-    pool = {"min_size": 1, "max_size": 4, "timeout": 5}
-    return {**database, "OPTIONS": {**database.get("OPTIONS", {}), "pool": pool}}
-
-
-def create_extensions(dsn: str) -> None:
-    """Create those of ``EXTENSIONS`` that the server has, before Django asks for their types."""
-    query = "SELECT name FROM pg_available_extensions WHERE name = ANY(%s)"
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for (name,) in connection.execute(query, [EXTENSIONS]).fetchall():
-            connection.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(name)))
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     dsn = config.stash.get(_DSN, None)
-    if dsn is None:
-        return
-    from django.db import connections
-
-    connections.close_all()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for name in DATABASES.values():
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    if dsn is not None and not is_controller(config):
+        databases.drop(dsn)
 
 
-_DSN = pytest.StashKey[str]()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,7 +97,7 @@ def tables() -> None:
     """Make the tables of all apps in both databases."""
     from django.core.management import call_command
 
-    for alias in DATABASES:
+    for alias in databases.NAMES:
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 
 
@@ -123,7 +118,7 @@ def extended(library: None) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT extname FROM pg_extension")
-        missing = {*EXTENSIONS} - {name for (name,) in cursor.fetchall()}
+        missing = {*databases.EXTENSIONS} - {name for (name,) in cursor.fetchall()}
     if missing:
         pytest.skip(f"the server does not have {' and '.join(sorted(missing))}")
     for model, rows in EXTENDED.items():
@@ -151,87 +146,24 @@ def driver(tables: None) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def scratch(tables: None) -> None:
     """Have the tables that tests write to empty, and their keys begin at 1."""
-    for alias in DATABASES:
+    from tests.support.tables import empty
+
+    for alias in databases.NAMES:
         empty(alias)
 
 
-def empty(alias: str) -> None:
-    """Empty the tables that tests write to, and have their keys begin at 1 again.
-
-    DELETE would be faster, and would leave it open in which order new rows are found.
-    """
-    from django.db import connections
-
-    from tests.library.data import WRITTEN
-
-    tables = ", ".join(model._meta.db_table for model in WRITTEN)
-    with connections[alias].cursor() as cursor:
-        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-
-
-type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-
-
 @pytest.fixture
-def run() -> Run:
+def run() -> event_loop.Run:
     """Return a function that runs a coroutine function on an event loop, and guards it.
 
     While it runs, a thread pool, ``sync_to_async()`` and a sync cursor are errors. Its
     connections are closed at the end, and have to be in a state to be.
     """
-
-    def run(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        async def main() -> Any:
-            try:
-                # A test that waits for what never comes is to fail, not to hang.
-                async with asyncio.timeout(60):
-                    return await function()
-            finally:
-                await close_connections()
-
-        with only_the_event_loop(), asyncio.Runner() as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def close_connections() -> None:
-    from turbo_orm.backend.task_connections import async_connections
-
-    for alias in DATABASES:
-        connection = async_connections[alias]
-        assert connection.block is None
-        await connection.close()
-
-
-@contextlib.contextmanager
-def only_the_event_loop() -> Iterator[None]:
-    """Make it an error to start a thread, to hop to one, or to use a sync connection."""
-
-    def forbid(what: str, owner: Any, name: str) -> None:
-        original = getattr(owner, name)
-
-        def forbidden(*args: Any, **kwargs: Any) -> Any:
-            # asyncio resolves host names in its executor: that is not ours to change.
-            if socket.getaddrinfo in args:
-                return original(*args, **kwargs)
-            raise AssertionError(f"{what} in async code")
-
-        patch.setattr(owner, name, forbidden)
-
-    with pytest.MonkeyPatch.context() as patch:
-        forbid("a thread pool was used", ThreadPoolExecutor, "submit")
-        forbid("sync_to_async() was called", asgiref.sync.SyncToAsync, "__call__")
-        forbid("async_to_sync() was called", asgiref.sync.AsyncToSync, "__call__")
-        forbid("a sync connection was opened", psycopg, "connect")
-        forbid("a sync connection was opened", psycopg.Connection, "connect")
-        forbid("a sync cursor was used", psycopg.Cursor, "execute")
-        forbid("a sync cursor was used", psycopg.ServerCursor, "execute")
-        yield
+    return event_loop.run
 
 
 @pytest.fixture
-def read(library: None, run: Run) -> Any:
+def read(library: None, run: event_loop.Run) -> Any:
     """Return a function that reads a queryset in every way, and compares with Django's answer."""
     from tests.support.reading import Read
 
@@ -239,15 +171,16 @@ def read(library: None, run: Run) -> Any:
 
 
 @pytest.fixture
-def play(tables: None, run: Run) -> Any:
+def play(tables: None, run: event_loop.Run) -> Any:
     """Return a function that plays a scenario by Django and by turbo-orm, and compares."""
     from tests.support.scenario import Play
+    from tests.support.tables import empty
 
     return Play(run, lambda: empty("default"))
 
 
 @pytest.fixture
-def chains(library: None, run: Run) -> Any:
+def chains(library: None, run: event_loop.Run) -> Any:
     """Return a function that plays a chain with one value after another, and compares."""
     from tests.support.chains import Chains
 

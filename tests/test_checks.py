@@ -184,7 +184,7 @@ except ImportError as exc:
 
 WORK = """
     from django.db.models.signals import post_save
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     from tests.library.models import Account, Entry, Player, Skill
     from turbo_orm import async_atomic
     from django_async_backend.db import async_connections
@@ -265,7 +265,7 @@ def test_it_works_with_a_pool(scratch):
     pool = {"min_size": 1, "max_size": 2, "timeout": 5}
     options = {**databases()["default"].get("OPTIONS", {}), "pool": pool}
     code = """
-        from tests.conftest import only_the_event_loop
+        from tests.support.event_loop import only_the_event_loop
         from tests.library.models import Account
         from turbo_orm import async_atomic
         from django_async_backend.db import async_connections
@@ -310,7 +310,7 @@ def test_the_types_of_an_extension_are_registered(opener, extended):
     """By a receiver of connection_created in django.contrib.postgres, which queries."""
     code = """
         from django_async_backend.db import async_connections
-        from tests.conftest import only_the_event_loop
+        from tests.support.event_loop import only_the_event_loop
         from tests.library.fields import Bag
         from turbo_orm import async_atomic
 

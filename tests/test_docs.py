@@ -19,7 +19,7 @@ from django.test.utils import isolate_apps
 
 from atlas.dataset import Dataset
 from atlas.models import City, Continent, Country
-from tests.conftest import Run
+from tests.support.event_loop import Run
 from turbo_orm.test import AsyncTestCase
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,8 +5,10 @@ import asyncio
 import psycopg
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.apps import apps
 from django.db import connections
 
+from tests.library.data import WRITTEN
 from tests.library.models import Account, Mentoring
 from tests.support.answers import fingerprint
 
@@ -69,6 +71,18 @@ def test_they_are_gone_afterwards(run, tables):
     run(nothing)
     connections["default"].close()
     assert Account.objects.filter(pk=-1).count() == 0
+
+
+def test_no_other_table_refers_to_those_that_are_emptied():
+    """One would be emptied along with some of them, only when these have been written to."""
+    tables = {model._meta.db_table for model in WRITTEN}
+    others = {
+        model._meta.db_table
+        for model in apps.get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+        if field.is_relation and field.related_model._meta.db_table in tables
+    }
+    assert others <= tables
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Those who answer the same queries, side by side."""
+"""How each library connects that several suites compare. The suites add their operations."""

@@ -43,33 +43,33 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def plan(given: argparse.Namespace) -> Plan:
-    """Return the plan that is asked for."""
-    made = QUICK if given.quick else Plan()
+def plan(options: argparse.Namespace) -> Plan:
+    """Return the plan that the options select."""
+    made = QUICK if options.quick else Plan()
     seconds = dict(made.seconds)
     chosen = {
-        "contenders": given.contenders and tuple(given.contenders),
-        "applications": given.applications and tuple(given.applications),
-        "endpoints": given.endpoints and tuple(given.endpoints),
-        "rounds": given.rounds,
+        "contenders": options.contenders and tuple(options.contenders),
+        "applications": options.applications and tuple(options.applications),
+        "endpoints": options.endpoints and tuple(options.endpoints),
+        "rounds": options.rounds,
         "seconds": tuple(
-            (clients, given.seconds or seconds.get(clients, 2))
-            for clients in given.clients or seconds
+            (clients, options.seconds or seconds.get(clients, 2))
+            for clients in options.clients or seconds
         ),
     }
     return replace(made, **{name: value for name, value in chosen.items() if value})
 
 
 def main() -> int:
-    given = arguments()
-    chosen = plan(given)
-    # A connection for each client, for those that have no pool.
+    options = arguments()
+    chosen = plan(options)
+    # A connection for each client: some contenders have no pool.
     limit = max(clients for clients, _ in chosen.seconds) + 100
     dsn = embedded_dsn(max_connections=limit, autovacuum="off")
     done: list[Measurement] = []
     with psycopg.connect(dsn, autocommit=True) as connection:
         schema.create(connection)
-        # What was measured until somebody has enough is told.
+        # An interrupted run prints what it has measured.
         with Display(chosen) as display, suppress(KeyboardInterrupt):
             for measurement in run(chosen, dsn, connection):
                 done.append(measurement)

@@ -1,4 +1,4 @@
-"""What an endpoint answers: plain data of instances or rows, and its JSON."""
+"""The response of an endpoint: plain data of instances or rows, and its JSON."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ AUTHOR = ("id", "name", "email")
 
 
 def entry(instance: Any) -> dict[str, Any]:
-    """Return what is told of an entry."""
+    """Return the data of an entry."""
     return {
         "id": instance.id,
         "created": instance.created,
@@ -21,7 +21,7 @@ def entry(instance: Any) -> dict[str, Any]:
 
 
 def joined(instance: Any) -> dict[str, Any]:
-    """Return what is told of an entry with its author."""
+    """Return the data of an entry with its author."""
     author = instance.author
     return {
         **entry(instance),
@@ -30,17 +30,17 @@ def joined(instance: Any) -> dict[str, Any]:
 
 
 def entry_of_row(row: Sequence[Any]) -> dict[str, Any]:
-    """Return what is told of an entry whose columns are selected in this order."""
+    """Return the data of an entry whose columns are selected in this order."""
     return dict(zip(ENTRY, row, strict=True))
 
 
 def joined_of_row(row: Sequence[Any]) -> dict[str, Any]:
-    """Return what is told of an entry whose columns are selected before its author's."""
+    """Return the data of an entry whose columns are selected before its author's."""
     return {**entry_of_row(row[:5]), "author": dict(zip(AUTHOR, row[5:], strict=True))}
 
 
 def written(key: int) -> dict[str, Any]:
-    """Return what is told of an entry that has been visited."""
+    """Return the data of an entry that has been visited."""
     return {"visited": key}
 
 

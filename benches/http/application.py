@@ -1,6 +1,6 @@
 """The applications: a bare one, and Django's stock handler, each for ASGI and for WSGI.
 
-``/list/17`` answers by the entry of this key, ``/list`` by that of any.
+``/list/17`` has the response for the entry of this key, ``/list`` that for any entry.
 """
 
 import random
@@ -14,7 +14,7 @@ from benches.http.endpoints import ENTRIES
 _TYPE = "application/json"
 
 
-def asked(path: str) -> tuple[str, int]:
+def endpoint_and_key(path: str) -> tuple[str, int]:
     """Return the endpoint and the key that a path names."""
     endpoint, _, key = path.strip("/").partition("/")
     return endpoint, int(key) if key else random.randint(1, ENTRIES)
@@ -24,7 +24,7 @@ def bare_asgi(contender: Contender) -> Any:
     """Return an ASGI application that does nothing but answer."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        body = answer.body(await contender.respond(*asked(scope["path"])))
+        body = answer.body(await contender.respond(*endpoint_and_key(scope["path"])))
         await send(
             {
                 "type": "http.response.start",
@@ -44,7 +44,7 @@ def bare_wsgi(contender: Any) -> Any:
     """Return a WSGI application that does nothing but answer."""
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        endpoint, key = asked(environ["PATH_INFO"])
+        endpoint, key = endpoint_and_key(environ["PATH_INFO"])
         body = answer.body(getattr(contender, endpoint)(key))
         start("200 OK", [("Content-Type", _TYPE), ("Content-Length", str(len(body)))])
         return [body]
@@ -58,7 +58,7 @@ def django_asgi(contender: Contender) -> Any:
     from django.http import HttpRequest, HttpResponse
 
     async def view(request: HttpRequest, path: str) -> HttpResponse:
-        endpoint, key = asked(path)
+        endpoint, key = endpoint_and_key(path)
         result = await getattr(contender, endpoint)(key)
         return HttpResponse(answer.body(result), content_type=_TYPE)
 
@@ -72,7 +72,7 @@ def django_wsgi(contender: Any) -> Any:
     from django.http import HttpRequest, HttpResponse
 
     def view(request: HttpRequest, path: str) -> HttpResponse:
-        endpoint, key = asked(path)
+        endpoint, key = endpoint_and_key(path)
         result = getattr(contender, endpoint)(key)
         return HttpResponse(answer.body(result), content_type=_TYPE)
 

@@ -1,4 +1,4 @@
-"""Whether a contender answers what psycopg does, and writes what it says."""
+"""The check of a contender: it answers what psycopg does, and writes what it should."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ KEYS = (1, 17, 9_999)
 def expected(dsn: str) -> dict[tuple[str, int], Any]:
     """Return what psycopg answers, by endpoint and key."""
 
-    async def ask() -> dict[tuple[str, int], Any]:
+    async def request() -> dict[tuple[str, int], Any]:
         driver = PsycopgPool(dsn, 8)
         await driver.open()
         try:
@@ -29,7 +29,7 @@ def expected(dsn: str) -> dict[tuple[str, int], Any]:
         finally:
             await driver.close()
 
-    return asyncio.run(ask())
+    return asyncio.run(request())
 
 
 def check(
@@ -38,7 +38,7 @@ def check(
     """Raise ``AssertionError`` where a server answers something else, or has not written."""
     schema.reset(connection)
     for (endpoint, key), wanted in answers.items():
-        found = server.ask(endpoint, key)
+        found = server.get(endpoint, key)
         assert found == wanted, f"/{endpoint}/{key} answers {found!r}, and not {wanted!r}"
     assert schema.written(connection) == dict.fromkeys(KEYS, (1, 1))
 

@@ -1,13 +1,13 @@
-"""Somebody who answers: an ORM or a driver, with a pool of connections."""
+"""The contender protocol of servers: a library with a pool, which answers at endpoints."""
 
 from typing import Any
 
 
 class Contender:
-    """What each of them has; the five methods are the endpoints."""
+    """An ORM or a driver with a pool of connections. The last five methods are the endpoints."""
 
     name: str
-    # Served by threads, as plain functions.
+    #: Whether the endpoints are plain functions, which threads call.
     is_sync = False
 
     def __init__(self, dsn: str, pool: int) -> None:
@@ -15,7 +15,7 @@ class Contender:
         self.pool = pool
 
     def set_up(self) -> None:
-        """Configure what has to be before the application is made."""
+        """Configure the library, before the application is made."""
 
     async def open(self) -> None:
         """Connect."""

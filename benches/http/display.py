@@ -1,4 +1,4 @@
-"""How far a run is: a bar with the time to go, and what was measured last."""
+"""The progress of a run: a bar with the time to go, and the last measurement."""
 
 from rich.console import Console
 from rich.progress import (
@@ -32,14 +32,14 @@ class Display(Progress):
         self._task = self.add_task("", total=loads * sum(1 for _ in plan.sessions()))
 
     def measured(self, measurement: Measurement) -> None:
-        """Tell of a measurement."""
-        told = (
+        """Show a measurement."""
+        shown = (
             f"{measurement.contender}, {measurement.application}: {measurement.endpoint}, "
             f"{measurement.clients:,} clients, {measurement.rate:,.0f} requests/s"
         )
-        self.update(self._task, advance=1, description=told)
+        self.update(self._task, advance=1, description=shown)
         if not self.console.is_terminal:
-            self.console.print(told, highlight=False)
+            self.console.print(shown, highlight=False)
 
 
 def print_result(result: Result) -> None:
@@ -52,7 +52,7 @@ def print_result(result: Result) -> None:
             table = Table("", *endpoints, title=title, title_justify="left")
             for name in result.distinct("contender", application=application):
                 cells = [Cell(application, name, endpoint, clients) for endpoint in endpoints]
-                table.add_row(name, *(_told(result, cell) for cell in cells))
+                table.add_row(name, *(_cell(result, cell) for cell in cells))
             console.print(table)
     table = Table("", "measured", "target", "met", title="Targets", title_justify="left")
     for target in TARGETS:
@@ -61,6 +61,6 @@ def print_result(result: Result) -> None:
     console.print(table)
 
 
-def _told(result: Result, cell: Cell) -> str:
+def _cell(result: Result, cell: Cell) -> str:
     rate, p99 = (result.median(cell, what) for what in ("rate", "p99"))
     return "" if rate is None or p99 is None else f"{rate:,.0f} ({p99:,.0f})"

@@ -1,4 +1,4 @@
-"""What each contender answers: five endpoints, each of which is given the key of an entry."""
+"""The five endpoints of each contender, which get the key of an entry."""
 
 ENTRIES = 10_000
 AUTHORS = 300

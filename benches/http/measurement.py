@@ -1,4 +1,4 @@
-"""One contender, behind one application, asked at one endpoint by so many clients."""
+"""One contender, behind one application, loaded at one endpoint by so many clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benches.http.wrk import Load
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was asked, in which round, and what it took."""
+    """What was loaded, in which round, the rates, and the resources that it took."""
 
     application: str
     contender: str

@@ -4,20 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from benches import names
 from benches.http.contenders import CONTENDERS
 from benches.http.endpoints import ENDPOINTS
 from benches.http.serve import APPLICATIONS
 
-# Where one is no other than another: Django's handler gives each request a thread in any case, and
-# to patch Django changes nothing for a bare application.
-_POINTLESS = {"Django a*, one thread": "django", "turbo-orm, patched": "bare"}
+# Where a contender is the same as another: Django's handler gives each request a thread in any
+# case, and patching Django changes nothing for a bare application.
+_POINTLESS = {names.DJANGO_ONE_THREAD: "django", names.TURBO_PATCHED: "bare"}
 
 # Connections to PostgreSQL, or threads.
 POOL = 20
 
 
 class Session(NamedTuple):
-    """A server that is started once, and asked at all endpoints."""
+    """A server that is started once, and loaded at all endpoints."""
 
     round: int
     application: str
@@ -31,7 +32,7 @@ class Plan:
     contenders: tuple[str, ...] = tuple(CONTENDERS)
     applications: tuple[str, ...] = APPLICATIONS
     endpoints: tuple[str, ...] = tuple(ENDPOINTS)
-    # The more clients, the longer until each of them has been answered some times.
+    # The more clients, the longer until each of them has had some responses.
     seconds: tuple[tuple[int, int], ...] = ((10, 1), (100, 2), (1_000, 6))
     rounds: int = 3
 

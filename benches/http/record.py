@@ -12,20 +12,11 @@ import psycopg
 
 from benches.http.measurement import Measurement
 from benches.http.plan import POOL, Plan
-from benches.machine import machine, server_version, versions_with
+from benches.machine import PEERS, machine, server_version, versions_with
 from benches.report.run import RESULTS
 
-_PACKAGES = (
-    "asyncpg",
-    "gunicorn",
-    "piccolo",
-    "psycopg-pool",
-    "sqlalchemy",
-    "tortoise-orm",
-    "uvicorn",
-    "uvloop",
-    "yara-orm",
-)
+# What serves the contenders.
+_SERVERS = ("gunicorn", "psycopg-pool", "uvicorn", "uvloop")
 
 
 def record(
@@ -36,7 +27,7 @@ def record(
         "suite": "http",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
-        "versions": versions_with(server_version(connection), *_PACKAGES),
+        "versions": versions_with(server_version(connection), *PEERS, *_SERVERS),
         "pool": POOL,
         "rounds": plan.rounds,
         "seconds": dict(plan.seconds),

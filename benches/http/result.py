@@ -1,4 +1,4 @@
-"""What a record says: medians over its rounds, and how far the rounds are apart."""
+"""A record evaluated: medians over its rounds, and how far the rounds are apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Cell(NamedTuple):
-    """Who is asked for what, by how many."""
+    """An application with a contender, an endpoint, and the number of clients."""
 
     application: str
     contender: str

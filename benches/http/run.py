@@ -1,4 +1,4 @@
-"""A run: each server is started, checked, warmed up, and asked at each endpoint."""
+"""A run: each server is started, checked, warmed up, and loaded at each endpoint."""
 
 from collections.abc import Iterator
 from time import sleep
@@ -13,14 +13,14 @@ from benches.http.server import Server, server
 from benches.http.usage import Usage
 
 WARM_UP = 1
-# When to look at what a server takes: before the load ends, with so many seconds to go.
+# When to look at a server's resources: so many seconds before the load ends.
 EARLY = 0.4
 
 
 def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measurement]:
     """Yield the measurements of a plan. ``connection`` is one to the same database.
 
-    A server that answers no more is left for the next one.
+    A server that no longer responds is left for the next one.
     """
     answers = check.expected(dsn)
     for session in plan.sessions():
@@ -35,7 +35,7 @@ def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measur
 def _session(
     plan: Plan, session: Session, started: Server, connection: psycopg.Connection
 ) -> Iterator[Measurement]:
-    # Memory is not given back, so the few clients come before the many.
+    # Processes keep their memory, so few clients come before many.
     for clients, seconds in plan.seconds:
         for endpoint in plan.endpoints:
             load = wrk.start(f"{started.url}/{endpoint}", clients, seconds)
@@ -50,10 +50,10 @@ def _session(
                 wrk.finish(load),
                 usage,
             )
-            # The server goes on with what nobody waits for any more. This waits for its turn,
-            # whatever the answer is: a contender may have lost all of its connections.
+            # The server still works on requests whose clients have gone. This one waits behind
+            # them, whatever the response: a contender may have lost all of its connections.
             try:
-                started.ask("get", 1)
+                started.get("get", 1)
             except HTTPError as error:
                 error.close()
             except OSError:

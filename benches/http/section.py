@@ -6,8 +6,8 @@ from pathlib import Path
 from benches.http.endpoints import AUTHORS, ENDPOINTS, ENTRIES
 from benches.http.result import Cell, Result
 from benches.http.targets import TARGETS
+from benches.report.provenance import provenance
 from benches.report.table import table
-from benches.told import of_the_run
 
 _APPLICATIONS = {"bare": "A bare ASGI application", "django": "Django's stock handler"}
 
@@ -15,28 +15,28 @@ _INTRODUCTION = """\
 ## Behind a server
 
 `make bench-http` starts a PostgreSQL and, for one contender after the other, an HTTP server in
-front of it, checks that all give the same answers, and puts them under load.
+front of it, checks that all have the same responses, and puts them under load.
 """
 
 _METHOD = """\
 ## How it is measured
 
 One process of [uvicorn](https://www.uvicorn.org) with uvloop and httptools serves. The load
-generator, [wrk](https://github.com/wg/wrk), keeps so many connections open, and asks on each as
-soon as it has been answered. It runs on the same machine, as does PostgreSQL, and nobody is bound
-to a core: threads suffer from several, as they do on any machine that has them. Everybody has
-{pool} connections to PostgreSQL, all open from the beginning; *Django sync* has as many threads
-of gunicorn instead. Keys are random. Each contender is started {rounds}, in turn with the
-others, warmed up, and asked at each endpoint for {seconds}; what is told is
-the median. Before that, its answers are compared with those of psycopg; after it, that no
-transaction was written by halves is checked.
+generator, [wrk](https://github.com/wg/wrk), keeps so many connections open, and sends a request
+on each as soon as it has the last response. It runs on the same machine, as does PostgreSQL, and
+no process is bound to a core: threads suffer from several, as they do on any machine that has
+them. Each contender has {pool} connections to PostgreSQL, all open from the beginning; *Django
+sync* has as many threads of gunicorn instead. Keys are random. Each contender is started
+{rounds}, in turn with the others, warmed up, and loaded at each endpoint for {seconds};
+the tables have the median. Before that, its responses are compared with those of psycopg; after
+it, a check finds transactions of which only a half was written.
 
-| endpoint | answers, as JSON |
+| endpoint | response, as JSON |
 |---|---|
 {endpoints}
 
 There are {entries:,} entries of five columns and {authors} authors of three. A *bare* application
-does nothing but to take the path apart, ask, and send; *Django's handler* is what
+does nothing but to parse the path, query, and send; *Django's handler* is what
 `get_asgi_application()` returns, with one route and no middleware.
 
 | contender |  |
@@ -51,7 +51,7 @@ _CONTENDERS = {
     "Django a*": "Django's async methods, which hop to a thread: one for each request, as its "
     "handler has it, and Django's pool",
     "Django a*, one thread": "all requests in one thread and on one connection, which is what a "
-    "bare application gets that knows nothing of Django's handler",
+    "bare application gets without what Django's handler does",
     "Django a*, no pool": "as it is by default: each request opens a connection",
     "django-async-backend": "its own ORM, with its pool",
     "psycopg, asyncpg": "a pool and SQL, and plain dicts of rows",
@@ -69,7 +69,7 @@ _NOT_CLAIMED = """\
   a socket, with everything in memory and nothing flushed. What a round trip takes is left out, and
   that is where async code gains most.
 - That clients are like wrk, which never sleeps. With so many clients as it has, each server is as
-  busy as it can be, and how long an answer takes is mostly how long it waits for its turn:
+  busy as it can be, and the time of a response is mostly that in the queue:
   P99 follows from the rate and the number of clients.
 - That one process is what you would run. Several share the machine's cores, and multiply both
   rate and memory.
@@ -86,7 +86,7 @@ _PLOTS = {
 
 def draw(result: Result, folder: Path) -> None:
     """Draw the plots."""
-    # matplotlib is for those who measure.
+    # matplotlib is not needed to write the text.
     from benches.http.plots import plot_clients, plot_endpoints, plot_memory
 
     for name, plot in zip(_PLOTS, (plot_endpoints, plot_clients, plot_memory), strict=True):
@@ -97,7 +97,7 @@ def section(result: Result, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
     yield _INTRODUCTION.strip()
     date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
-    yield of_the_run(f"http-{date}", date, machine, versions)
+    yield provenance(f"http-{date}", date, machine, versions)
     yield _targets(result)
     for name, title in _PLOTS.items():
         yield f"![{title}]({folder}/{name})"

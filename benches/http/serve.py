@@ -20,20 +20,20 @@ def main() -> None:
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pool", type=int, required=True, help="connections, or threads")
-    given = parser.parse_args()
-    made = contender(given.contender, given.dsn, given.pool)
+    options = parser.parse_args()
+    made = contender(options.contender, options.dsn, options.pool)
     made.set_up()
-    if given.application == "django":
+    if options.application == "django":
         ensure_django()
     if made.is_sync:
-        make: Any = bare_wsgi if given.application == "bare" else django_wsgi
-        serve_threads(make(made), given.port, given.pool)
+        make: Any = bare_wsgi if options.application == "bare" else django_wsgi
+        serve_threads(make(made), options.port, options.pool)
     else:
-        serve_loop(made, given.application, given.port)
+        serve_loop(made, options.application, options.port)
 
 
 def ensure_django() -> None:
-    """Configure Django for a contender that has not done so, since it does not need it."""
+    """Configure Django for a contender that has not done so, since it is not over Django."""
     from django.conf import settings
 
     from benches.http.configuration import configure

@@ -1,4 +1,4 @@
-"""A server's process: started, asked until it answers, and stopped."""
+"""A server's process: started, polled until it responds, and stopped."""
 
 import json
 import socket
@@ -23,15 +23,15 @@ class Server:
         self.process = psutil.Process(process.pid)
         self.url = f"http://127.0.0.1:{port}"
 
-    def ask(self, endpoint: str, key: int) -> Any:
-        """Return what it answers for an entry."""
+    def get(self, endpoint: str, key: int) -> Any:
+        """Return the data of an endpoint's response for an entry."""
         with urlopen(f"{self.url}/{endpoint}/{key}", timeout=PATIENCE) as response:
             return json.load(response)
 
 
 @contextmanager
 def server(contender: str, application: str, dsn: str, pool: int) -> Iterator[Server]:
-    """Yield a server that answers, and stop it at the end."""
+    """Yield a server that responds, and stop it at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,7 +55,7 @@ def _wait(started: Server, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            started.ask("get", 1)
+            started.get("get", 1)
             return
         except URLError:
             if process.poll() is not None or time.monotonic() > end:

@@ -5,12 +5,13 @@ Of Django's, those are compared that do as its own handler: a thread for each re
 
 from collections.abc import Callable
 
+from benches import names
 from benches.http.result import Cell, Result
 from benches.report.target import Target
 
 type Measure = Callable[[Result], float | None]
 
-TURBO, DJANGO = "turbo-orm", "Django a*"
+TURBO, DJANGO = names.TURBO, names.DJANGO_THREADS
 
 
 def _quotient(over: float | None, under: float | None) -> float | None:
@@ -32,7 +33,7 @@ def _share(endpoint: str, clients: int = 100) -> Measure:
     def measure(result: Result) -> float | None:
         ours, psycopg = (
             result.median(Cell("bare", name, endpoint, clients), "rate")
-            for name in (TURBO, "psycopg")
+            for name in (TURBO, names.PSYCOPG)
         )
         share = _quotient(ours, psycopg)
         return None if share is None else share * 100
@@ -52,7 +53,7 @@ def _less_waiting(clients: int) -> Measure:
 
 
 def _less_memory(result: Result) -> float | None:
-    ours, django = (result.memory("bare", name, 1_000) for name in (TURBO, "Django a*, no pool"))
+    ours, django = (result.memory("bare", name, 1_000) for name in (TURBO, names.DJANGO_NO_POOL))
     part = _quotient(ours and sum(ours), django and sum(django))
     return None if part is None else (1 - part) * 100
 

@@ -1,4 +1,4 @@
-"""What a server takes: memory of its process and of PostgreSQL's, threads, connections."""
+"""The resources of a server: memory of its process and of PostgreSQL's, threads, connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 import psycopg
 
-# Asks which processes of the server serve the others.
+# The backends of the other connections.
 _BACKENDS = (
     "SELECT pid FROM pg_stat_activity "
     "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -21,7 +21,7 @@ class Usage:
     """Bytes that belong to the server and to its backends, and numbers.
 
     Memory is the proportional set size: what several processes share is divided among them.
-    Where the system does not tell it (that is, elsewhere than on Linux) it is ``None``.
+    It is ``None`` where the system does not report it, that is, elsewhere than on Linux.
     """
 
     server: int | None

@@ -10,13 +10,13 @@ from typing import Any
 # Where the Makefile puts it if it is not installed.
 VARIABLE = "WRK"
 SCRIPT = Path(__file__).with_name("wrk.lua")
-# Longer than anybody is to wait, so that the slow ones are measured, and not given up.
+# Longer than any response takes, so that slow ones are measured, and do not time out.
 TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class Load:
-    """What was asked for and answered: seconds, and numbers of requests."""
+    """What a load has measured: seconds, and numbers of requests."""
 
     seconds: float
     requests: int
@@ -26,7 +26,7 @@ class Load:
 
 
 def start(url: str, connections: int, seconds: int) -> subprocess.Popen[str]:
-    """Begin to ask for a URL, on each connection as soon as it has been answered."""
+    """Start to request a URL, on each connection as soon as it has the last response."""
     command = [
         os.environ.get(VARIABLE, "wrk"),
         f"--connections={connections}",
@@ -41,7 +41,7 @@ def start(url: str, connections: int, seconds: int) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> Load:
-    """Wait for the end of a load, and return what it was."""
+    """Wait for the end of a load, and return its figures."""
     output, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{process.args!r} failed:\n{output}")

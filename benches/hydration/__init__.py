@@ -1,1 +1,1 @@
-"""Benchmarks of hydration, from a result that has arrived already."""
+"""Benchmarks of hydration, from a result that is in the client's memory."""

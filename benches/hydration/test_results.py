@@ -1,20 +1,19 @@
 """Objects of a stored result, with no server in the timed loop.
 
-Each benchmark checks its answer against Django's sync one before it times it. Timed is what
-follows the arrival of a result, to the freeing of its objects.
+What follows the arrival of a result is timed, to the freeing of its objects.
 """
 
 from typing import Any
 
 import pytest
 
-from benches.arena import Arena
-from benches.case import Case, lists
-from benches.contenders.stored import StoredDjango, StoredPsycopg, StoredTurbo
+from benches.harness.harness import Harness
+from benches.lists.case import List, lists
+from benches.lists.contenders.stored import StoredDjango, StoredPsycopg, StoredTurbo
 
 CONTENDERS = [StoredDjango(), StoredPsycopg(), StoredTurbo()]
 
 
 @pytest.mark.parametrize("case", lists(CONTENDERS), ids=str)
-def test_result(benchmark: Any, arena: Arena, case: Case) -> None:
-    arena.bench(benchmark, case)
+def test_result(benchmark: Any, harness: Harness, case: List) -> None:
+    harness.bench(benchmark, case)

@@ -1,1 +1,1 @@
-"""Benchmarks of single operations: inserts, reads, updates and deletes of ten tasks at once."""
+"""Benchmarks of single operations of ten tasks at once: inserts, reads, updates and deletes."""

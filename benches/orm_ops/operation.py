@@ -1,4 +1,4 @@
-"""One of the things that are done: a contender's method, the work for it, and its kind."""
+"""An operation: a method of the contenders, the work for it, and its effect on the table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

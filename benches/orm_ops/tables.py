@@ -1,4 +1,4 @@
-"""The states in which the operations find the journals' tables, and what they leave in them."""
+"""The states of the journals' tables before an operation, and their rows after it."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from benches.orm_ops.work import FILLED, entries
 
 
 class Tables:
-    """Empties and fills tables, unless they are in the state that is asked for already."""
+    """Empties and fills tables, unless they are in that state already."""
 
     def __init__(self) -> None:
         self._filled: set[type[Model]] = set()
         self._stored: set[type[Model]] = set()
-        # Whoever fails may leave a transaction open, and the next one is not to wait for it.
-        _execute("SET lock_timeout = '10s'")
 
     def empty(self, model: type[Model]) -> None:
         """Have no rows in a table, and the keys begin at 1."""
         self.spoil(model)
+        # A contender that has failed may have left a transaction open.
+        _execute("SET lock_timeout = '10s'")
         _execute(f"TRUNCATE {model._meta.db_table} RESTART IDENTITY CASCADE")
 
     def fill(self, model: type[Model]) -> None:
@@ -36,21 +36,16 @@ class Tables:
             )
             _execute(f"CREATE TABLE {table}_stored AS TABLE {table}")
             self._stored.add(model)
-        # Otherwise whoever reads first would do a part of that.
+        # Otherwise the first contender that reads would do a part of that.
         _execute(f"VACUUM (ANALYZE) {table}")
         self._filled.add(model)
 
     def spoil(self, model: type[Model]) -> None:
-        """Take note that a table is going to be written to."""
+        """Record that a table is going to be written to."""
         self._filled.discard(model)
 
-    def drop(self) -> None:
-        """Remove what the rows were stored in."""
-        for model in self._stored:
-            _execute(f"DROP TABLE {model._meta.db_table}_stored")
-
     def rows(self, model: type[Model], with_keys: bool) -> list[tuple[Any, ...]]:
-        """Return all rows as the driver has them, with keys and timestamps or without."""
+        """Return all rows as psycopg has them, with keys and timestamps or without."""
         fields = [
             field.column
             for field in model._meta.concrete_fields

@@ -1,17 +1,17 @@
-"""What there is to do: the same for every contender, in ten shares.
+"""The work of each operation: the same for every contender, in ten shares.
 
-Where the original draws lots, this takes turns or draws with a seed.
+Where the original draws at random, this takes turns or draws with a seed.
 """
 
 from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from benches.orm_ops.pool import SIZE
+from benches.harness.pool import SIZE
 
 # As many as in the original's "full" runs.
 ROWS = 1_000
-# What its table holds when it comes to reading: what three operations have inserted.
+# The rows of the original's table before it reads: what three operations have inserted.
 FILLED = 3 * ROWS
 
 LEVELS = (10, 20, 30, 40, 50)
@@ -26,7 +26,7 @@ GETS = 2 * ROWS
 
 
 class Entry(NamedTuple):
-    """A row that is to be, or is to become another."""
+    """The values of a row."""
 
     level: int
     text: str

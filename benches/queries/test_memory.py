@@ -9,38 +9,38 @@ from typing import Any
 
 import pytest
 
-from benches.arena import Arena
-from benches.case import Case
-from benches.contenders.orm import DJANGO_SYNC, TURBO, Orm
-from benches.resident import bytes_per_row
-from benches.shape import INSTANCES
+from benches.harness.harness import Harness
+from benches.lists.case import List
+from benches.lists.contenders.orm import DJANGO_SYNC, TURBO, Orm
+from benches.lists.resident import bytes_per_row
+from benches.lists.shape import INSTANCES
 from benches.tables.models import Narrow, Wide
 
 ALLOCATED_ROWS = 20_000
 RESIDENT_ROWS = 200_000
 CONTENDERS = (DJANGO_SYNC, TURBO)
 CASES = [
-    Case(model, INSTANCES, ALLOCATED_ROWS, contender)
+    List(model, INSTANCES, ALLOCATED_ROWS, contender)
     for model in (Narrow, Wide)
     for contender in CONTENDERS
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_memory_of_an_instance(benchmark: Any, arena: Arena, case: Case) -> None:
-    arena.check(case)
-    case.describe(benchmark, "memory")
-    size = benchmark.pedantic(_traced, args=(arena, case), rounds=1)
-    benchmark.extra_info["bytes_per_row"] = round(size / case.rows, 1)
+def test_memory_of_an_instance(benchmark: Any, harness: Harness, case: List) -> None:
+    def measure() -> dict[str, Any]:
+        return {"bytes_per_row": round(_traced(harness, case) / case.rows, 1)}
+
+    harness.measure(benchmark, case, "memory", measure)
 
 
-def _traced(arena: Arena, case: Case) -> int:
-    """Return what the allocator counts for a list, once nothing else is left of the query."""
+def _traced(harness: Harness, case: List) -> int:
+    """Return the bytes that the allocator counts for a list, without the rest of the query."""
     query = case.query()
     gc.collect()
     tracemalloc.start()
     try:
-        instances = arena.answer(case, query)
+        instances = harness.run(case.contender, query)
         gc.collect()
         size, _ = tracemalloc.get_traced_memory()
         assert len(instances) == case.rows
@@ -50,9 +50,10 @@ def _traced(arena: Arena, case: Case) -> int:
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
-def test_memory_of_a_process(benchmark: Any, arena: Arena, contender: Orm) -> None:
-    case = Case(Narrow, INSTANCES, RESIDENT_ROWS, contender)
-    arena.check(case)
-    case.describe(benchmark, "resident memory")
-    size = benchmark.pedantic(bytes_per_row, args=(contender.manager, case.rows), rounds=1)
-    benchmark.extra_info["bytes_per_row"] = round(size, 1)
+def test_memory_of_a_process(benchmark: Any, harness: Harness, contender: Orm) -> None:
+    case = List(Narrow, INSTANCES, RESIDENT_ROWS, contender)
+
+    def measure() -> dict[str, Any]:
+        return {"bytes_per_row": round(bytes_per_row(contender.name, case.rows), 1)}
+
+    harness.measure(benchmark, case, "resident memory", measure)

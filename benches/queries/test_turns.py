@@ -1,7 +1,7 @@
-"""The event loop while 200,000 instances are made: how long it waits for a turn.
+"""The event loop while 200,000 instances are made: its longest pause.
 
-And what the turns cost: the same list is timed with and without them, alternately, so that both
-see the same machine.
+And what it costs to yield to the loop: the same list is timed with and without these turns,
+alternately, so that both see the same machine.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from benches.arena import Arena
-from benches.case import Case
-from benches.contenders.orm import BACKEND, DJANGO_ASYNC, TURBO
-from benches.shape import INSTANCES
+from benches.harness.harness import Harness
+from benches.lists.case import List
+from benches.lists.contenders.orm import BACKEND, DJANGO_ASYNC, TURBO, Orm
+from benches.lists.shape import INSTANCES
 from benches.tables.models import Narrow
 from turbo_orm import bridge
 
@@ -23,7 +23,7 @@ ROUNDS = 4
 
 
 class Heartbeat:
-    """A callback that the event loop is asked to call every millisecond."""
+    """A callback that the event loop is to call every millisecond."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -35,7 +35,7 @@ class Heartbeat:
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
-        # What came after the last beat counts as well.
+        # The time since the last beat counts, too.
         self._next.cancel()
         self._beat()
         self._next.cancel()
@@ -48,45 +48,42 @@ class Heartbeat:
 
 
 @pytest.mark.parametrize("contender", [DJANGO_ASYNC, BACKEND, TURBO], ids=lambda each: each.name)
-def test_longest_pause(benchmark: Any, arena: Arena, contender: Any) -> None:
-    case = Case(Narrow, INSTANCES, ROWS, contender)
-    arena.check(case)
+def test_longest_pause(benchmark: Any, harness: Harness, contender: Orm) -> None:
+    case = List(Narrow, INSTANCES, ROWS, contender)
     query: Any = case.query()
     pauses = []
 
-    async def ask() -> None:
+    async def read() -> None:
         async with Heartbeat() as heartbeat:
             instances = await query()
         pauses.append(heartbeat.longest)
         assert len(instances) == ROWS
 
-    case.describe(benchmark, "longest pause")
-    gc.collect()
-    benchmark.pedantic(lambda: arena.answer(case, ask), rounds=ROUNDS)
-    # As with times: what is more than the least has to do with the machine.
-    benchmark.extra_info["longest_pause"] = min(pauses)
+    def measure() -> dict[str, Any]:
+        harness.run(contender, read)
+        # As with times: what exceeds the least is the machine's.
+        return {"longest_pause": min(pauses)}
+
+    harness.measure(benchmark, case, "longest pause", measure, rounds=ROUNDS)
 
 
-def test_cost_of_turns(benchmark: Any, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case(Narrow, INSTANCES, ROWS, TURBO)
-    arena.check(case)
+def test_cost_of_turns(benchmark: Any, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = List(Narrow, INSTANCES, ROWS, TURBO)
     query: Any = case.query()
     times: dict[bool, list[float]] = {True: [], False: []}
 
-    def ask(with_turns: bool) -> None:
+    def read(with_turns: bool) -> None:
         gc.collect()
         with monkeypatch.context() as patch:
             if not with_turns:
-                patch.setattr(bridge.Breath, "take", lambda self: None)
+                patch.setattr(bridge.Checkpoints, "maybe_yield", lambda self: None)
             begun = perf_counter()
-            arena.answer(case, query)
+            harness.run(TURBO, query)
             times[with_turns].append(perf_counter() - begun)
 
-    def ask_alternately() -> None:
+    def measure() -> dict[str, Any]:
         for with_turns in (True, False, False, True):
-            ask(with_turns)
+            read(with_turns)
+        return {"with_turns": min(times[True]), "without_turns": min(times[False])}
 
-    case.describe(benchmark, "turns")
-    benchmark.pedantic(ask_alternately, rounds=ROUNDS, warmup_rounds=1)
-    benchmark.extra_info["with_turns"] = min(times[True])
-    benchmark.extra_info["without_turns"] = min(times[False])
+    harness.measure(benchmark, case, "turns", measure, rounds=ROUNDS, warm_ups=1)

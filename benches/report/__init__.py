@@ -1,1 +1,1 @@
-"""What a run of the benchmarks says: a record of it, a page with its targets, and plots."""
+"""Reports on a run of the benchmarks: its record, a page with its targets, and plots."""

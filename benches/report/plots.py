@@ -10,30 +10,31 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from benches import names
 from benches.report.operations import microseconds, quotient
 from benches.report.rates import mean
 from benches.report.run import Run
 
-# Colours that everybody can tell apart (Okabe and Ito), a marker, and a line style.
+# Colours for all kinds of colour vision (Okabe and Ito), a marker, and a line style.
 LOOKS: dict[str, tuple[str, str, str]] = {
-    "Django sync": ("#0072B2", "s", "-"),
-    "Django": ("#0072B2", "s", "-"),
-    "Django async": ("#56B4E9", "D", "-"),
-    "django-async-backend": ("#009E73", "^", "-"),
-    "yara-orm": ("#CC79A7", "v", "-"),
-    "Tortoise": ("#999933", ">", "-"),
-    "SQLAlchemy": ("#882255", "<", "-"),
-    "Piccolo": ("#332288", "h", "-"),
-    "psycopg": ("#000000", "o", "--"),
-    "asyncpg": ("#8C8C8C", "X", "--"),
-    "Django a*": ("#56B4E9", "D", "-"),
-    "Django a*, one thread": ("#56B4E9", "d", ":"),
-    "Django a*, no pool": ("#56B4E9", "d", "--"),
-    "turbo-orm, patched": ("#E69F00", "P", "-"),
-    "turbo-orm sync": ("#E69F00", "p", "-"),
-    "turbo-orm": ("#D55E00", "*", "-"),
+    names.DJANGO_SYNC: ("#0072B2", "s", "-"),
+    names.DJANGO: ("#0072B2", "s", "-"),
+    names.DJANGO_ASYNC: ("#56B4E9", "D", "-"),
+    names.BACKEND: ("#009E73", "^", "-"),
+    names.YARA: ("#CC79A7", "v", "-"),
+    names.TORTOISE: ("#999933", ">", "-"),
+    names.SQLALCHEMY: ("#882255", "<", "-"),
+    names.PICCOLO: ("#332288", "h", "-"),
+    names.PSYCOPG: ("#000000", "o", "--"),
+    names.ASYNCPG: ("#8C8C8C", "X", "--"),
+    names.DJANGO_THREADS: ("#56B4E9", "D", "-"),
+    names.DJANGO_ONE_THREAD: ("#56B4E9", "d", ":"),
+    names.DJANGO_NO_POOL: ("#56B4E9", "d", "--"),
+    names.TURBO_PATCHED: ("#E69F00", "P", "-"),
+    names.TURBO_SYNC: ("#E69F00", "p", "-"),
+    names.TURBO: ("#D55E00", "*", "-"),
 }
-OURS = "turbo-orm"
+OURS = names.TURBO
 STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
@@ -45,7 +46,7 @@ STYLE = {
     "font.size": 11,
     "grid.color": "#E5E5E5",
     "xtick.labelsize": 9.5,
-    # Text stays text, and the same run gives the same file.
+    # Text stays text, and the same run has the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "turbo-orm",
 }
@@ -130,19 +131,21 @@ def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
 
 def plot_operations(run: Run, file: Path) -> Path | None:
     """Plot the time of each small operation, and return the file."""
-    names = run.distinct("operation", "calls")
-    if not names:
+    operations = run.distinct("operation", "calls")
+    if not operations:
         return None
     contenders = [name for name in LOOKS if name in run.distinct("contender", "calls")]
     with mpl.rc_context(STYLE):
-        figure, panels = _grid(len(names), len(contenders))
-        for panel, name in zip(panels, names, strict=True):
-            times = [(run.call(name, each) or 0) * 1e6 for each in contenders]
+        figure, panels = _grid(len(operations), len(contenders))
+        for panel, operation in zip(panels, operations, strict=True):
+            times = [(run.call(operation, each) or 0) * 1e6 for each in contenders]
             labels = [
-                f"{microseconds(run, name, each)} · {quotient(run, name, each)}×" if time else ""
+                f"{microseconds(run, operation, each)} · {quotient(run, operation, each)}×"
+                if time
+                else ""
                 for each, time in zip(contenders, times, strict=True)
             ]
-            _draw_bars(panel, name, contenders, times, labels, room=1.4)
+            _draw_bars(panel, operation, contenders, times, labels, room=1.4)
         figure.suptitle("Microseconds, and times as long as psycopg: shorter is better")
         return saved(figure, file)
 

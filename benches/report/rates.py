@@ -11,8 +11,8 @@ def mean(run: Run, contender: str, **wanted: str) -> float | None:
     rates = [
         run.rate(contender=contender, **operation) for operation in _operations(run, **wanted)
     ]
-    known = [rate for rate in rates if rate is not None]
-    return geometric_mean(known) if known and len(known) == len(rates) else None
+    measured = [rate for rate in rates if rate is not None]
+    return geometric_mean(measured) if measured and len(measured) == len(rates) else None
 
 
 def tables(run: Run) -> Iterable[tuple[str, list[list[str]]]]:

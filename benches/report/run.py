@@ -74,7 +74,7 @@ class Run:
         return directory / f"{self.name}.json"
 
     def _subjects(self) -> set[str]:
-        """Return what the benchmarks are about, without what they have measured."""
+        """Return the subjects of the benchmarks, without their figures."""
         return {str({name: each.get(name) for name in _SUBJECT}) for each in self.benchmarks}
 
     def time(self, table: str, shape: str, rows: int, contender: str) -> float | None:
@@ -95,7 +95,7 @@ class Run:
         return found["min"] / found["calls"] if found else None
 
     def over_psycopg(self, operation: str, contender: str) -> float | None:
-        """Return how many times as long as psycopg it takes, whose rounds were in between."""
+        """Return its time divided by that of psycopg, whose rounds alternated with its own."""
         found = self._found(measured="calls", operation=operation, contender=contender)
         return found["min"] / found["psycopg"] if found else None
 

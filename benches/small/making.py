@@ -1,4 +1,4 @@
-"""What turbo-orm spares: Django's queries and compilers. None may be made for a known shape."""
+"""Django's queries and compilers, of which turbo-orm makes none where a statement is cached."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,17 +14,17 @@ def nothing_is_made() -> Iterator[None]:
     """Assert that neither a query nor a compiler is made, nor a query copied."""
     made: list[str] = []
 
-    def noted(owner: type, name: str) -> Any:
+    def recorded(owner: type, name: str) -> Any:
         original = getattr(owner, name)
 
-        def note(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def record(self: Any, *args: Any, **kwargs: Any) -> Any:
             made.append(f"{owner.__name__}.{name}")
             return original(self, *args, **kwargs)
 
-        return note
+        return record
 
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in ((Query, "__init__"), (Query, "clone"), (SQLCompiler, "__init__")):
-            patch.setattr(owner, name, noted(owner, name))
+            patch.setattr(owner, name, recorded(owner, name))
         yield
     assert not made, made

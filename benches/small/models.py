@@ -1,7 +1,4 @@
-"""Articles and their writers: tables so small that a query costs the server next to nothing.
-
-Each has three managers, as the tables of the other benchmarks have.
-"""
+"""Articles and their writers: tables so small that a query costs the server next to nothing."""
 
 from django.db import models
 
@@ -9,7 +6,7 @@ from benches.tables.models import Table
 
 
 class Writer(Table):
-    """Somebody who has written articles."""
+    """An author of articles."""
 
     name = models.CharField(max_length=60)
     country = models.CharField(max_length=2)

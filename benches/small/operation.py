@@ -1,4 +1,4 @@
-"""Something small that is done over and over, each time with other values."""
+"""A small operation: a method of the contenders, and its values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 class Operation:
     """An operation: what a contender's method does with values, which are those of its SQL.
 
-    ``fetched`` says what is fetched of the result: ``one`` row, ``all``, or nothing.
+    ``fetched`` is what is fetched of the result: ``one`` row, ``all``, or nothing.
     """
 
     name: str

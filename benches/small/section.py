@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benches.report import operations
+from benches.report.provenance import provenance
 from benches.report.run import Run
 from benches.report.table import table
 from benches.report.targets import TARGETS
 from benches.small.operations import OPERATIONS
-from benches.told import of_the_run
 
 _PLOT = "small.svg"
 
@@ -16,16 +16,16 @@ _INTRODUCTION = """\
 ## Small operations
 
 What a single small operation takes on one connection to a PostgreSQL on the same machine, each
-with values of its own. psycopg is configured as Django does, keeps a cursor, is given the SQL
+with values of its own. psycopg is configured as Django does, keeps one cursor, executes the SQL
 that Django writes, and returns tuples. turbo-orm goes through the whole chain of methods each
-time, and knows the statement for its structure since the first.
+time, and has the statement in its cache since the first.
 """
 
 _METHOD = """\
-The rounds of each contender take turns with psycopg's, so that both see the same machine, and
-the best rounds are compared; that psycopg does not take exactly as long as itself tells how far
-this goes. Before that, answers, and what is left in the table, are compared with those of Django.
-With uvloop, psycopg runs on it, too.
+The rounds of each contender alternate with psycopg's, so that both see the same machine, and
+the best rounds are compared. psycopg alternates with itself, too: how far that is from 1 is the
+error of the other figures. Before that, answers, and what is left in the table, are compared with
+those of Django. With uvloop, psycopg runs on it, too.
 """
 
 
@@ -33,7 +33,7 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
     yield _INTRODUCTION.strip()
     for each in (run, writes):
-        yield of_the_run(each.name, each.date, each.machine, each.versions)
+        yield provenance(each.name, each.date, each.machine, each.versions)
     yield table(
         ["", "measured", "target", "further", "met"],
         (target.cells(each) for each in (run, writes) for target in TARGETS[each.suite]),
@@ -49,7 +49,7 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
 
 def draw(run: Run, folder: Path) -> None:
     """Draw the plot."""
-    # matplotlib is for those who measure.
+    # matplotlib is not needed to write the text.
     from benches.report.plots import plot_operations
 
     plot_operations(run, folder / _PLOT)

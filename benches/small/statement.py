@@ -11,15 +11,15 @@ from benches.small.operation import Operation
 
 @cache
 def statement(operation: Operation) -> str:
-    """Return the SQL, whose parameters are an operation's values, in this order."""
+    """Return the SQL, whose parameters are an operation's values, in their order."""
     executed: list[tuple[str, Any]] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         executed.append((sql, params))
         return execute(sql, params, many, context)
 
     values = operation.values(0)
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         DjangoSync().call(operation)(*values)
     ((sql, params),) = executed
     # Before the values there may be a constant of Django's.

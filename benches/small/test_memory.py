@@ -1,20 +1,23 @@
-"""The memory of a thousand shapes that were learnt. The time means nothing."""
+"""The memory of a thousand cached query structures. The time means nothing."""
 
 import gc
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from django.db.models import QuerySet
 
+from benches.contenders.django import DjangoOrm
+from benches.harness.case import Case
+from benches.harness.harness import Harness
+from benches.small import data
+from benches.small.case import DJANGO_SYNC
 from benches.small.contenders.orms import Turbo
 from benches.small.models import Article
-from benches.small.operations import OPERATIONS
-from benches.small.ring import Ring
 from benches.small.values import moment
-from turbo_orm.query_cache.cache import shapes
-from turbo_orm.query_cache.compiled import Statement
+from turbo_orm.query_cache.cache import cache
 
 LOOKUPS: list[dict[str, Any]] = [
     {"pk": 1},
@@ -42,48 +45,67 @@ ORDERS = ["pk", "-published", "words", "title", "-rating"]
 SHAPES = len(LOOKUPS) * len(ORDERS) ** 2 * 2
 
 
-def chains() -> Iterator[QuerySet[Any, Any]]:
-    """Yield querysets of as many shapes, half of them with related objects."""
+def chains(objects: Any) -> Iterator[QuerySet[Any, Any]]:
+    """Yield querysets of as many structures, half of them with related objects."""
     for lookups, first, then, is_related in product(LOOKUPS, ORDERS, ORDERS, (False, True)):
-        chain = Article.objects.filter(**lookups).order_by(first, then)
+        chain = objects.filter(**lookups).order_by(first, then)
         yield (chain.select_related("writer") if is_related else chain)[:10]
 
 
-def test_memory(benchmark: Any, ring: Ring) -> None:
-    turbo = Turbo()
-    for operation in OPERATIONS:
-        ring.check(operation, turbo)
+@dataclass(frozen=True)
+class Structures(Case):
+    """All of these querysets, evaluated."""
 
-    async def learn() -> None:
-        for chain in chains():
-            await chain.alist()
+    contender: DjangoOrm
 
-    def traced() -> int:
-        # What is imported late, and what Django remembers of its fields, is no shape.
-        ring.task(turbo).run(learn)
-        shapes.clear()
+    reference = DJANGO_SYNC
+
+    @property
+    def group(self) -> str:
+        return f"{SHAPES:,} shapes"
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        return {}
+
+    def work(self) -> Callable[[Any], Any]:
+        objects, listed = self.contender.objects(Article), self.contender.listed
+
+        async def evaluate_async(prepared: None) -> list[int]:
+            return [len(await listed(chain)) for chain in chains(objects)]
+
+        def evaluate(prepared: None) -> list[int]:
+            return [len(listed(chain)) for chain in chains(objects)]
+
+        return evaluate_async if self.contender.is_async else evaluate
+
+    def answer(self, harness: Harness) -> list[Any]:
+        """Return how many rows each has: which ones is arbitrary where the order is not total."""
+        data.fill()
+        return harness.call(self)()
+
+
+def test_memory(benchmark: Any, harness: Harness) -> None:
+    case = Structures(Turbo())
+
+    def traced() -> dict[str, Any]:
+        # The check has imported what is imported late, and what Django caches of its fields.
+        evaluate = harness.call(case)
+        cache.clear()
         gc.collect()
         tracemalloc.start()
         try:
-            ring.task(turbo).run(learn)
-            # Receivers of signals that are freed meanwhile have all forgotten.
-            ring.task(turbo).run(learn)
+            evaluate()
+            # Signal receivers that are freed meanwhile have left their lists by the second time.
+            evaluate()
             gc.collect()
             size, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        learnt = {chain._shape for chain in chains()}
-        assert len(learnt) == SHAPES == 1_000
-        assert all(type(*shape.statements.values()) is Statement for shape in learnt)
-        return size
+        cached = {chain._cached.entry for chain in chains(Article.objects)}
+        assert len(cached) == SHAPES == 1_000
+        assert all(len(entry.statements) == 1 for entry in cached)
+        return {"shapes": SHAPES, "bytes": size}
 
-    benchmark.group = f"{SHAPES:,} shapes, memory"
-    benchmark.name = turbo.name
-    size = benchmark.pedantic(traced, rounds=1)
-    benchmark.extra_info |= {
-        "measured": "memory of shapes",
-        "contender": turbo.name,
-        "shapes": SHAPES,
-        "bytes": size,
-    }
-    shapes.clear()
+    harness.measure(benchmark, case, "memory of shapes", traced)
+    cache.clear()

@@ -17,7 +17,7 @@ _PHRASE = f"{_WORD} || ' ' || {_WORD} || ' ' || n"
 
 
 def fill(model: type[models.Model]) -> None:
-    """Fill a table and those that it refers to, unless that is done already."""
+    """Fill a table and those that it refers to, unless they are full."""
     for field in model._meta.concrete_fields:
         if field.related_model:
             fill(field.related_model)

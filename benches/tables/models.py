@@ -21,7 +21,7 @@ class Table(models.Model):
 
 
 class Owner(Table):
-    """Somebody to whom rows of ``Wide`` belong."""
+    """An owner of rows of ``Wide``."""
 
     name = models.CharField(max_length=60)
     email = models.EmailField()

@@ -134,7 +134,7 @@ class Literals:
         between: tuple[bytes, ...],
         values: tuple[Any, ...],
         dumpers: dict[Any, Any],
-        dump: Callable[[Any], bytes],
+        dump: Callable[[Any], bytes | bytearray],
     ) -> bytes:
         """Return SQL: the pieces ``between`` the values, and these as literals. ``None`` is NULL.
 

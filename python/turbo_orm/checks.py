@@ -1,4 +1,4 @@
-"""System checks: what is wrong with a project's set-up, before a query finds out."""
+"""System checks: what is wrong with a project's settings, before a query fails by it."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _databases(models: Iterable[type[Model]]) -> dict[str, type[Model]]:
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the setting ``TURBO_ORM`` holds what turbo_orm.conf knows, of the right types."""
+    """Check that ``TURBO_ORM`` has keys of turbo_orm.conf, and values of their types."""
     given = getattr(settings, conf.NAME, {})
     if not isinstance(given, dict):
         return [
             Error(
-                f"The setting {conf.NAME} is {given!r}, and has to be a dict.",
+                f"The setting {conf.NAME} has to be a dict, and is {given!r}.",
                 hint=f"Its keys are {', '.join(conf.DEFAULTS)}.",
                 id="turbo_orm.E003",
             )
@@ -85,10 +85,10 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
     if key not in conf.DEFAULTS:
         close = get_close_matches(str(key).upper(), conf.DEFAULTS, n=1)
-        known = f"Its keys are {', '.join(conf.DEFAULTS)}."
+        keys = f"Its keys are {', '.join(conf.DEFAULTS)}."
         yield Error(
-            f"The setting {conf.NAME} has a key {key!r}, which means nothing.",
-            hint=f"Did you mean {close[0]!r}?" if close else known,
+            f"The setting {conf.NAME} has a key {key!r}, which turbo-orm does not have.",
+            hint=f"Did you mean {close[0]!r}?" if close else keys,
             id="turbo_orm.E002",
         )
     elif not conf.is_valid(key, value):

@@ -26,7 +26,11 @@ def _turbo_orm_shared_connections(request: pytest.FixtureRequest) -> Iterator[No
         yield
         return
     from turbo_orm.backend.shared_connection import shared_connections
+    from turbo_orm.bridge import installation
 
+    if not installation.is_installed:
+        yield
+        return
     with shared_connections():
         yield
 

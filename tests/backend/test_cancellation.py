@@ -10,25 +10,18 @@ from itertools import count
 
 import pytest
 from django.db import IntegrityError, InternalError, connection, transaction
-from django.db.models import CharField, Func, Value
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account
 from tests.support.cancellation import CancelledAt, uncancel
 from tests.support.clients import Rival, separate_task
+from tests.support.sleeping import sleep
 from turbo_orm import async_atomic, bridge
 
 ADA = {"owner": "Ada", "balance": 1}
 BO = {"owner": "Bo", "balance": 2}
 CY = {"owner": "Cy", "balance": 3}
-
-
-def sleep(seconds):
-    """Return an expression that is an empty text, after a while."""
-    return Func(
-        Value(seconds), template="pg_sleep(%(expressions)s)::text", output_field=CharField()
-    )
 
 
 SLEEP = sleep(60)

@@ -11,9 +11,9 @@ from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Author
-from tests.orm.test_reading import QUERYSETS
 from tests.support.answers import django_answer, turbo_answer
 from tests.support.clients import Rival
+from tests.support.querysets import QUERYSETS
 from turbo_orm import async_atomic
 from turbo_orm.backend import streaming_cursor
 from turbo_orm.backend.base import process_connection
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def few_rows_at_a_time(monkeypatch):
     monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 2)
-    monkeypatch.setattr("turbo_orm.bridge.Breath.LENGTH", 0)
+    monkeypatch.setattr("turbo_orm.bridge.Checkpoints.INTERVAL", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from django_async_backend.db import async_connections
 from tests.support.clients import separate_task
 from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
-from turbo_orm.bridge import Breath, await_, run
+from turbo_orm.bridge import Checkpoints, await_, run
 
 VARIABLE = ContextVar("VARIABLE", default="unset")
 
@@ -507,15 +507,15 @@ async def test_nothing_of_a_run_is_kept():
     assert kept() is None
 
 
-# Breath
+# Checkpoints
 
 
 @pytest.mark.parametrize(
-    ("length", "turns"),
+    ("interval", "turns"),
     [(0, ["function", "other"] * 3), (60, ["function", "function", "function", "other"])],
 )
-def test_a_breath_gives_other_tasks_a_turn_now_and_then(length, turns, monkeypatch):
-    monkeypatch.setattr(Breath, "LENGTH", length)
+def test_long_work_yields_to_other_tasks_now_and_then(interval, turns, monkeypatch):
+    monkeypatch.setattr(Checkpoints, "INTERVAL", interval)
     assert asyncio.run(turns_taken())[: len(turns)] == turns
 
 
@@ -528,10 +528,10 @@ async def turns_taken():
             await asyncio.sleep(0)
 
     def function():
-        breath = Breath()
+        checkpoints = Checkpoints()
         for _ in range(3):
             taken.append("function")
-            breath.take()
+            checkpoints.maybe_yield()
 
     counting = asyncio.create_task(count())
     await run(function)
@@ -540,9 +540,9 @@ async def turns_taken():
     return taken
 
 
-def test_a_breath_is_nothing_elsewhere(monkeypatch):
-    monkeypatch.setattr(Breath, "LENGTH", 0)
-    assert Breath().take() is None
+def test_no_checkpoint_is_taken_without_a_bridge(monkeypatch):
+    monkeypatch.setattr(Checkpoints, "INTERVAL", 0)
+    assert Checkpoints().maybe_yield() is None
 
 
 # What the function sees as django.db.connections

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.support.odd_values import Failing, Interrupting, NoOffset, Text
 from turbo_orm._core import Encoder, HydrationError
 
 WRITTEN = {
@@ -32,25 +33,6 @@ WRITTEN = {
     ),
     "uuid": ([uuid.UUID(int=7)], "{00000000000000000000000000000007}"),
 }
-
-
-class Text(str):
-    pass
-
-
-class NoOffset(datetime.tzinfo):
-    def utcoffset(self, moment):
-        return None
-
-
-class Failing(datetime.tzinfo):
-    def utcoffset(self, moment):
-        raise LookupError("It is nowhere.")
-
-
-class Interrupting(datetime.tzinfo):
-    def utcoffset(self, moment):
-        raise KeyboardInterrupt
 
 
 ITSELF = []

@@ -3,7 +3,7 @@
 import pytest
 from django.db import models
 
-from tests.codecs.test_session_parameters import selected
+from tests.support.selecting import selected
 
 # Values of types, by what they are written as
 NUMBERS = {

@@ -29,9 +29,10 @@ from psycopg.types.json import set_json_loads
 
 from tests.library.fields import Arrays, Ranges, Structured
 from tests.library.models import Author, Sample
-from tests.orm.test_reading import QUERYSETS
 from tests.support.answers import django_answer, turbo_answer
-from turbo_orm.backend.base import process_connection
+from tests.support.querysets import QUERYSETS
+from tests.support.reconnecting import start_anew
+from tests.support.selecting import selected
 from turbo_orm.codecs import libpq
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -41,12 +42,6 @@ def execute(*statements):
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-
-
-def selected(expression, field):
-    """Return a queryset of one row that selects an expression of SQL."""
-    raw = RawSQL(expression, [], output_field=field)
-    return Author.objects.filter(name="Ada").annotate(x=raw).values_list("x", flat=True)
 
 
 # Values that Python does not have, or that are not sent every day
@@ -258,14 +253,6 @@ def test_the_time_zone_of_a_database(zone, run, monkeypatch):
         start_anew()
     shown = dict(expected["returned"][2][0][1])["moment"]
     assert str(shown[2]) == zone
-
-
-def start_anew():
-    """Have connections of the default database look at its settings again."""
-    connections["default"].close()
-    for name in ("timezone", "timezone_name"):
-        vars(connections["default"]).pop(name, None)
-    process_connection.cache_clear()
 
 
 # Loaders and converters of ones own

@@ -12,10 +12,10 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Extract, TruncDay, TruncHour
 from django.test import override_settings
 
-from tests.codecs.test_session_parameters import start_anew
 from tests.library.fields import Arrays
 from tests.library.models import Author, Book, Sample
 from tests.support.answers import django_answer, turbo_answer
+from tests.support.reconnecting import start_anew
 
 # By the settings that lead to a session's time zone
 ZONES = {

@@ -13,8 +13,8 @@ from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg.types.range import RangeInfo, register_range
 
-from tests.codecs.test_session_parameters import selected
 from tests.library.fields import Bag, Insensitive, Searched
+from tests.support.selecting import selected
 
 # Expressions by the type that they have. A field without converters gives what the driver loads.
 TYPES = {

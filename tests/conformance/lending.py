@@ -13,7 +13,7 @@ from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm.backend import shared_connection
 from turbo_orm.backend.base import has_async_engine, process_connection
-from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.task_connections import TaskConnectionHandler, async_connections
 
 # asgiref takes it along to its threads. One that a test has started begins without.
 _of_thread: ContextVar[dict[str, Any] | None] = ContextVar("connections", default=None)
@@ -86,4 +86,4 @@ def of_thread() -> None:
 
 def lend() -> None:
     """Have all async code of this process use Django's connections of its thread."""
-    async_connections.__class__.shared = LentConnections()
+    TaskConnectionHandler.shared = LentConnections()

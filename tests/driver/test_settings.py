@@ -9,10 +9,10 @@ from django.db.models import Count, F, Prefetch, TextField, Value
 from django.test import override_settings
 from psycopg.pq import Format
 
-from tests.codecs.test_session_parameters import selected
 from tests.library.fields import Arrays, Bag, Ranges, Structured
 from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
+from tests.support.selecting import selected
 from turbo_orm.backend.base import process_connection
 from turbo_orm.codecs import libpq
 

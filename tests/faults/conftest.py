@@ -27,9 +27,9 @@ def server(tables: None) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def given(tables: None) -> Iterator[Any]:
     """Have rows of each kind in the tables for the tests of a module."""
-    from tests.conftest import empty
     from tests.faults.snapshot import Snapshot
     from tests.support import givens
+    from tests.support.tables import empty
 
     empty("default")
     givens.accounts_with_entries()
@@ -50,10 +50,10 @@ def snapshot(given: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     Whoever gives it turns by the clock does so each time: psycopg, where a call need not wait, and
     the hydrator.
     """
-    from turbo_orm.bridge import Breath
+    from turbo_orm.bridge import Checkpoints
 
     monkeypatch.setattr(waiting, "MAX_BUSY_TIME", 0, raising=False)
-    monkeypatch.setattr(Breath, "LENGTH", 0)
+    monkeypatch.setattr(Checkpoints, "INTERVAL", 0)
     yield given
     given.put_back()
     # Coroutines that nobody awaited, connections and cursors that nobody closed: they are errors.

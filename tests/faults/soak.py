@@ -36,10 +36,10 @@ BYTES = 16_000_000
 def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Return what happened, and what holds of it."""
     # The models are there once Django is set up.
-    from tests.conftest import only_the_event_loop
     from tests.faults.bank import Bank, Fate
     from tests.faults.clerks import Clerks, at_rest, cursors_on_all
     from tests.support.endurance import resident
+    from tests.support.event_loop import only_the_event_loop
 
     bank = Bank(options.seed, books="books")
     bank.open()

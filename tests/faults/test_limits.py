@@ -11,12 +11,12 @@ from django.db import InternalError, OperationalError, connections
 from django.db.models import Case, F, Value, When
 from psycopg import IsolationLevel, errors
 
-from tests.backend.test_cancellation import sleep
 from tests.faults.aliases import FAR, far
 from tests.faults.outcomes import at_rest, of_django, of_turbo
 from tests.library.models import Account
 from tests.support.clients import Rival, until
 from tests.support.scenario import TurboPlayer
+from tests.support.sleeping import sleep
 from turbo_orm import async_atomic
 
 pytestmark = pytest.mark.usefixtures("scratch")

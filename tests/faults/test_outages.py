@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from tests.backend.test_cancellation import sleep
 from tests.faults.aliases import FAR, far
 from tests.faults.outcomes import at_rest, told
 from tests.library.models import Account
 from tests.support.clients import until
+from tests.support.sleeping import sleep
 from turbo_orm import async_atomic
 
 LOST = (OperationalError, None)

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection, connections
 from psycopg.adapt import Loader
 
-from tests.conftest import close_connections
 from tests.library.models import Account, Author, Book, Sample
 from tests.support.answers import fingerprint
+from tests.support.event_loop import close_connections
 from turbo_orm import async_connection, bridge
 from turbo_orm.query_cache.cache import cache
 

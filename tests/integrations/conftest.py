@@ -27,13 +27,10 @@ def _schema(tables: None) -> Iterator[None]:
 @pytest.fixture
 def site(_schema: None) -> Any:
     """Return a function that runs code in a project with users, sessions and the admin."""
-    from django.db import connection
-
     from tests.integrations.site import run_in_site
     from tests.library.data import WRITTEN
+    from tests.support.tables import truncate
 
     tables = ["members_member", "django_session", *(model._meta.db_table for model in WRITTEN)]
-    with connection.cursor() as cursor:
-        written = ", ".join(f"site.{table}" for table in tables)
-        cursor.execute(f"TRUNCATE {written} RESTART IDENTITY CASCADE")
+    truncate("default", [f"site.{table}" for table in tables])
     return run_in_site

@@ -5,7 +5,7 @@ Django's handler hops when a request begins and ends, and to answer what a view 
 
 from functools import wraps
 
-from tests.conftest import only_the_event_loop
+from tests.support.event_loop import only_the_event_loop
 
 
 def guarded(view):

@@ -8,8 +8,8 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django_async_backend.db import async_connections
 
 from tests.library.models import Account, Author, Book, Restaurant, Sample
-from tests.orm.test_reading import BOOKS
 from tests.support.answers import django_answer, django_hydrates, fingerprint, turbo_answer
+from tests.support.querysets import BOOKS
 from turbo_orm import AsyncQuerySet, bridge
 
 pytestmark = pytest.mark.usefixtures("library")

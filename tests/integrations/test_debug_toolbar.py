@@ -8,7 +8,7 @@ PROJECT = """
     from django.http import HttpResponse
     from django.test import AsyncClient, Client
     from django.urls import include, path
-    from tests.conftest import empty
+    from tests.support.tables import empty
     from tests.library.models import Account
     from turbo_orm import async_atomic
 

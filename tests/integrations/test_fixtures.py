@@ -9,9 +9,7 @@ from django.core import serializers
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
-from django.db import connections
 
-from tests.conftest import empty
 from tests.library.catalogue import Shelf, Signature
 from tests.library.data import WRITTEN
 from tests.library.fields import Arrays, Language, Structured
@@ -32,6 +30,7 @@ from tests.library.models import (
 from tests.support.answers import django_answer, sync_answer
 from tests.support.givens import teams
 from tests.support.scenario import contents
+from tests.support.tables import empty, truncate
 
 FORMATS = ["json", "jsonl", "xml"]
 # Django cannot write what two of them hold: bytes in an array, and text in a binary field.
@@ -137,9 +136,7 @@ def test_what_is_dumped_can_be_loaded_into_another_database(library, scratch, tm
         call_command("loaddata", path, database="other", verbosity=0)
         assert dumped(*labels, use_natural_foreign_keys=True, database="other") == text
     finally:
-        tables = ", ".join(apps.get_model(label)._meta.db_table for label in labels)
-        with connections["other"].cursor() as cursor:
-            cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        truncate("other", [apps.get_model(label)._meta.db_table for label in labels])
 
 
 @pytest.mark.parametrize("fixture", GIVEN, indirect=True)

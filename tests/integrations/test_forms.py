@@ -5,11 +5,11 @@ from django import forms
 from django.core.exceptions import SynchronousOnlyOperation
 from django.forms import inlineformset_factory, modelform_factory, modelformset_factory
 
-from tests.conftest import empty
 from tests.library.models import Account, Author, Book, Entry, Player, Team
 from tests.support.answers import django_answer, sync_answer, turbo_answer
 from tests.support.givens import accounts_with_entries, teams
 from tests.support.scenario import contents
+from tests.support.tables import empty
 from turbo_orm import async_atomic, bridge
 
 

@@ -12,12 +12,12 @@ from ninja.pagination import LimitOffsetPagination, PageNumberPagination, pagina
 from ninja.testing import TestAsyncClient, TestClient
 from pydantic import ValidationError
 
-from tests.conftest import empty
 from tests.integrations.guard import guarded
 from tests.library.models import Author, Book, Player, Sample, Skill, Tag, Team
 from tests.support.answers import django_answer, turbo_answer
 from tests.support.givens import teams
 from tests.support.scenario import contents
+from tests.support.tables import empty
 from turbo_orm import async_atomic, bridge
 
 # What goes in and out

@@ -7,8 +7,8 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models import QuerySet
 
 from tests.library.models import Author, Book
-from tests.orm.test_reading import BOOKS, QUERYSETS
 from tests.support.answers import django_answer, turbo_answer
+from tests.support.querysets import BOOKS, QUERYSETS
 from turbo_orm import AsyncQuerySet, bridge
 
 pytestmark = pytest.mark.usefixtures("library")

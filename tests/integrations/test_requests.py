@@ -14,9 +14,9 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, override_setti
 from django.urls import path
 from django.views import View
 
-from tests.conftest import only_the_event_loop
 from tests.integrations.guard import guarded
 from tests.library.models import Account, Author, Book
+from tests.support.event_loop import only_the_event_loop
 from turbo_orm import async_atomic
 
 AUTHORS = Author.objects.prefetch_related("books")

@@ -6,11 +6,11 @@ from django.db import transaction
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
-from tests.conftest import empty
 from tests.library.models import Author, Book, Player, Profile, Sample, Skill, Tag, Team
 from tests.support.answers import django_answer, sync_answer, turbo_answer
 from tests.support.givens import teams
 from tests.support.scenario import contents
+from tests.support.tables import empty
 from turbo_orm import async_atomic, bridge
 
 

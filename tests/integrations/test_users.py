@@ -10,7 +10,7 @@ CODE = """
     from django.test import AsyncClient, Client
     from django.urls import path
     from django_async_backend.db import async_connections
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     from turbo_orm import AsyncQuerySet
 
     Member = get_user_model()

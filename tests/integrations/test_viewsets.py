@@ -4,14 +4,20 @@ from django.test import Client, override_settings
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import SimpleRouter
+from rest_framework.serializers import ModelSerializer
 from rest_framework.viewsets import ModelViewSet
 
-from tests.integrations.test_serializers import TeamSerializer
 from tests.library.models import Team
 
 
 class TwoOnAPage(PageNumberPagination):
     page_size = 2
+
+
+class TeamSerializer(ModelSerializer):
+    class Meta:
+        model = Team
+        fields = ["id", "name", "city"]
 
 
 class TeamViewSet(ModelViewSet):

@@ -9,11 +9,11 @@ from django.core.exceptions import FieldError
 from django.db import IntegrityError, OperationalError, connections
 from django.db.transaction import TransactionManagementError
 
-from tests.conftest import empty
 from tests.library.models import Account, Entry
 from tests.support.answers import fingerprint
 from tests.support.clients import Rival, separate_task, until
 from tests.support.givens import accounts, accounts_with_entries
+from tests.support.tables import empty
 from turbo_orm import async_atomic
 
 # aget_or_create() and aupdate_or_create()

@@ -13,11 +13,11 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DJANGO_VERSION_PICKLE_KEY, connections, models
 from django.db.models import Count, F, Model, Q, QuerySet
 
-from tests.conftest import empty
 from tests.library.models import Captain, Comment, Entry, Event, Player, Team
 from tests.library.options import Booking, Poem, Stanza
 from tests.support.givens import teams
 from tests.support.methods import BRIDGE, NATIVE, PLAIN, QUERYSET, TABLES
+from tests.support.tables import empty
 from turbo_orm import AsyncManager, AsyncQuerySet, AsyncRawQuerySet
 from turbo_orm.hydration.hydrator import Hydrator
 

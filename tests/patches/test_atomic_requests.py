@@ -16,7 +16,7 @@ SITE = """
     from django.utils.decorators import sync_and_async_middleware
     from django.views import View
     from django_async_backend.db import async_connections
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     from tests.library.models import Account
     from turbo_orm import bridge
 

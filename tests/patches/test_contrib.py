@@ -327,7 +327,7 @@ SITE = """
     from django.http import HttpResponse
     from django.test import AsyncClient
     from django.urls import path
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     from tests.plain.models import Shelf
 
     def guarded(view):

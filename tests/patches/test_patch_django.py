@@ -33,6 +33,7 @@ from tests.library.models import Book
 from tests.plain.models import MODELS, Label, Remark, Shelf, Volume, fill
 from tests.support.answers import django_answer, sync_answer, turbo_answer
 from tests.support.project import databases, run_in_project
+from tests.support.tables import truncate
 from turbo_orm import (
     AsyncQuerySet,
     async_atomic,
@@ -70,9 +71,7 @@ def shop(tables):
 
 
 def refill():
-    names = ", ".join(model._meta.db_table for model in MODELS)
-    with connections["default"].cursor() as cursor:
-        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    truncate("default", [model._meta.db_table for model in MODELS])
     fill()
 
 
@@ -595,7 +594,7 @@ PLAIN_APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.plain"]
 
 def test_a_project_is_patched_by_its_setting(shop):
     code = """
-        from tests.conftest import only_the_event_loop
+        from tests.support.event_loop import only_the_event_loop
         from tests.plain.models import Shelf, Volume
         from django_async_backend.db import async_connections
 

@@ -5,8 +5,8 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F, Value
 
 from tests.library.models import Author, Book
-from tests.query_cache.test_lookup import counted
 from tests.support.chains import Chains
+from tests.support.counting import counted
 from turbo_orm import explain_cache
 from turbo_orm.query_cache import tracing
 from turbo_orm.query_cache.cache import cache

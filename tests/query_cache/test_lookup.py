@@ -3,18 +3,16 @@
 import asyncio
 import sys
 import warnings
-from contextlib import contextmanager
 from threading import Thread
 
 import pytest
 from django.db.models import Count, F, Q
-from django.db.models.sql import Query
-from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from tests.conftest import close_connections
 from tests.library.models import Author, Book, Entry, Sample
 from tests.support.answers import fingerprint
+from tests.support.counting import counted
+from tests.support.event_loop import close_connections
 from turbo_orm.query_cache import tracing
 from turbo_orm.query_cache.cache import cache
 
@@ -22,26 +20,6 @@ pytestmark = [
     pytest.mark.usefixtures("library"),
     pytest.mark.skipif(tracing.VERIFIES, reason="Django compiles each, to compare"),
 ]
-
-
-@contextmanager
-def counted():
-    """Count the queries that are made, and those that are compiled."""
-    count = {"made": 0, "compiled": 0}
-    init, as_sql = Query.__init__, SQLCompiler.as_sql
-
-    def counting_init(self, *args, **kwargs):
-        count["made"] += 1
-        init(self, *args, **kwargs)
-
-    def counting_as_sql(self, *args, **kwargs):
-        count["compiled"] += 1
-        return as_sql(self, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Query, "__init__", counting_init)
-        patch.setattr(SQLCompiler, "as_sql", counting_as_sql)
-        yield count
 
 
 # Each is asked with three values: the first is learnt from.

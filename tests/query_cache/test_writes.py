@@ -24,8 +24,8 @@ from tests.library.models import (
     Ticket,
 )
 from tests.library.options import Ledger
-from tests.orm.test_routers import Router, routed
 from tests.support.givens import accounts, accounts_with_entries, receivers, teams
+from tests.support.routers import Router, routed
 from turbo_orm import async_atomic
 from turbo_orm.query_cache import save_statements
 from turbo_orm.query_cache.cache import cache

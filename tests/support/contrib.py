@@ -64,7 +64,7 @@ def empty() -> None:
 
 def in_the_event_loop(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a coroutine function where a thread is an error, and close its connections."""
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
 
     async def main() -> Any:
         try:

@@ -15,6 +15,7 @@ from django_async_backend.db import async_connections
 
 from tests.library.data import WRITTEN
 from tests.support.answers import django_answer, turbo_answer
+from tests.support.tables import written
 from turbo_orm import async_atomic, bridge
 
 
@@ -119,9 +120,11 @@ def without_loop(scenario: Scenario) -> Callable[[], Any]:
 
 def contents() -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of all tables that tests write to, by table."""
-    found = {}
+    found: dict[str, list[tuple[Any, ...]]] = {model._meta.db_table: [] for model in WRITTEN}
+    # The others have no rows.
+    tables = written("default", found)
     with connections["default"].cursor() as cursor:
-        for model in WRITTEN:
-            cursor.execute(f"SELECT * FROM {model._meta.db_table} ORDER BY 1, 2")
-            found[model._meta.db_table] = cursor.fetchall()
+        for table in tables:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
+            found[table] = cursor.fetchall()
     return found

@@ -2,22 +2,23 @@
 
 from importlib import import_module
 
+from benches import names
 from benches.http.contender import Contender
 
 CONTENDERS = {
-    "turbo-orm": "turbo.Turbo",
-    "turbo-orm, patched": "turbo.TurboPatched",
-    "Django sync": "django_sync.DjangoSync",
-    "Django a*": "django_async.DjangoAsync",
-    "Django a*, one thread": "django_async.DjangoAsyncOneThread",
-    "Django a*, no pool": "django_async.DjangoAsyncNoPool",
-    "django-async-backend": "backend.Backend",
-    "psycopg": "psycopg_pool.PsycopgPool",
-    "asyncpg": "asyncpg_pool.AsyncpgPool",
-    "yara-orm": "yara.Yara",
-    "SQLAlchemy": "sqlalchemy_orm.SqlAlchemy",
-    "Tortoise": "tortoise_orm.Tortoise",
-    "Piccolo": "piccolo_orm.Piccolo",
+    names.TURBO: "turbo.Turbo",
+    names.TURBO_PATCHED: "turbo.TurboPatched",
+    names.DJANGO_SYNC: "django_sync.DjangoSync",
+    names.DJANGO_THREADS: "django_async.DjangoAsync",
+    names.DJANGO_ONE_THREAD: "django_async.DjangoAsyncOneThread",
+    names.DJANGO_NO_POOL: "django_async.DjangoAsyncNoPool",
+    names.BACKEND: "backend.Backend",
+    names.PSYCOPG: "psycopg_pool.PsycopgPool",
+    names.ASYNCPG: "asyncpg_pool.AsyncpgPool",
+    names.YARA: "yara.Yara",
+    names.SQLALCHEMY: "sqlalchemy_orm.SqlAlchemy",
+    names.TORTOISE: "tortoise_orm.Tortoise",
+    names.PICCOLO: "piccolo_orm.Piccolo",
 }
 
 

@@ -8,7 +8,7 @@ from benches.http.endpoints import keys_of_eight
 
 
 class Backend(DjangoOrm):
-    """A connection for each request, given back at its end as its app does in Django's handler."""
+    """A connection for each request, released at its end as its app does in Django's handler."""
 
     manager = "django_async_backend.db.models.manager.AsyncManager"
     apps = ("django_async_backend",)

@@ -1,6 +1,6 @@
 """Django's own async methods, each of which hops to a thread.
 
-Django's handler gives each request a thread of its own, and closes its connection at the end.
+Django's handler runs each request in its own thread, and closes its connection at the end.
 A bare application has to do the same by itself (``respond()``), or uses one thread for all.
 """
 
@@ -42,8 +42,10 @@ class DjangoAsyncNoPool(DjangoAsync):
 
 
 class DjangoAsyncOneThread(DjangoAsyncNoPool):
-    """All requests in one thread, on one connection that stays: what a bare application gets
-    that knows nothing of Django's handler."""
+    """All requests in one thread, on one connection that stays.
+
+    A bare application gets this without what Django's handler does.
+    """
 
     async def respond(self, endpoint: str, key: int) -> Any:
         return await getattr(self, endpoint)(key)

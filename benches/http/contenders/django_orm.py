@@ -1,4 +1,4 @@
-"""What the contenders over Django's querysets have in common: what they read."""
+"""The endpoints that read, for the contenders over Django's querysets."""
 
 from typing import Any
 

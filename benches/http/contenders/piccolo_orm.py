@@ -19,7 +19,7 @@ from benches.http import answer
 from benches.http.contender import Contender
 from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
 
-# Piccolo looks for the engine when a table is defined; it is told where to connect in open().
+# Piccolo looks for the engine when a table is defined; open() sets its address.
 ENGINE = PostgresEngine(config={})
 
 

@@ -1,4 +1,4 @@
-"""The SQL of the contenders that are drivers; ``{}`` is where a parameter goes."""
+"""The SQL of the drivers, with ``{}`` in place of parameters."""
 
 ENTRY = "SELECT id, created, level, text, author_id FROM entry WHERE id = {}"
 LIST = "SELECT id, created, level, text, author_id FROM entry WHERE id >= {} ORDER BY id LIMIT {}"

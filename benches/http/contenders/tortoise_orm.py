@@ -1,17 +1,12 @@
 """Tortoise, over asyncpg."""
 
-import asyncio
-from typing import Any
-
 from tortoise import Tortoise as TortoiseOrm
 from tortoise import fields
 from tortoise.expressions import F
 from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
-from benches.http import answer
-from benches.http.contender import Contender
-from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
+from benches.http.contenders.active_records import ActiveRecords
 
 
 class Author(Model):
@@ -51,8 +46,12 @@ class Counter(Model):
         table = "counter"
 
 
-class Tortoise(Contender):
+class Tortoise(ActiveRecords):
     """asyncpg's pool."""
+
+    Entry, Visit, Counter = Entry, Visit, Counter
+    F = F
+    in_transaction = staticmethod(in_transaction)
 
     async def open(self) -> None:
         _, rest = self.dsn.split("://", 1)
@@ -69,23 +68,3 @@ class Tortoise(Contender):
 
     async def close(self) -> None:
         await TortoiseOrm.close_connections()
-
-    async def get(self, key: int) -> Any:
-        return answer.entry(await Entry.get(id=key))
-
-    async def list(self, key: int) -> Any:
-        entries = Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
-        return [answer.entry(entry) for entry in await entries]
-
-    async def joined(self, key: int) -> Any:
-        entries = Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
-        return [answer.joined(entry) for entry in await entries.select_related("author")]
-
-    async def eight(self, key: int) -> Any:
-        return await asyncio.gather(*map(self.get, keys_of_eight(key)))
-
-    async def write(self, key: int) -> Any:
-        async with in_transaction():
-            await Visit.create(entry_id=key, referrer="https://example.org/")
-            await Counter.filter(id=key).update(visits=F("visits") + 1)
-        return answer.written(key)

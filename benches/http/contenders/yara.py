@@ -1,14 +1,10 @@
 """yara-orm, an async ORM with an engine in Rust."""
 
-import asyncio
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from yara_orm import F, Model, YaraOrm, fields, in_transaction
 
-from benches.http import answer
-from benches.http.contender import Contender
-from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
+from benches.http.contenders.active_records import ActiveRecords
 
 
 class Author(Model):
@@ -48,11 +44,15 @@ class Counter(Model):
         table = "counter"
 
 
-class Yara(Contender):
+class Yara(ActiveRecords):
     """yara-orm's pool."""
 
+    Entry, Visit, Counter = Entry, Visit, Counter
+    F = F
+    in_transaction = staticmethod(in_transaction)
+
     async def open(self) -> None:
-        # It wants the directory of the socket where others have a host.
+        # The socket's directory takes the place of the host.
         url = urlsplit(self.dsn)
         (directory,) = parse_qs(url.query)["host"]
         await YaraOrm.init(
@@ -63,23 +63,3 @@ class Yara(Contender):
 
     async def close(self) -> None:
         await YaraOrm.close()
-
-    async def get(self, key: int) -> Any:
-        return answer.entry(await Entry.get(id=key))
-
-    async def list(self, key: int) -> Any:
-        entries = Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
-        return [answer.entry(entry) for entry in await entries]
-
-    async def joined(self, key: int) -> Any:
-        entries = Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
-        return [answer.joined(entry) for entry in await entries.select_related("author")]
-
-    async def eight(self, key: int) -> Any:
-        return await asyncio.gather(*map(self.get, keys_of_eight(key)))
-
-    async def write(self, key: int) -> Any:
-        async with in_transaction():
-            await Visit.create(entry_id=key, referrer="https://example.org/")
-            await Counter.filter(id=key).update(visits=F("visits") + 1)
-        return answer.written(key)

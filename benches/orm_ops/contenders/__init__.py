@@ -1,1 +1,1 @@
-"""Those who do the same operations, each in the way that its documentation shows."""
+"""The contenders, each doing the operations as its documentation shows."""

@@ -1,7 +1,7 @@
 """django-async-backend, through its managers and the methods that it adds to models.
 
-Its tasks have their connections from turbo-orm, as everybody's have where that is installed. Its
-own would be 3 % faster where a query is short.
+Where turbo-orm is installed, its tasks get their connections from turbo-orm. With its own, short
+queries would be 3 % faster.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -9,13 +9,14 @@ from typing import Any
 
 from django_async_backend.db.transaction import async_atomic
 
+from benches import names
+from benches.harness.pool import ALIAS
 from benches.orm_ops.contenders.contender import Contender
-from benches.orm_ops.pool import ALIAS
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 
 
 class Backend(Contender):
-    name = "django-async-backend"
+    name = names.BACKEND
 
     async def instances(self, journal: Any, rows: int) -> list[Any]:
         return [row async for row in journal.backend.using(ALIAS).order_by("id")[:rows]]

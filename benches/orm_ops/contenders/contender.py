@@ -1,4 +1,4 @@
-"""An ORM that does the operations."""
+"""A contender with a method for each operation on a journal."""
 
 from __future__ import annotations
 
@@ -9,37 +9,31 @@ from typing import Any
 
 from django.db.models import Model
 
+from benches.harness import contender
+from benches.harness.pool import SIZE
 from benches.orm_ops.work import Entry, Page
 
-type Written = Any  # nothing: a coroutine, or None where there are no tasks
+type Written = Any  # None, or a coroutine that returns it
 type Read = AsyncIterator[list[Any]] | Iterator[list[Any]]
 
 
-class Contender:
-    """One ORM. An operation gets a journal and a task's share, and does it one after the other.
+class Contender(contender.Contender):
+    """An ORM. An operation gets a journal and a share of the work, and does it item by item.
 
-    Those that read yield the results of each query.
+    Operations are coroutine functions, or plain ones of a contender that is not async. Those that
+    read are generators: they yield the results of each query.
     """
 
-    name: str
-    # Whether operations are coroutine functions and async generators, for ten tasks: if not, they
-    # are called in ten threads.
-    is_async = True
-    # What has the journals in this ORM's terms, if not Django.
+    connections = SIZE
+    #: The module of the journals' models for this ORM, if they are not Django's.
     models: ModuleType | None = None
-
-    async def open(self) -> None:
-        """Make a pool of ten connections, unless the first query does."""
-
-    async def close(self) -> None:
-        """Close it, unless somebody else does."""
 
     def journal(self, model: type[Model]) -> Any:
         """Return this ORM's model of a table."""
         return model if self.models is None else getattr(self.models, model.__name__)
 
     def instances(self, journal: Any, rows: int) -> Any:
-        """Return the first rows, or a coroutine that does: what is updated and deleted."""
+        """Return the first rows, which are to be updated or deleted, or a coroutine of them."""
         raise NotImplementedError
 
     def insert_single(self, journal: Any, entries: Sequence[Entry]) -> Written:
@@ -68,11 +62,11 @@ class Contender:
         raise NotImplementedError
 
     def update_whole(self, journal: Any, instances: Sequence[Any]) -> Written:
-        """Change the level and the text of each, and save all that it has, in a transaction."""
+        """Change the level and the text of each, and save all its fields, in a transaction."""
         raise NotImplementedError
 
     def update_partial(self, journal: Any, instances: Sequence[Any]) -> Written:
-        """Change the level of each, and save that alone, in a transaction."""
+        """Change the level of each, and save that field, in a transaction."""
         raise NotImplementedError
 
     def delete(self, journal: Any, instances: Sequence[Any]) -> Written:

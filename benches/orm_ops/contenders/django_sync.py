@@ -1,16 +1,17 @@
-"""Django on its sync connections, in ten threads: it has no tasks of its own."""
+"""Django on its sync connections, in ten threads."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
 
+from benches import names
 from benches.orm_ops.contenders.contender import Contender
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 
 
 class DjangoSync(Contender):
-    name = "Django sync"
+    name = names.DJANGO_SYNC
     is_async = False
 
     def instances(self, journal: Any, rows: int) -> list[Any]:

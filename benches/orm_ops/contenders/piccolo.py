@@ -1,7 +1,7 @@
 """Piccolo on asyncpg.
 
-It has no tuples: they are made of its dicts, as in the original. It leaves JSON as text unless it
-is told to load it.
+It has no tuples: they are made of its dicts, as in the original. It leaves JSON as text unless a
+query has ``load_json``.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -9,15 +9,16 @@ from typing import Any
 
 from piccolo.engine.postgres import PostgresEngine
 
-from benches.address import address
+from benches import names
+from benches.harness.address import address
+from benches.harness.pool import SIZE
 from benches.orm_ops.contenders.contender import Contender
 from benches.orm_ops.journals import piccolo
-from benches.orm_ops.pool import SIZE
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 
 
 class Piccolo(Contender):
-    name = "Piccolo"
+    name = names.PICCOLO
     models = piccolo
 
     async def open(self) -> None:

@@ -1,11 +1,11 @@
-"""SQLAlchemy's ORM on asyncpg: a session for each task, and what the unit of work makes of it.
+"""SQLAlchemy's ORM on asyncpg: a session for each task, with its unit of work.
 
 - What is changed in a transaction is flushed at its end: rows are inserted, updated and deleted
-  many at a time, and updates have the columns that have changed. That is its way, and the table
-  is the same in the end.
+  many at a time, and updates have the columns that have changed. The table is the same in the
+  end.
 - Bulk inserts are ``insert()`` with a list of dicts, which its documentation has for large ones.
   ``add_all()`` would do what inserting in a batch does already.
-- Detached instances are added to the session of the task, which asks the server nothing.
+- Detached instances are added to the task's session, which sends nothing to the server.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,19 +14,20 @@ from typing import Any
 from sqlalchemy import URL, insert, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from benches.address import address
+from benches import names
+from benches.harness.address import address
+from benches.harness.pool import SIZE
 from benches.orm_ops.contenders.contender import Contender
 from benches.orm_ops.journals import sqlalchemy
-from benches.orm_ops.pool import SIZE
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 
 
 class SqlAlchemy(Contender):
-    name = "SQLAlchemy"
+    name = names.SQLALCHEMY
     models = sqlalchemy
 
     async def open(self) -> None:
-        # Not in the URL: a host that is a directory would have no place there.
+        # Not in the URL, which cannot have a directory as host.
         self.engine = create_async_engine(
             URL.create("postgresql+asyncpg"),
             connect_args=address(),

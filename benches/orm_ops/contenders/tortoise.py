@@ -1,38 +1,25 @@
-"""Tortoise on asyncpg."""
+"""Tortoise on asyncpg, and what it has in common with yara-orm."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from tortoise import Tortoise as TortoiseOrm
 from tortoise.transactions import in_transaction
 
-from benches.address import address
+from benches import names
+from benches.harness.address import address
+from benches.harness.pool import SIZE
 from benches.orm_ops.contenders.contender import Contender
 from benches.orm_ops.journals import tortoise
-from benches.orm_ops.pool import SIZE
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 
 
-class Tortoise(Contender):
-    name = "Tortoise"
-    models = tortoise
+class ActiveRecords(Contender):
+    """The operations in the API of Tortoise, which yara-orm has, too."""
 
-    async def open(self) -> None:
-        credentials = {**address(), "minsize": SIZE, "maxsize": SIZE}
-        await TortoiseOrm.init(
-            config={
-                "connections": {
-                    "default": {
-                        "engine": "tortoise.backends.asyncpg",
-                        "credentials": credentials,
-                    }
-                },
-                "apps": {"journals": {"models": [tortoise.__name__]}},
-            }
-        )
-
-    async def close(self) -> None:
-        await TortoiseOrm.close_connections()
+    #: Begins a transaction of the running task.
+    in_transaction: Callable[[], AbstractAsyncContextManager[Any]]
 
     async def instances(self, journal: Any, rows: int) -> list[Any]:
         return await journal.all().order_by("id").limit(rows)
@@ -42,7 +29,7 @@ class Tortoise(Contender):
             await journal.create(level=level, text=text)
 
     async def insert_batch(self, journal: Any, entries: Sequence[Entry]) -> None:
-        async with in_transaction():
+        async with self.in_transaction():
             for level, text in entries:
                 await journal.create(level=level, text=text)
 
@@ -70,19 +57,42 @@ class Tortoise(Contender):
             yield await journal.filter(level=level).values_list()
 
     async def update_whole(self, journal: Any, instances: Sequence[Any]) -> None:
-        async with in_transaction():
+        async with self.in_transaction():
             for instance in instances:
                 instance.level = next_level(instance.level)
                 instance.text = f"{instance.text} Update"
                 await instance.save()
 
     async def update_partial(self, journal: Any, instances: Sequence[Any]) -> None:
-        async with in_transaction():
+        async with self.in_transaction():
             for instance in instances:
                 instance.level = next_level(instance.level)
                 await instance.save(update_fields=["level"])
 
     async def delete(self, journal: Any, instances: Sequence[Any]) -> None:
-        async with in_transaction():
+        async with self.in_transaction():
             for instance in instances:
                 await instance.delete()
+
+
+class Tortoise(ActiveRecords):
+    name = names.TORTOISE
+    models = tortoise
+    in_transaction = staticmethod(in_transaction)
+
+    async def open(self) -> None:
+        credentials = {**address(), "minsize": SIZE, "maxsize": SIZE}
+        await TortoiseOrm.init(
+            config={
+                "connections": {
+                    "default": {
+                        "engine": "tortoise.backends.asyncpg",
+                        "credentials": credentials,
+                    }
+                },
+                "apps": {"journals": {"models": [tortoise.__name__]}},
+            }
+        )
+
+    async def close(self) -> None:
+        await TortoiseOrm.close_connections()

@@ -1,16 +1,17 @@
-"""turbo-orm, whose tasks have their connections from a pool."""
+"""turbo-orm, whose tasks acquire their connections from a pool."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from benches import names
+from benches.harness.pool import ALIAS
 from benches.orm_ops.contenders.contender import Contender
-from benches.orm_ops.pool import ALIAS
 from benches.orm_ops.work import LIMIT, Entry, Page, next_level
 from turbo_orm import async_atomic
 
 
 class Turbo(Contender):
-    name = "turbo-orm"
+    name = names.TURBO
 
     async def instances(self, journal: Any, rows: int) -> list[Any]:
         return await journal.objects.using(ALIAS).order_by("id")[:rows].alist()

@@ -1,1 +1,1 @@
-"""A Django app with the three tables of the operations, and the same tables in others' terms."""
+"""A Django app with the three tables of the operations, and their models in the other ORMs."""

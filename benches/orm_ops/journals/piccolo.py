@@ -1,6 +1,10 @@
-"""The journals as Piccolo has them."""
+"""The journals as models of Piccolo."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from piccolo.columns import (
     JSONB,
@@ -19,7 +23,7 @@ from piccolo.columns import (
 )
 from piccolo.table import Table
 
-from benches.orm_ops.journals import defaults
+from benches.orm_ops.journals.columns import columns
 
 
 class Journal(Table):
@@ -43,39 +47,22 @@ class Related(Table, tablename="journals_journal2_related"):
     to_journal2_id = ForeignKey(Journal2)
 
 
+_KINDS: dict[str, Callable[..., Any]] = {
+    "float": DoublePrecision,
+    "smallint": SmallInt,
+    "int": Integer,
+    "bigint": BigInt,
+    "char": partial(Varchar, length=255),
+    "text": Text,
+    "decimal": partial(Numeric, digits=(12, 8)),
+    "json": JSONB,
+}
+
+
 class Journal3(Journal, tablename="journals_journal3"):
-    col_float1 = DoublePrecision(default=defaults.FLOAT)
-    col_smallint1 = SmallInt(default=defaults.SMALLINT)
-    col_int1 = Integer(default=defaults.INT)
-    col_bigint1 = BigInt(default=defaults.BIGINT)
-    col_char1 = Varchar(length=255, default=defaults.CHAR)
-    col_text1 = Text(default=defaults.TEXT)
-    col_decimal1 = Numeric(digits=(12, 8), default=defaults.DECIMAL)
-    col_json1 = JSONB(default=defaults.json)
-
-    col_float2 = DoublePrecision(null=True, default=None)
-    col_smallint2 = SmallInt(null=True, default=None)
-    col_int2 = Integer(null=True, default=None)
-    col_bigint2 = BigInt(null=True, default=None)
-    col_char2 = Varchar(length=255, null=True, default=None)
-    col_text2 = Text(null=True, default=None)
-    col_decimal2 = Numeric(digits=(12, 8), null=True, default=None)
-    col_json2 = JSONB(null=True, default=None)
-
-    col_float3 = DoublePrecision(default=defaults.FLOAT)
-    col_smallint3 = SmallInt(default=defaults.SMALLINT)
-    col_int3 = Integer(default=defaults.INT)
-    col_bigint3 = BigInt(default=defaults.BIGINT)
-    col_char3 = Varchar(length=255, default=defaults.CHAR)
-    col_text3 = Text(default=defaults.TEXT)
-    col_decimal3 = Numeric(digits=(12, 8), default=defaults.DECIMAL)
-    col_json3 = JSONB(default=defaults.json)
-
-    col_float4 = DoublePrecision(null=True, default=None)
-    col_smallint4 = SmallInt(null=True, default=None)
-    col_int4 = Integer(null=True, default=None)
-    col_bigint4 = BigInt(null=True, default=None)
-    col_char4 = Varchar(length=255, null=True, default=None)
-    col_text4 = Text(null=True, default=None)
-    col_decimal4 = Numeric(digits=(12, 8), null=True, default=None)
-    col_json4 = JSONB(null=True, default=None)
+    vars().update(
+        columns(
+            lambda kind, default: _KINDS[kind](default=default),
+            lambda kind: _KINDS[kind](null=True, default=None),
+        )
+    )

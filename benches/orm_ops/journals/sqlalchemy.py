@@ -1,10 +1,8 @@
-"""The journals as SQLAlchemy has them."""
+"""The journals as models of SQLAlchemy."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from benches.orm_ops.journals import defaults
+from benches.orm_ops.journals.columns import columns
 
 
 def now() -> datetime:
@@ -79,41 +77,24 @@ class Journal2(Journal):
     )
 
 
+_KINDS = {
+    "float": Float,
+    "smallint": SmallInteger,
+    "int": Integer,
+    "bigint": BigInteger,
+    "char": String(255),
+    "text": Text,
+    "decimal": Numeric(12, 8),
+    "json": JSONB,
+}
+
+
 class Journal3(Journal):
     __tablename__ = "journals_journal3"
 
-    col_float1: Mapped[float] = mapped_column(Float, default=defaults.FLOAT)
-    col_smallint1: Mapped[int] = mapped_column(SmallInteger, default=defaults.SMALLINT)
-    col_int1: Mapped[int] = mapped_column(Integer, default=defaults.INT)
-    col_bigint1: Mapped[int] = mapped_column(BigInteger, default=defaults.BIGINT)
-    col_char1: Mapped[str] = mapped_column(String(255), default=defaults.CHAR)
-    col_text1: Mapped[str] = mapped_column(Text, default=defaults.TEXT)
-    col_decimal1: Mapped[Decimal] = mapped_column(Numeric(12, 8), default=defaults.DECIMAL)
-    col_json1: Mapped[dict[str, Any]] = mapped_column(JSONB, default=defaults.json)
-
-    col_float2: Mapped[float | None] = mapped_column(Float)
-    col_smallint2: Mapped[int | None] = mapped_column(SmallInteger)
-    col_int2: Mapped[int | None] = mapped_column(Integer)
-    col_bigint2: Mapped[int | None] = mapped_column(BigInteger)
-    col_char2: Mapped[str | None] = mapped_column(String(255))
-    col_text2: Mapped[str | None] = mapped_column(Text)
-    col_decimal2: Mapped[Decimal | None] = mapped_column(Numeric(12, 8))
-    col_json2: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-
-    col_float3: Mapped[float] = mapped_column(Float, default=defaults.FLOAT)
-    col_smallint3: Mapped[int] = mapped_column(SmallInteger, default=defaults.SMALLINT)
-    col_int3: Mapped[int] = mapped_column(Integer, default=defaults.INT)
-    col_bigint3: Mapped[int] = mapped_column(BigInteger, default=defaults.BIGINT)
-    col_char3: Mapped[str] = mapped_column(String(255), default=defaults.CHAR)
-    col_text3: Mapped[str] = mapped_column(Text, default=defaults.TEXT)
-    col_decimal3: Mapped[Decimal] = mapped_column(Numeric(12, 8), default=defaults.DECIMAL)
-    col_json3: Mapped[dict[str, Any]] = mapped_column(JSONB, default=defaults.json)
-
-    col_float4: Mapped[float | None] = mapped_column(Float)
-    col_smallint4: Mapped[int | None] = mapped_column(SmallInteger)
-    col_int4: Mapped[int | None] = mapped_column(Integer)
-    col_bigint4: Mapped[int | None] = mapped_column(BigInteger)
-    col_char4: Mapped[str | None] = mapped_column(String(255))
-    col_text4: Mapped[str | None] = mapped_column(Text)
-    col_decimal4: Mapped[Decimal | None] = mapped_column(Numeric(12, 8))
-    col_json4: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    vars().update(
+        columns(
+            lambda kind, default: mapped_column(_KINDS[kind], default=default, nullable=False),
+            lambda kind: mapped_column(_KINDS[kind], nullable=True),
+        )
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benches import names
 from benches.report.quotient import quotient
 from benches.report.run import Run
 from benches.report.target import Target
@@ -15,7 +16,9 @@ def _over_psycopg(table: str, shape: str) -> Measure:
     """Return a measure: turbo-orm's time in relation to that of psycopg's tuples."""
 
     def measure(run: Run) -> float | None:
-        turbo, psycopg = (run.time(table, shape, ROWS, each) for each in ("turbo-orm", "psycopg"))
+        turbo, psycopg = (
+            run.time(table, shape, ROWS, each) for each in (names.TURBO, names.PSYCOPG)
+        )
         return quotient(turbo, psycopg)
 
     return measure
@@ -27,8 +30,8 @@ def _faster(
     shape: str,
     goal: float,
     further: float | None = None,
-    than: str = "Django sync",
-    contender: str = "turbo-orm",
+    than: str = names.DJANGO_SYNC,
+    contender: str = names.TURBO,
 ) -> Target:
     """Return the target that a contender is so many times as fast as another."""
 
@@ -46,7 +49,7 @@ def _memory(measured: str) -> Measure:
     def measure(run: Run) -> float | None:
         turbo, django = (
             run.extra("bytes_per_row", measured=measured, table="narrow", contender=each)
-            for each in ("turbo-orm", "Django sync")
+            for each in (names.TURBO, names.DJANGO_SYNC)
         )
         return quotient(turbo, django)
 
@@ -54,7 +57,7 @@ def _memory(measured: str) -> Measure:
 
 
 def _longest_pause(run: Run) -> float | None:
-    seconds = run.extra("longest_pause", measured="longest pause", contender="turbo-orm")
+    seconds = run.extra("longest_pause", measured="longest pause", contender=names.TURBO)
     return None if seconds is None else seconds * 1000
 
 
@@ -75,8 +78,8 @@ TARGETS = [
         0.60,
         0.50,
     ),
-    _faster("narrow instances", "narrow", "instances", 4, 5, than="Django async"),
-    _faster("wide instances", "wide", "instances", 2.7, 3.5, than="Django async"),
+    _faster("narrow instances", "narrow", "instances", 4, 5, than=names.DJANGO_ASYNC),
+    _faster("wide instances", "wide", "instances", 2.7, 3.5, than=names.DJANGO_ASYNC),
     _faster("narrow `values()`", "narrow", "values()", 1.8, 2.2),
     _faster("wide `values()`", "wide", "values()", 2.2, 3),
     _faster("wide `select_related()`", "wide", "select_related()", 3, 4),
@@ -85,7 +88,7 @@ TARGETS = [
         "narrow",
         "instances",
         3.5,
-        contender="turbo-orm sync",
+        contender=names.TURBO_SYNC,
     ),
     Target("memory of a narrow instance ÷ Django's", _memory("memory"), 0.8),
     Target(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benches import names
 from benches.report.run import Run
 from benches.report.target import Target
 
@@ -9,15 +10,15 @@ type Measure = Callable[[Run], float | None]
 
 
 def _over_psycopg(operation: str) -> Measure:
-    return lambda run: run.over_psycopg(operation, "turbo-orm")
+    return lambda run: run.over_psycopg(operation, names.TURBO)
 
 
 def _python_calls(run: Run) -> float | None:
-    return run.extra("python_calls", measured="Python calls", contender="turbo-orm")
+    return run.extra("python_calls", measured="Python calls", contender=names.TURBO)
 
 
 def _megabytes(run: Run) -> float | None:
-    size = run.extra("bytes", measured="memory of shapes", contender="turbo-orm")
+    size = run.extra("bytes", measured="memory of shapes", contender=names.TURBO)
     return None if size is None else size / 1e6
 
 

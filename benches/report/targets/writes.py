@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benches import names
 from benches.report.quotient import quotient
 from benches.report.run import Run
 from benches.report.target import Target
@@ -19,19 +20,19 @@ def _over(table: str, shape: str, rows: int, over: str, under: str) -> Measure:
 TARGETS = [
     Target(
         "`abulk_create()` of 5,000 narrow rows ÷ `COPY`",
-        _over("narrow", "create", 5_000, "turbo-orm", "COPY"),
+        _over("narrow", "create", 5_000, names.TURBO, names.COPY),
         2.5,
         1.5,
     ),
     Target(
         "`abulk_create()` of 5,000 wide rows ÷ `COPY`",
-        _over("wide", "create", 5_000, "turbo-orm", "COPY"),
+        _over("wide", "create", 5_000, names.TURBO, names.COPY),
         2.5,
         1.5,
     ),
     Target(
         "`abulk_update()` of 1,000 wide rows, three fields, times as fast as Django async",
-        _over("wide", "update of 3 fields", 1_000, "Django async", "turbo-orm"),
+        _over("wide", "update of 3 fields", 1_000, names.DJANGO_ASYNC, names.TURBO),
         5,
         10,
         higher=True,

@@ -1,1 +1,1 @@
-"""Those who do the operations, each on one connection."""
+"""The contenders that do small operations, on one connection each."""

@@ -1,12 +1,11 @@
-"""Somebody who does the operations, on a connection of its own."""
+"""A contender with a method for each small operation."""
 
-import asyncio
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from benches.contenders import contender
-from benches.shape import INSTANCES
+from benches.harness import contender
+from benches.lists.shape import INSTANCES
 from benches.small.models import Article, Writer
 from benches.small.operation import Operation
 
@@ -17,17 +16,14 @@ _ARTICLE_AND_WRITER = attrgetter(
 
 
 class Contender(contender.Contender):
-    """One way to do them: by methods that have the names of the operations."""
-
-    #: Makes the loop that it runs on.
-    new_loop: Callable[[], asyncio.AbstractEventLoop] = staticmethod(asyncio.new_event_loop)
+    """An ORM: its methods have the names of the operations."""
 
     def call(self, operation: Operation) -> Callable[..., Any]:
-        """Return what does an operation with values."""
+        """Return the function that does an operation with values. The contender is connected."""
         return getattr(self, operation.method)
 
     def answer(self, operation: Operation, found: Any) -> Any:
-        """Return what was found in the form in which the answers of all are compared."""
+        """Return a call's result in the form in which those of all contenders are compared."""
         match operation.method:
             case "get":
                 return _ARTICLE(found)
@@ -36,7 +32,7 @@ class Contender(contender.Contender):
             case "join":
                 return [*map(_ARTICLE_AND_WRITER, found)]
             case "create":
-                # What it has written is looked at.
+                # The table is compared.
                 return None
             case "delete":
                 return found[0] if isinstance(found, tuple) else found

@@ -1,20 +1,18 @@
-"""The contenders that are drivers: psycopg and asyncpg, given the SQL that Django writes."""
+"""The drivers: psycopg and asyncpg, with the SQL that Django writes."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
 
-import uvloop
-
-from benches.contenders import driver
+from benches.contenders import drivers
 from benches.small.contenders.contender import Contender
 from benches.small.operation import Operation
 from benches.small.statement import statement
 
 
-class Psycopg(driver.Psycopg, Contender):
-    """psycopg as Django configures it, with a cursor that is kept."""
+class Psycopg(Contender, drivers.Psycopg):
+    """psycopg as Django configures it, with one cursor for all calls."""
 
     async def open(self) -> None:
         await super().open()
@@ -41,13 +39,12 @@ class Psycopg(driver.Psycopg, Contender):
         return _answer(operation, found)
 
 
-class PsycopgOnUvloop(Psycopg):
-    name = "psycopg, uvloop"
-    new_loop = staticmethod(uvloop.new_event_loop)
+class PsycopgOnUvloop(Psycopg, drivers.PsycopgOnUvloop):
+    pass
 
 
-class Asyncpg(driver.Asyncpg, Contender):
-    """asyncpg as it comes: it prepares statements."""
+class Asyncpg(Contender, drivers.Asyncpg):
+    """asyncpg with its defaults: it prepares statements."""
 
     def call(self, operation: Operation) -> Callable[..., Any]:
         connection = self.connection

@@ -1,17 +1,18 @@
-"""yara-orm, over the tables that Django has made."""
+"""yara-orm, with models made of Django's."""
 
 from typing import Any
 
 from benches.contenders import yara
+from benches.lists.contenders.yara import peer
 from benches.small.contenders.contender import Contender
 from benches.small.data import NAMES
 from benches.small.models import Article, Writer
 
-# The writers' has to be made first.
-_WRITER, _ARTICLE = (yara.peer(model) for model in (Writer, Article))
+# The writers' model has to be made first.
+_WRITER, _ARTICLE = (peer(model) for model in (Writer, Article))
 
 
-class Yara(yara.Yara, Contender):
+class Yara(Contender, yara.Yara):
     def get(self, key: int) -> Any:
         return _ARTICLE.get(id=key)
 

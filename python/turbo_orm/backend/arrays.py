@@ -28,10 +28,10 @@ def array_literal(encoder: Any, rows: list[dict[str, Any]], attname: str) -> str
 
     Return ``None`` if the encoder declines a value.
     """
-    breath = bridge.Breath()
+    checkpoints = bridge.Checkpoints()
     parts = []
     for start in range(0, len(rows), SLICE):
-        breath.take()
+        checkpoints.maybe_yield()
         if (part := encoder.array(rows[start : start + SLICE], attname)) is None:
             return None
         parts.append(part[1:-1])

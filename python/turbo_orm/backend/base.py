@@ -26,7 +26,6 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
-from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
@@ -355,7 +354,7 @@ class _CommitHook:
 
 
 class BridgedConnectionHandler(ConnectionHandler):
-    """``django.db.connections``, which answers with the bridged connection in an event loop.
+    """The class of ``django.db.connections``: it answers with async connections, too.
 
     On the bridge that is a matter of the greenlet that asks, so nothing is set that could outlive
     a switch to the event loop or leak to another task. ``DJANGO_ALLOW_ASYNC_UNSAFE`` has plain
@@ -430,11 +429,7 @@ def _has_async_connection(engine: str) -> bool:
     return hasattr(load_backend(engine), "AsyncDatabaseWrapper")
 
 
-def _forget_bridged_connections(*, setting: str, **kwargs: Any) -> None:
+def forget_bridged_connections(*, setting: str, **kwargs: Any) -> None:
+    """Receive ``setting_changed``: make anew what was made of the former settings."""
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
         process_connection.cache_clear()
-
-
-setting_changed.connect(_forget_bridged_connections)
-# The handler has no state of its own: the connections that exist already stay.
-connections.__class__ = BridgedConnectionHandler

@@ -27,6 +27,7 @@ from django.db.utils import load_backend
 from turbo_orm import bridge
 from turbo_orm.backend.base import has_async_engine
 from turbo_orm.backend.task_connections import TaskBlocks, async_connections, current_task
+from turbo_orm.bridge import installation
 
 
 class _Delegated:
@@ -228,6 +229,7 @@ def shared_connections(aliases: Iterable[str] | None = None) -> Iterator[None]:
     those of databases with an async connection; by default all. Code that ``sync_to_async()``
     sends to a thread uses the same connections.
     """
+    installation.require()
     with ExitStack() as stack:
         for alias in connections if aliases is None else aliases:
             if alias in async_connections.shared or not has_async_engine(

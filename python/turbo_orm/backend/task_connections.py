@@ -243,7 +243,7 @@ class TaskConnection(TaskBlocks):
         then would go on in a transaction that it knows nothing of, and nobody commits.
         """
         with self.wrap_database_errors:  # type: ignore[attr-defined]
-            await bridge.InOneGo(self.connection.set_autocommit(autocommit))
+            await bridge.WithoutCheckpoints(self.connection.set_autocommit(autocommit))
 
     @property
     def _connection_pools(self) -> dict[str, Any]:
@@ -516,6 +516,6 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         return task_connection(backend, settings_dict, alias)
 
 
-# The handler has no state of its own: the connections that exist already stay.
+# Its class is TaskConnectionHandler where turbo-orm is installed (turbo_orm.patches). The handler
+# has no state of its own: the connections that exist already stay.
 async_connections: Any = _backend_connections
-async_connections.__class__ = TaskConnectionHandler

@@ -16,6 +16,7 @@ from django.db.transaction import Atomic
 from turbo_orm import bridge
 from turbo_orm.backend.base import bridged_connection
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.bridge import installation
 
 
 class AsyncAtomic(AsyncContextDecorator):
@@ -67,6 +68,7 @@ async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
     task a connection of its own. Raises ``ImproperlyConfigured`` for a database without async
     connection.
     """
+    installation.require()
     alias = using or DEFAULT_DB_ALIAS
     connection = async_connections.own(alias)
     connection.hold()

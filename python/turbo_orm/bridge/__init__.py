@@ -1,13 +1,14 @@
 """The bridge: sync code that awaits, in a greenlet. It knows nothing of databases.
 
-``greenlets`` runs it, ``sync_to_async`` chooses between the bridge and a thread for Django's own
-hops, and ``signals`` awaits the async receivers of signals that sync code sends.
+``greenlets`` runs it, ``sync_to_async`` chooses between the bridge and a thread where Django's
+async methods call sync ones, and ``signals`` awaits the async receivers of signals that sync code
+sends. ``installation`` says whether the app is installed, without which the bridge refuses to run.
 """
 
 from turbo_orm.bridge.greenlets import (
-    Breath,
     Bridge,
-    InOneGo,
+    Checkpoints,
+    WithoutCheckpoints,
     active,
     await_,
     frames,
@@ -18,9 +19,9 @@ from turbo_orm.bridge.greenlets import (
 )
 
 __all__ = [
-    "Breath",
     "Bridge",
-    "InOneGo",
+    "Checkpoints",
+    "WithoutCheckpoints",
     "active",
     "await_",
     "frames",

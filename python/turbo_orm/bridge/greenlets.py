@@ -1,9 +1,9 @@
-"""Runs sync code so that its database calls await.
+"""Runs sync code in a greenlet, so that its database calls can await.
 
 Django's ORM is written in plain functions. ``run()`` calls one of them inside a greenlet; where
 it reaches the database, ``await_()`` switches to the event loop, which awaits the driver, and
-switches back with the result. The function never knows. There is no thread, and no code of
-Django's is copied.
+switches back with the result. The function is an ordinary one, as for a blocking call. There is
+no thread, and no code of Django's is copied.
 
 The bridge knows nothing of databases: turbo_orm.backend.base is what calls ``await_()``.
 """
@@ -19,6 +19,8 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
+from turbo_orm.bridge import installation
+
 
 class Bridge(greenlet):
     """A greenlet in which sync code may await. It shares its task's context variables."""
@@ -28,7 +30,8 @@ class Bridge(greenlet):
         super().__init__(function, task)
         self.gr_context = task.gr_context
         self.abandoned = False
-        # That it is its own is not stored: it would be for the garbage collector to delete it.
+        # None where it is the outermost itself: a reference to itself would leave it to the
+        # garbage collector.
         self._outer: Bridge | None = task.outermost if isinstance(task, Bridge) else None
         self._exits: list[Callable[[], None]] = []
         #: What ``django.db.connections`` answers with in place of connections, by alias.
@@ -40,7 +43,7 @@ class Bridge(greenlet):
         return self._outer or self
 
     def at_exit(self, function: Callable[[], None]) -> None:
-        """Call a function when the code on the bridge has ended, one way or another."""
+        """Call a function when the code on the bridge has returned or raised."""
         self._exits.append(function)
 
     def exit(self) -> None:
@@ -48,7 +51,7 @@ class Bridge(greenlet):
             function()
 
     def wait(self, future: Any) -> None:
-        """Have the event loop wait. What that raises is raised here."""
+        """Switch to the event loop, which awaits a future. What that raises is raised here."""
         if self.abandoned:
             raise RuntimeError(
                 "The coroutine that runs this code was closed while it waited for the database."
@@ -65,13 +68,22 @@ def active() -> bool:
 def with_stand_in[**P, R](
     alias: str, connection: Any, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Call a function that finds another connection for an alias, and does not wait."""
+    """Call a function to which ``connections[alias]`` is another connection. It must not await.
+
+    Raises ``ImproperlyConfigured`` where turbo-orm is not installed: the function would use
+    Django's own connection.
+    """
+    if not installation.is_installed:
+        installation.require()
     bridge = Bridge(function)
     bridge.stand_ins[alias] = connection
     result: R = bridge.switch(*args, **kwargs)
     if not bridge.dead:
         bridge.throw()
-        raise RuntimeError("A function waits, where nothing can be waited for.")
+        raise RuntimeError(
+            f"{function!r} awaits the database, where another connection stands in for "
+            f"connections[{alias!r}]: nothing can be awaited there."
+        )
     return result
 
 
@@ -85,7 +97,7 @@ def outermost() -> Bridge:
     """Return the outermost bridge that the caller runs on; code on a bridge may run another."""
     bridge = getcurrent()
     if not isinstance(bridge, Bridge):
-        raise RuntimeError("This code is not run by bridge.run().")
+        raise RuntimeError("This code needs the bridge: have turbo_orm.run_sync() call it.")
     return bridge.outermost
 
 
@@ -94,11 +106,14 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 
     For sync code that queries, and has no async form: ``full_clean()``, a form's ``is_valid()``, a
     serializer. Its queries await the task's asyncio connection, in the transaction that is open
-    there. What does not query the database, it does as ever, and the event loop waits for it.
+    there. Everything else that it does blocks the event loop until it is done. Raises
+    ``ImproperlyConfigured`` where turbo-orm is not installed.
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
     """
+    if not installation.is_installed:
+        installation.require()
     bridge = Bridge(function)
     try:
         result = bridge.switch(*args, **kwargs)
@@ -122,8 +137,8 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 def await_[R](awaitable: Awaitable[R]) -> R:
     """Await from sync code on the bridge, and return the result.
 
-    What is awaited runs on the bridge too, as far as it can go without waiting. It is the event
-    loop that waits.
+    The awaitable runs in the greenlet, too, up to where it yields a future, which the event loop
+    awaits.
 
     Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
     """
@@ -131,7 +146,10 @@ def await_[R](awaitable: Awaitable[R]) -> R:
     if not isinstance(bridge, Bridge):
         if isinstance(awaitable, Coroutine):
             awaitable.close()
-        raise RuntimeError("await_() can only be called by code that bridge.run() has called.")
+        raise RuntimeError(
+            "await_() can only be called by code that bridge.run() has called, which is what "
+            "turbo_orm.run_sync() is."
+        )
     steps = awaitable.__await__()
     try:
         waits_for = next(steps)
@@ -148,7 +166,7 @@ def await_[R](awaitable: Awaitable[R]) -> R:
 
 
 class _Suspended:
-    """What an awaitable yielded to the event loop, to be yielded once more from there."""
+    """Yields to the event loop what an awaitable in a greenlet has yielded."""
 
     def __init__(self, future: Any) -> None:
         self.future = future
@@ -169,11 +187,12 @@ def frames() -> Iterator[FrameType]:
             frame = suspended.gr_frame if suspended is not None else None
 
 
-class InOneGo:
-    """Awaits what does not wait, and takes no turn of the event loop that it would give.
+class WithoutCheckpoints:
+    """Awaits without the checkpoints, as ``sleep(0)`` is, of an awaitable that need not wait.
 
-    A task that is cancelled in such a turn is told so when all is done, and would take it for
-    undone.
+    For what has to be done whole: a task that is cancelled at a checkpoint behind the last step
+    gets ``CancelledError`` from an awaitable that has done all its work. Futures are awaited, and
+    can be cancelled, as ever.
     """
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
@@ -197,17 +216,17 @@ class InOneGo:
             return stop.value
 
 
-class Breath:
-    """Lets the event loop turn to its other tasks from within long work on the bridge."""
+class Checkpoints:
+    """Has long work on the bridge yield to the event loop, for its other tasks."""
 
-    # A turn takes about 20 µs, so they cost the work one percent.
-    LENGTH = 0.002
+    # Seconds from one to the next. One takes about 20 µs: one percent of the work's time.
+    INTERVAL = 0.002
 
     def __init__(self) -> None:
-        self._taken = perf_counter()
+        self._last = perf_counter()
 
-    def take(self) -> None:
-        """Give the loop a turn if it had none for 2 ms. Do nothing where there is no bridge."""
-        if active() and perf_counter() - self._taken >= self.LENGTH:
+    def maybe_yield(self) -> None:
+        """Yield to the event loop if it is due. Do nothing where there is no bridge."""
+        if active() and perf_counter() - self._last >= self.INTERVAL:
             await_(asyncio.sleep(0))
-            self._taken = perf_counter()
+            self._last = perf_counter()

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.core.signals import setting_changed
 from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
@@ -207,7 +206,8 @@ class Pool:
         return bool(
             connection.pgconn.transaction_status == TransactionStatus.IDLE
             and connection._expire_at > monotonic()
-            and connection._created_at > driver_pool._drained_at
+            # Before 3.3, psycopg_pool cannot be drained.
+            and getattr(connection, "_created_at", 1) > getattr(driver_pool, "_drained_at", 0)
             and not driver_pool._closed
             and driver_pool._reset is None
             and driver_pool._pool_full_event is None
@@ -284,13 +284,12 @@ def loop_pools() -> LoopPools:
     return found
 
 
-def _forget_terms(*, setting: str, **kwargs: Any) -> None:
+def forget_terms(*, setting: str, **kwargs: Any) -> None:
+    """Receive ``setting_changed``: ask anew what the settings want of a connection."""
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
         for pools in list(_of_loops.values()):
             pools.forget_terms()
 
-
-setting_changed.connect(_forget_terms)
 
 _in_background: set[asyncio.Task[None]] = set()
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import psycopg
 from django.apps import apps
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import generators
@@ -23,6 +22,7 @@ from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge, conf
 from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
 
@@ -107,7 +107,7 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
 
 def is_logged(using: str) -> bool:
     """Return whether the statements of the running task are logged."""
-    if settings.DEBUG or using in async_connections.shared:
+    if settings.DEBUG or not installation.is_installed or using in async_connections.shared:
         return True
     connection = in_context.get().get(using)
     return connection is not None and connection.force_debug_cursor
@@ -119,6 +119,7 @@ def _lender(using: str) -> Lender | None:
         settings.DEBUG
         or not is_enabled
         or not apps.ready
+        or not installation.is_installed
         or BaseDatabaseWrapper.ensure_connection is not _ensure_connection
         or using in async_connections.shared
     ):
@@ -171,9 +172,7 @@ def configure() -> None:
     is_enabled = conf.get("DIRECT_EXECUTION")
 
 
-def _follow_setting(*, setting: str, **kwargs: Any) -> None:
+def follow_setting(*, setting: str, **kwargs: Any) -> None:
+    """Take over the settings when they change."""
     if setting == conf.NAME:
         configure()
-
-
-setting_changed.connect(_follow_setting)

@@ -162,9 +162,9 @@ def _new_hydrator(
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
-    breath = bridge.Breath()
+    checkpoints = bridge.Checkpoints()
     for start in range(0, pgresult.ntuples, size):
-        breath.take()
+        checkpoints.maybe_yield()
         yield hydrator.result(pgresult, start, min(start + size, pgresult.ntuples))
 
 
@@ -199,9 +199,9 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
         if not hydrator.is_native:
             # A model's own code may query, which the connection cannot answer before the end.
             arriving = iter(list(arriving))
-        breath = bridge.Breath()
+        checkpoints = bridge.Checkpoints()
         for pgresult in arriving:
-            breath.take()
+            checkpoints.maybe_yield()
             yield hydrator.result(pgresult, 0, pgresult.ntuples)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Manager, Model
 
-from turbo_orm.bridge import signals, sync_to_async
+from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.orm import delete, save
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
@@ -77,13 +80,24 @@ class AsyncManager(Manager[_ModelT]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Django writes a class of its own for each relation, derived from this one. It is the
-        # first that is heard of generic relations where their module is imported after this one.
-        sync_to_async.redirect_generic_relations()
+        # Django derives a class for each relation, whose own async methods would use a thread.
+        if not installation.is_installed:
+            for name, method in list(vars(cls).items()):
+                if iscoroutinefunction(method) and method.__module__.startswith("django."):
+                    setattr(cls, name, _requiring_installation(method))
 
     async def alist(self) -> list[_ModelT]:
         """Return all objects as a list."""
         return await self.get_queryset().alist()
+
+
+def _requiring_installation(method: Callable[..., Awaitable[Any]]) -> Any:
+    @wraps(method)
+    async def required(*args: Any, **kwargs: Any) -> Any:
+        installation.require()
+        return await method(*args, **kwargs)
+
+    return required
 
 
 def _as_manager(cls: type[AsyncQuerySet[Any, Any]]) -> AsyncManager[Any]:
@@ -103,5 +117,3 @@ sync_to_async.register(
     AsyncRawQuerySet,
     methods={Model.delete: delete.delete, Model.save: save.save},
 )
-sync_to_async.use_bridge()
-signals.use_bridge()

@@ -6,7 +6,7 @@ here, in ``async_atomic()``; sync views are left to Django.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -15,29 +15,31 @@ from django.db import connections
 
 from turbo_orm.backend.base import has_async_engine
 from turbo_orm.backend.transaction import async_atomic
+from turbo_orm.patches.patch import Group, Patch, Replacement
 
 type View = Callable[..., Any]
 
-_handler: Any = base.BaseHandler
-_djangos_make_view_atomic = _handler.make_view_atomic
 
+def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any, View], View]:
+    """Return Django's method that wraps a view, to wrap async views, too."""
 
-@wraps(_djangos_make_view_atomic)
-def make_view_atomic(handler: Any, view: View) -> View:
-    """Return a view wrapped in the transactions that it is to run in, the last alias outermost.
+    @wraps(djangos)
+    def make_view_atomic(handler: Any, view: View) -> View:
+        """Return a view wrapped in its transactions, that of the last alias outermost.
 
-    As Django does, raises ``RuntimeError`` for an async view and a database without an async
-    connection.
-    """
-    # The function that Django goes by: asgiref's before 6.0.
-    is_async: Callable[[View], bool] = base.iscoroutinefunction  # type: ignore[attr-defined]
-    aliases = _atomic_aliases(view)
-    if not is_async(view) or not all(map(_has_async_connection, aliases)):
-        refused_or_sync: View = _djangos_make_view_atomic(handler, view)
-        return refused_or_sync
-    for alias in aliases:
-        view = async_atomic(alias)(view)
-    return view
+        As Django does, raises ``RuntimeError`` for an async view and a database without an async
+        connection.
+        """
+        # The function by which Django tells async views: asgiref's before 6.0.
+        is_async: Callable[[View], bool] = base.iscoroutinefunction  # type: ignore[attr-defined]
+        aliases = _atomic_aliases(view)
+        if not is_async(view) or not all(map(_has_async_connection, aliases)):
+            return djangos(handler, view)
+        for alias in aliases:
+            view = async_atomic(alias)(view)
+        return view
+
+    return make_view_atomic
 
 
 def _atomic_aliases(view: View) -> list[str]:
@@ -53,6 +55,13 @@ def _has_async_connection(alias: str) -> bool:
     return has_async_engine(connections.settings[alias])
 
 
-def use_bridge() -> None:
-    """Have Django's request handlers wrap async views, too."""
-    _handler.make_view_atomic = make_view_atomic
+def _patches() -> Iterator[Patch]:
+    yield Replacement(
+        "django.core.handlers.base:BaseHandler",
+        "make_view_atomic",
+        "ATOMIC_REQUESTS applies to async views",
+        wrap=wrapping_async_views,
+    )
+
+
+GROUP = Group("For async views", _patches)

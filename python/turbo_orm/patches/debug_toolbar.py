@@ -1,8 +1,8 @@
 """django-debug-toolbar, whose SQL panel shows the statements of async views, too.
 
-The toolbar hops to a thread to watch that thread's connections. Here it does so in the event loop
-as well, where ``django.db.connections`` are those of the request's task. Tasks that are started
-while it watches are watched, too, and its stack traces go on where a greenlet's frames end.
+The toolbar goes to a thread to wrap the cursors of that thread's connections. Here it does so in
+the event loop as well, where ``django.db.connections`` are those of the request's task. Tasks that
+this one starts are watched, too, and stack traces go on where a greenlet's frames end.
 """
 
 from __future__ import annotations
@@ -16,24 +16,27 @@ from django.apps import apps
 
 from turbo_orm import bridge
 from turbo_orm.backend import base
+from turbo_orm.patches import private_api
+from turbo_orm.patches.patch import Group, Patch, Replacement
+
+_PANEL = "debug_toolbar.panels.sql:SQLPanel"
+_UTILS = "debug_toolbar.utils"
 
 
-def use_bridge() -> None:
-    """Have the toolbar see the async connections, if it is installed."""
+def _patches() -> Iterator[Patch]:
     if not apps.is_installed("debug_toolbar"):
         return
-    from debug_toolbar import utils
-    from debug_toolbar.panels import sql
-
-    panel: Any = sql.SQLPanel
-    if hasattr(panel, "aenable_instrumentation"):
-        panel.aenable_instrumentation = _in_the_event_loop_too(panel.aenable_instrumentation)
-        base.heirs.append(_watch)
-    if hasattr(utils, "_stack_frames"):
-        utils._stack_frames = _stack_frames
+    why = "the SQL panel shows the statements of async views"
+    if private_api.has(_PANEL, "aenable_instrumentation", without=f"no longer: {why}"):
+        yield Replacement(_PANEL, "aenable_instrumentation", why, wrap=in_the_event_loop_too)
+    why = "stack traces of statements reach the view that has awaited them"
+    if private_api.has(_UTILS, "_stack_frames", without=f"no longer: {why}"):
+        yield Replacement(_UTILS, "_stack_frames", why, _stack_frames)
 
 
-def _in_the_event_loop_too(aenable_instrumentation: Any) -> Any:
+def in_the_event_loop_too(aenable_instrumentation: Any) -> Any:
+    """Return the panel's method, to watch the connections of the event loop's task, too."""
+
     async def enable(panel: Any) -> None:
         await aenable_instrumentation(panel)
         panel.enable_instrumentation()
@@ -52,5 +55,18 @@ def _watch(wrapper: Any, parent: Any) -> None:
         wrapper._djdt_logger = logger
 
 
+def _on_install() -> None:
+    if apps.is_installed("debug_toolbar") and _watch not in base.heirs:
+        base.heirs.append(_watch)
+
+
+def _on_uninstall() -> None:
+    if _watch in base.heirs:
+        base.heirs.remove(_watch)
+
+
 def _stack_frames(*, skip: int = 0) -> Iterator[FrameType]:
     return islice(bridge.frames(), skip, None)
+
+
+GROUP = Group("For django-debug-toolbar", _patches, _on_install, _on_uninstall)

@@ -1,15 +1,15 @@
 """All of Django on the async connection: models with any manager, and those of contrib apps.
 
-That is for the whole process, so it is off by default. ``patch_django()`` has every hop that
-leads to a database use the bridge, and every queryset hydrated by the native core;
-``unpatch_django()`` puts back what was there. ``TURBO_ORM = {"PATCH_DJANGO": True}`` does the
-former when Django starts.
+That is for the whole process, so it is off by default. ``patch_django()`` has every call of
+``sync_to_async()`` that leads to a database use the bridge, and every queryset hydrated by the
+native core; ``unpatch_django()`` puts back what was there. ``TURBO_ORM = {"PATCH_DJANGO": True}``
+does the former when Django starts.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import wraps
 from importlib import import_module
 from inspect import getclosurevars
@@ -22,19 +22,19 @@ from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.signals import request_finished, request_started, setting_changed
+from django.core.signals import request_finished, request_started
 from django.db import connections
-from django.db.models import QuerySet
-from django.db.models.query import RawQuerySet
 from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import conf
-from turbo_orm.bridge import sync_to_async
+from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.execution import evaluation, fetching
 from turbo_orm.orm.queryset import AsyncQuerySet
+from turbo_orm.patches import async_managers
+from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 
-# The modules that hop to what leads to a database, beside those of **sync_to_async**, and the apps
-# without which they are of no use.
+# The modules that call sync_to_async() for what leads to a database, beside those in which
+# **async_managers** replaces it, and the apps without which they are of no use.
 _MODULES = {
     "django.contrib.auth.backends": "django.contrib.auth",
     "django.contrib.auth.decorators": "django.contrib.auth",
@@ -46,13 +46,10 @@ _MODULES = {
     "django.utils.deprecation": "django.contrib.sessions",
 }
 
-# Caches that wait for a database, or for nothing at all.
+# Caches that wait for a database, or for nothing.
 _CACHES = (DatabaseCache, DummyCache, LocMemCache)
 
-# What was replaced: the owner, the name, and the object that was there.
-_replaced: list[tuple[Any, str, Any]] = []
-
-# What the settings have said last.
+# The setting's value when it was last applied.
 _wanted = False
 
 
@@ -63,39 +60,28 @@ def patch_django() -> None:
     manager, and of ``django.contrib.auth``, ``sessions`` and ``contenttypes``. Querysets on
     PostgreSQL are hydrated by the native core, in sync code, too. Done again, it does nothing.
 
-    Raises ``AppRegistryNotReady`` before the models are loaded. For a database without async
-    connection, the methods raise ``ImproperlyConfigured`` from then on.
+    Raises ``AppRegistryNotReady`` before the models are loaded, and ``ImproperlyConfigured``
+    unless ``"turbo_orm"`` is in ``INSTALLED_APPS``. For a database without async connection, the
+    methods raise ``ImproperlyConfigured`` from then on.
     """
     apps.check_models_ready()
-    if _replaced:
-        return
-    for name, app in _MODULES.items():
-        if app is None or apps.is_installed(app):
-            _replace_hops(import_module(name))
-    sync_to_async.redirect_generic_relations()
-    sync_to_async.redirect_everything(unless=_waits_for_something_else)
-    _wrap(QuerySet, "_fetch_all", _hydrating)
-    _wrap(QuerySet, "_iterator", _iterating)
-    _replace(QuerySet, "aiterator", AsyncQuerySet.aiterator)
-    _wrap(RawQuerySet, "iterator", _iterating_raw)
+    if apps.is_installed("turbo_orm"):
+        # The app that calls this may be ready before turbo_orm is.
+        async_managers.GROUP.install()
+    installation.require()
+    GROUP.install()
 
 
 def unpatch_django() -> None:
     """Put back what ``patch_django()`` has replaced, if it has."""
-    while _replaced:
-        owner, name, original = _replaced.pop()
-        setattr(owner, name, original)
-    sync_to_async.redirect_everything(False)
+    GROUP.uninstall()
 
 
-def follow_settings() -> None:
-    """Patch Django if the settings say so, and whenever they come to say so."""
-    _follow(setting=conf.NAME)
-    setting_changed.connect(_follow)
+def follow_setting(*, setting: str = conf.NAME, **kwargs: Any) -> None:
+    """Receive ``setting_changed``: patch or unpatch Django where the setting is another by now.
 
-
-def _follow(*, setting: str, **kwargs: Any) -> None:
-    """Do as the setting says, where that changes: what was done by hand stays."""
+    What was done by a call of ``patch_django()`` or ``unpatch_django()`` stays otherwise.
+    """
     global _wanted
     if setting != conf.NAME or conf.get("PATCH_DJANGO") == _wanted:
         return
@@ -106,20 +92,50 @@ def _follow(*, setting: str, **kwargs: Any) -> None:
         unpatch_django()
 
 
-def _replace_hops(module: Any) -> None:
-    # django.core.paginator has none before 6.0.
-    if hasattr(module, "sync_to_async"):
-        _replace(module, "sync_to_async", sync_to_async.sync_to_async)
+def _on_uninstall_setting() -> None:
+    global _wanted
+    _wanted = False
 
 
-def _replace(owner: Any, name: str, value: Any) -> None:
-    _replaced.append((owner, name, vars(owner)[name]))
-    setattr(owner, name, value)
+def _patches_of_setting() -> Iterator[Patch]:
+    yield Receiver(
+        "django.core.signals:setting_changed",
+        follow_setting,
+        "override_settings(TURBO_ORM=…) patches and unpatches Django",
+    )
 
 
-def _wrap(owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
-    method = vars(owner)[name]
-    _replace(owner, name, wraps(method)(wrapped(method)))
+def _patches() -> Iterator[Patch]:
+    for name, app in _MODULES.items():
+        if app is not None and not apps.is_installed(app):
+            continue
+        # django.core.paginator has none before 6.0.
+        if hasattr(import_module(name), "sync_to_async"):
+            yield Replacement(
+                name,
+                "sync_to_async",
+                "what leads to a database runs on the bridge, not in a thread",
+                sync_to_async.sync_to_async,
+            )
+    why = "rows of all querysets on PostgreSQL are hydrated by the native core"
+    queryset, raw = "django.db.models.query:QuerySet", "django.db.models.query:RawQuerySet"
+    yield Replacement(queryset, "_fetch_all", why, wrap=hydrating)
+    yield Replacement(queryset, "_iterator", why, wrap=iterating)
+    yield Replacement(
+        queryset,
+        "aiterator",
+        "chunks are fetched on the bridge, not in a thread",
+        AsyncQuerySet.aiterator,
+    )
+    yield Replacement(raw, "iterator", why, wrap=iterating_raw)
+
+
+def _on_install() -> None:
+    sync_to_async.redirect_everything(unless=_waits_for_something_else)
+
+
+def _on_uninstall() -> None:
+    sync_to_async.redirect_everything(False)
 
 
 def _on_postgresql(queryset: Any) -> str | None:
@@ -128,7 +144,10 @@ def _on_postgresql(queryset: Any) -> str | None:
     return using if connections[using].vendor == "postgresql" else None
 
 
-def _hydrating(original: Any) -> Any:
+def hydrating(original: Any) -> Any:
+    """Return ``QuerySet._fetch_all()``, to hydrate by the native core."""
+
+    @wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None and (using := _on_postgresql(self)):
             evaluation.fill_cache(self, using)
@@ -137,7 +156,10 @@ def _hydrating(original: Any) -> Any:
     return _fetch_all
 
 
-def _iterating(original: Any) -> Any:
+def iterating(original: Any) -> Any:
+    """Return ``QuerySet._iterator()``, to hydrate by the native core."""
+
+    @wraps(original)
     def _iterator(self: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[Any]:
         if using := _on_postgresql(self):
             for chunk in evaluation.chunks(self, use_chunked_fetch, chunk_size, using):
@@ -148,7 +170,10 @@ def _iterating(original: Any) -> Any:
     return _iterator
 
 
-def _iterating_raw(original: Any) -> Any:
+def iterating_raw(original: Any) -> Any:
+    """Return ``RawQuerySet.iterator()``, to hydrate by the native core."""
+
+    @wraps(original)
     def iterator(self: Any) -> Iterator[Any]:
         if _on_postgresql(self):
             for instances in fetching.raw(self):
@@ -162,9 +187,9 @@ def _iterating_raw(original: Any) -> Any:
 def _waits_for_something_else(func: Any, owner: Any) -> bool:
     """Return whether what is called belongs in a thread all the same.
 
-    That is a cache elsewhere, which would keep the event loop waiting; middleware, but for that of
-    sessions which are in a database; and the receivers of the signals of requests, which close
-    what the thread has opened.
+    That is: a cache elsewhere, which would block the event loop; middleware, but for that of
+    sessions in a database; and the receivers of the signals of requests, which close what the
+    thread has opened.
     """
     if isinstance(owner, BaseCache):
         return not isinstance(owner, _CACHES)
@@ -188,3 +213,9 @@ def _has_sessions_in_database(middleware: MiddlewareMixin) -> bool:
     if in_cache is None or not issubclass(middleware.SessionStore, in_cache.SessionStore):
         return True
     return isinstance(caches[settings.SESSION_CACHE_ALIAS], _CACHES)
+
+
+GROUP = Group("For all of Django (PATCH_DJANGO)", _patches, _on_install, _on_uninstall)
+SETTING = Group(
+    "For the setting PATCH_DJANGO", _patches_of_setting, follow_setting, _on_uninstall_setting
+)

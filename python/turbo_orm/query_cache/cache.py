@@ -18,12 +18,11 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.core.signals import setting_changed
 from django.db.models.query import ModelIterable, QuerySet
-from django.db.models.query_utils import RegisterLookupMixin
-from django.db.models.signals import class_prepared, post_init, pre_init
+from django.db.models.signals import post_init, pre_init
 
 from turbo_orm import conf
+from turbo_orm.bridge import installation
 from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 _MODEL_ENTRY_SIZE = 500
 _ENTRY_SIZE = 1_500
 _REFUSAL_SIZE = 100
+
+_NOT_INSTALLED = '"turbo_orm" is not installed'
+_OFF = "the query cache is off"
 
 # Django's own methods, whatever a class has in their place.
 _DJANGOS = dict(vars(QuerySet))
@@ -169,7 +171,9 @@ class QueryCache:
         max_entries: int = conf.DEFAULTS["QUERY_CACHE_ENTRIES"],
         max_bytes: int = conf.DEFAULTS["QUERY_CACHE_BYTES"],
     ) -> None:
-        self.is_enabled = True
+        self.is_enabled = False
+        #: Why, if it is not.
+        self.why_off = _NOT_INSTALLED
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.bytes = 0
@@ -188,10 +192,11 @@ class QueryCache:
         return iter(list(self._entries))
 
     def configure(self) -> None:
-        """Take over the settings, and drop all entries."""
+        """Drop all entries, and take over the settings. Without the app, it is off."""
         with self._lock:
             self._clear()
-            self.is_enabled = conf.get("QUERY_CACHE")
+            self.is_enabled = installation.is_installed and conf.get("QUERY_CACHE")
+            self.why_off = _OFF if installation.is_installed else _NOT_INSTALLED
             self.max_entries = conf.get("QUERY_CACHE_ENTRIES")
             self.max_bytes = conf.get("QUERY_CACHE_BYTES")
 
@@ -324,25 +329,27 @@ class QueryCache:
 cache = QueryCache()
 
 
-def _clear(**kwargs: Any) -> None:
+def clear_cache(**kwargs: Any) -> None:
+    """Drop all entries. Receives the signals after which SQL may be another."""
     cache.clear()
 
 
-def _follow_setting(*, setting: str, **kwargs: Any) -> None:
-    cache.configure() if setting == conf.NAME else cache.clear()
+def follow_setting(*, setting: str, **kwargs: Any) -> None:
+    """Take over a setting that has changed, or drop all entries, since SQL may depend on it."""
+    if setting == conf.NAME:
+        cache.configure()
+    else:
+        cache.clear()
 
 
-_clear_lookups: Any = vars(RegisterLookupMixin)["_clear_cached_class_lookups"]
+def clearing(clear_cached_class_lookups: Any) -> Any:
+    """Return Django's classmethod that is called where a class gets or loses a lookup.
 
+    It drops all entries, too.
+    """
 
-def _clear_lookups_and_cache(owner: type) -> None:
-    _clear_lookups.__func__(owner)
-    cache.clear()
+    def clear(owner: type) -> None:
+        clear_cached_class_lookups.__func__(owner)
+        cache.clear()
 
-
-# Called where a lookup or a transform is registered for a class, or no longer is.
-RegisterLookupMixin._clear_cached_class_lookups = classmethod(  # type: ignore[attr-defined]
-    _clear_lookups_and_cache
-)
-setting_changed.connect(_follow_setting)
-class_prepared.connect(_clear)
+    return classmethod(clear)

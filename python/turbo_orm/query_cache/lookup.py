@@ -41,7 +41,7 @@ def lookup(
     """
     # One function, since each Python call would be one more for each statement.
     if chain is None or not cache.is_enabled:
-        why = queryset._bypass_reason if cache.is_enabled else "the query cache is off"
+        why = queryset._bypass_reason if cache.is_enabled else cache.why_off
         return _bypass(statistics, why)
     entry, values = chain
     if (
@@ -86,7 +86,7 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
     statistics = cache.statistics
     chain: CachedChain | None = queryset._cached
     if chain is None or not cache.is_enabled:
-        why = queryset._bypass_reason if cache.is_enabled else "the query cache is off"
+        why = queryset._bypass_reason if cache.is_enabled else cache.why_off
         return _bypass(statistics, why)
     if "update" not in queryset._cacheable_terminals:
         return _bypass(statistics, f"{type(queryset).__qualname__} overrides update")

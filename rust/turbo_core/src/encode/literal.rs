@@ -2,6 +2,7 @@
 //! quotes, with a cast to its type.
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 
 use super::{Kind, Refusal, Written, float, int, moment, numeric, text, uuid};
@@ -54,7 +55,11 @@ impl Literals {
             out.clear();
             match self.write(&value, dumpers, &mut out) {
                 Ok(()) => sql.extend_from_slice(out.as_bytes()),
-                Err(Refusal::Unknown) => sql.extend_from_slice(dump.call1((value,))?.extract()?),
+                Err(Refusal::Unknown) => {
+                    // Before 3.3, psycopg makes a bytearray of some.
+                    let literal: PyBackedBytes = dump.call1((value,))?.extract()?;
+                    sql.extend_from_slice(&literal);
+                }
                 Err(Refusal::Raised(error)) => return Err(error),
             }
         }

@@ -1,0 +1,1 @@
+"""The contenders that read lists of rows."""

@@ -1,0 +1,39 @@
+"""Django's ORM reading lists: querysets of one of a model's managers."""
+
+from django.db.models import Model
+
+from benches.contenders import django
+from benches.lists.contenders.reader import Query, Reader
+from benches.lists.shape import Shape
+
+
+class Orm(Reader, django.DjangoOrm):
+    """A queryset, made for each query."""
+
+    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        objects, listed, queryset = self.objects(model), self.listed, shape.queryset
+        return lambda: listed(queryset(objects)[:rows])
+
+
+class DjangoSync(Orm, django.DjangoSync):
+    pass
+
+
+class DjangoAsync(Orm, django.DjangoAsync):
+    pass
+
+
+class Backend(Orm, django.Backend):
+    pass
+
+
+class TurboSync(Orm, django.TurboSync):
+    pass
+
+
+class Turbo(Orm, django.Turbo):
+    pass
+
+
+DJANGO_SYNC, DJANGO_ASYNC, BACKEND = DjangoSync(), DjangoAsync(), Backend()
+TURBO_SYNC, TURBO = TurboSync(), Turbo()

@@ -1,0 +1,28 @@
+"""The names of the contenders, as records, reports and plots have them."""
+
+DJANGO_SYNC = "Django sync"
+DJANGO_ASYNC = "Django async"
+BACKEND = "django-async-backend"
+YARA = "yara-orm"
+TORTOISE = "Tortoise"
+SQLALCHEMY = "SQLAlchemy"
+PICCOLO = "Piccolo"
+PSYCOPG = "psycopg"
+PSYCOPG_ON_UVLOOP = "psycopg, uvloop"
+ASYNCPG = "asyncpg"
+TURBO = "turbo-orm"
+TURBO_SYNC = "turbo-orm sync"
+TURBO_ON_UVLOOP = "turbo-orm, uvloop"
+
+# From stored results, without a connection's way to fetch them.
+DJANGO = "Django"
+
+# Of bulk writes.
+COPY = "COPY"
+DJANGO_ON_THE_BRIDGE = "Django on the bridge"
+
+# Behind a server. ``Django a*`` is Django's own async methods.
+TURBO_PATCHED = "turbo-orm, patched"
+DJANGO_THREADS = "Django a*"
+DJANGO_ONE_THREAD = "Django a*, one thread"
+DJANGO_NO_POOL = "Django a*, no pool"

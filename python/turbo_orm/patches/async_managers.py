@@ -1,0 +1,104 @@
+"""What an ``AsyncManager`` needs of Django, installed with the app.
+
+``django.db.connections`` and django-async-backend's ``async_connections`` answer with the running
+task's connection, Django's async methods run on the bridge, and settings and models that change
+clear the caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+import django
+from django.apps import apps
+
+from turbo_orm.backend import base, task_connections
+from turbo_orm.bridge import installation, signals, sync_to_async
+from turbo_orm.driver import pool
+from turbo_orm.execution import direct
+from turbo_orm.patches import private_api
+from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
+from turbo_orm.query_cache import cache
+
+_DISPATCHER = "django.dispatch.dispatcher"
+_SETTING_CHANGED = "django.core.signals:setting_changed"
+
+
+def _patches() -> Iterator[Patch]:
+    yield Replacement(
+        "django.db:connections",
+        "__class__",
+        "async code and code on the bridge get the running task's async connection",
+        base.BridgedConnectionHandler,
+    )
+    yield Replacement(
+        "django_async_backend.db:async_connections",
+        "__class__",
+        "each asyncio task gets a connection of its own",
+        task_connections.TaskConnectionHandler,
+    )
+    modules = list(sync_to_async.MODULES)
+    if apps.is_installed("django.contrib.contenttypes"):
+        # Its classes are derived from managers: it can be imported once the models are loaded.
+        modules.append(import_module(sync_to_async.GENERIC_RELATIONS).__name__)
+    for module in modules:
+        yield Replacement(
+            module,
+            "sync_to_async",
+            "async methods of models with an AsyncManager run on the bridge, not in a thread",
+            sync_to_async.sync_to_async,
+        )
+    yield from _signals()
+    yield Replacement(
+        "django.db.models.query_utils:RegisterLookupMixin",
+        "_clear_cached_class_lookups",
+        "lookups that are registered later clear the query cache",
+        wrap=cache.clearing,
+    )
+    yield Receiver(_SETTING_CHANGED, cache.follow_setting, "settings clear the query cache")
+    yield Receiver(
+        "django.db.models.signals:class_prepared",
+        cache.clear_cache,
+        "models that are made clear the query cache",
+    )
+    yield Receiver(_SETTING_CHANGED, direct.follow_setting, "direct execution can be switched off")
+    yield Receiver(
+        _SETTING_CHANGED,
+        base.forget_bridged_connections,
+        "databases and time zones take effect on async connections",
+    )
+    yield Receiver(
+        _SETTING_CHANGED,
+        pool.forget_terms,
+        "databases and time zones take effect on connections of a pool",
+    )
+
+
+def _signals() -> Iterator[Patch]:
+    yield Replacement(
+        _DISPATCHER,
+        "async_to_sync",
+        "async receivers of a signal that is sent on the bridge are awaited there",
+        wrap=signals.awaiting,
+    )
+    why = "async receivers that share a connection are awaited one after the other"
+    if django.VERSION < (6, 1):
+        yield Replacement(_DISPATCHER, "asyncio", why, signals.ASYNCIO)
+    elif private_api.has(_DISPATCHER, "_run_parallel", without=f"no longer: {why}"):
+        yield Replacement(_DISPATCHER, "_run_parallel", why, wrap=signals.one_after_the_other)
+
+
+def _on_install() -> None:
+    installation.is_installed = True
+    cache.cache.configure()
+    direct.configure()
+
+
+def _on_uninstall() -> None:
+    installation.is_installed = False
+    # What changes from now on does not clear it.
+    cache.cache.configure()
+
+
+GROUP = Group("For models with an AsyncManager", _patches, _on_install, _on_uninstall)

@@ -1,0 +1,324 @@
+"""The names of other packages that turbo-orm uses without having been promised any of them.
+
+Names with a leading underscore, and what is public and undocumented: Django, psycopg, psycopg_pool
+and django-async-backend may drop or change them with any release, which is why ``pyproject.toml``
+has upper bounds. The tests look each of them up, and say which rooms need one that is gone. The
+table in ``docs/architecture.md`` is written from them by ``make private-api``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from logging import getLogger
+from pkgutil import resolve_name
+from typing import NamedTuple
+
+from django.core.exceptions import ImproperlyConfigured
+
+_logger = getLogger("turbo_orm")
+_warned: set[str] = set()
+
+# The packages whose distributions have other names.
+_DISTRIBUTIONS = {
+    "debug_toolbar": "django-debug-toolbar",
+    "django_async_backend": "django-async-backend",
+    "psycopg_pool": "psycopg-pool",
+}
+_ANY = ((0, 0), (99, 0))
+
+
+class PrivateName(NamedTuple):
+    """A name that a module or class of another package has."""
+
+    #: The module, or ``"module:class"``.
+    owner: str
+    name: str
+    #: The rooms of turbo-orm that use it.
+    used_by: tuple[str, ...]
+    #: The first version of the package that has it, and the first that has not, of those that
+    #: turbo-orm supports.
+    since: tuple[int, int] = _ANY[0]
+    until: tuple[int, int] = _ANY[1]
+    #: Whether the owner's code stores it on instances, so that the owner itself has no such name.
+    is_stored: bool = False
+    #: Whether turbo-orm works without it, but for a patch that is left out.
+    is_optional: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"{self.owner}.{self.name}".replace(":", ".")
+
+    @property
+    def distribution(self) -> str:
+        """What pip calls the package."""
+        package = self.owner.partition(":")[0].partition(".")[0]
+        return _DISTRIBUTIONS.get(package, package)
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the version that is installed is one that has it."""
+        if (self.since, self.until) == _ANY:
+            return True
+        major, minor, *_ = version(self.distribution).split(".")
+        return self.since <= (int(major), int(minor)) < self.until
+
+
+def require() -> None:
+    """Raise ``ImproperlyConfigured`` if a name is gone that turbo-orm cannot do without.
+
+    Of modules that have been imported, and of classes: instances' names are left to the tests.
+    """
+    for each in NAMES:
+        if (
+            not each.is_optional
+            and not each.is_stored
+            and each.owner.partition(":")[0] in sys.modules
+            and each.is_expected
+            and not _is_there(each.owner, each.name)
+        ):
+            raise ImproperlyConfigured(
+                f"{each.distribution} {version(each.distribution)} has no {each.path}, which "
+                "turbo-orm needs. Install a version that turbo-orm supports, or a newer turbo-orm."
+            )
+
+
+def has(owner: str, name: str, without: str) -> bool:
+    """Return whether there is a name that a patch needs. If not, warn once what does not work."""
+    if _is_there(owner, name):
+        return True
+    path = f"{owner}.{name}".replace(":", ".")
+    if path not in _warned:
+        _warned.add(path)
+        _logger.warning("There is no %s in the installed version. Without it: %s.", path, without)
+    return False
+
+
+def _is_there(owner: str, name: str) -> bool:
+    try:
+        return hasattr(resolve_name(owner), name)
+    except (AttributeError, ImportError):
+        return False
+
+
+def _names(
+    owner: str,
+    names: str,
+    used_by: str,
+    since: tuple[int, int] = _ANY[0],
+    until: tuple[int, int] = _ANY[1],
+    is_stored: bool = False,
+    is_optional: bool = False,
+) -> Iterator[PrivateName]:
+    rooms = tuple(used_by.split())
+    for name in names.split():
+        yield PrivateName(owner, name, rooms, since, until, is_stored, is_optional)
+
+
+def _stored(
+    owner: str, names: str, used_by: str, since: tuple[int, int] = _ANY[0]
+) -> Iterator[PrivateName]:
+    return _names(owner, names, used_by, since, is_stored=True)
+
+
+_QUERYSET = "django.db.models.query:QuerySet"
+_RAW = "django.db.models.query:RawQuerySet"
+_MODEL = "django.db.models.base:Model"
+_OPTIONS = "django.db.models.options:Options"
+_QUERY = "django.db.models.sql.query:Query"
+_COMPILER = "django.db.models.sql.compiler:SQLCompiler"
+_INSERT = "django.db.models.sql.compiler:SQLInsertCompiler"
+_ON_POSTGRESQL = "django.db.backends.postgresql"
+_DISPATCHER = "django.dispatch.dispatcher"
+_POOL = "psycopg_pool:AsyncConnectionPool"
+_CURSOR = "psycopg:AsyncCursor"
+_CONNECTION = "psycopg:AsyncConnection"
+_WRAPPER = "django_async_backend.db.backends.postgresql.async_base:AsyncDatabaseWrapper"
+
+NAMES: tuple[PrivateName, ...] = (
+    # Querysets and managers
+    *_names(_QUERYSET, "_fetch_all _iterator", "orm patches"),
+    *_names(_QUERYSET, "_annotate _chain _clone query", "orm"),
+    *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),
+    *_names(_QUERYSET, "_prepare_for_bulk_create", "orm", since=(6, 0)),
+    *_names(_QUERYSET, "_avoid_cloning", "orm", since=(6, 1)),
+    *_stored(
+        _QUERYSET,
+        "_db _defer_next_filter _deferred_filter _fields _for_write _hints _query _sticky_filter",
+        "orm",
+    ),
+    *_stored(_QUERYSET, "_iterable_class", "execution explain hydration orm"),
+    *_stored(_QUERYSET, "_known_related_objects", "execution hydration orm"),
+    *_stored(_QUERYSET, "_prefetch_related_lookups", "execution orm"),
+    *_stored(_QUERYSET, "_result_cache", "execution explain orm patches"),
+    *_stored(_QUERYSET, "_cloning_enabled", "orm", since=(6, 1)),
+    *_stored(_QUERYSET, "_fetch_mode", "explain hydration orm query_cache", since=(6, 1)),
+    *_names(_RAW, "columns model_fields resolve_model_init_order", "hydration"),
+    *_names(_RAW, "iterator", "patches"),
+    *_names("django.db.models.sql.query:RawQuery", "_execute_query", "execution"),
+    *_stored("django.db.models.sql.query:RawQuery", "cursor", "execution"),
+    *_names(
+        "django.db.models.query",
+        "FlatValuesListIterable ModelIterable NamedValuesListIterable ValuesIterable "
+        "ValuesListIterable",
+        "hydration",
+    ),
+    *_names("django.db.models.query", "MAX_GET_RESULTS", "orm"),
+    *_names("django.db.models:Manager", "_queryset_class", "orm"),
+    *_stored("django.db.models.query", "_built_with_as_manager", "orm"),
+    # Models, their options, instances and fields
+    *_names(
+        _MODEL,
+        "_do_insert _save_parents _save_table",
+        "orm",
+    ),
+    *_names(
+        _MODEL,
+        "_get_pk_val _is_pk_set _prepare_related_fields_for_save _set_pk_val",
+        "backend orm",
+    ),
+    *_names(_MODEL, "_assign_returned_values", "orm", since=(6, 0)),
+    *_names(_OPTIONS, "_forward_fields_map _non_pk_concrete_field_names", "orm"),
+    *_names("django.db.models.base", "ModelState", "hydration"),
+    *_names("django.db.models.query", "prefetch_related_objects", "bridge execution orm"),
+    *_names("django.db.models.query", "_get_from_db", "hydration", since=(6, 1)),
+    *_names("django.db.models.fields.files", "FileDescriptor ImageFileDescriptor", "hydration"),
+    *_names(
+        "django.db.models.fields.mixins:FieldCacheMixin",
+        "cache_name set_cached_value",
+        "hydration",
+    ),
+    *_names(
+        "django.db.models.fields.related_descriptors",
+        "ForeignKeyDeferredAttribute",
+        "codecs hydration",
+    ),
+    *_names("django.db.models.query_utils", "DeferredAttribute", "codecs"),
+    *_names(
+        "django.db.models.query_utils:RegisterLookupMixin",
+        "_clear_cached_class_lookups",
+        "patches",
+    ),
+    *_names("django.db.models.utils", "create_namedtuple_class", "hydration"),
+    *_names("django.db.models.deletion", "Collector", "orm"),
+    # Expressions, queries and compilers
+    *_stored("django.utils.deconstruct", "_constructor_args", "query_cache"),
+    *_names("django.db.models.expressions", "ColPairs", "hydration"),
+    *_names("django.db.models.expressions", "DatabaseDefault", "backend"),
+    *_names("django.db.models.expressions:BaseExpression", "convert_value", "hydration"),
+    *_names(
+        _QUERY,
+        "build_filter build_lookup join split_exclude try_transform",
+        "query_cache",
+    ),
+    *_names(_QUERY, "chain count_active_tables", "orm"),
+    *_names(_QUERY, "get_compiler", "execution orm"),
+    *_names(_QUERY, "annotation_select extra_select values_select", "hydration"),
+    *_names(_QUERY, "high_mark low_mark", "execution"),
+    *_names(_COMPILER, "execute_sql", "execution explain"),
+    *_names(_COMPILER, "get_converters", "hydration"),
+    *_stored(_COMPILER, "annotation_col_map klass_info select", "hydration"),
+    *_names(_INSERT, "as_sql assemble_as_sql pre_save_val prepare_value", "backend"),
+    # Connections
+    *_names("django.db.backends.base.base", "NO_DB_ALIAS", "backend driver"),
+    *_names(
+        "django.db.backends.base.base:BaseDatabaseWrapper",
+        "ensure_connection",
+        "backend execution",
+    ),
+    *_names(
+        f"{_ON_POSTGRESQL}.base:DatabaseWrapper",
+        "_close _commit _rollback _set_autocommit",
+        "backend",
+    ),
+    *_names(f"{_ON_POSTGRESQL}.base", "CursorMixin", "backend"),
+    *_names(f"{_ON_POSTGRESQL}.compiler", "InsertUnnest", "backend"),
+    *_names(f"{_ON_POSTGRESQL}.operations:DatabaseOperations", "bulk_batch_size", "orm"),
+    *_names(f"{_ON_POSTGRESQL}.operations:DatabaseOperations", "compiler", "backend"),
+    *_names(f"{_ON_POSTGRESQL}.psycopg_any", "BaseTzLoader", "codecs"),
+    *_names(f"{_ON_POSTGRESQL}.psycopg_any", "IsolationLevel", "backend"),
+    *_names("django.db.utils", "ConnectionHandler load_backend", "backend"),
+    *_names("django.db.utils", "DatabaseErrorWrapper", "driver"),
+    *_names(
+        "django.contrib.postgres.signals",
+        "get_citext_oids get_hstore_oids register_type_handlers",
+        "driver",
+    ),
+    *_stored("django.db.transaction:Atomic", "_from_testcase", "backend"),
+    *_names("django.test.testcases", "_DatabaseFailure", "backend"),
+    # Signals, requests, and calls of sync_to_async()
+    *_names(_DISPATCHER, "async_to_sync", "patches"),
+    *_names(_DISPATCHER, "asyncio", "patches", until=(6, 1)),
+    *_names(_DISPATCHER, "_run_parallel", "patches", since=(6, 1), is_optional=True),
+    *_stored("django.dispatch.dispatcher:Signal", "receivers", "driver explain orm query_cache"),
+    *_names("django.core.handlers.base:BaseHandler", "make_view_atomic", "patches"),
+    *_names("django.core.handlers.base", "iscoroutinefunction", "patches"),
+    *_stored("django.db.transaction", "_non_atomic_requests", "patches"),
+    *(
+        PrivateName(module, "sync_to_async", ("bridge", "patches"))
+        for module in (
+            "django.db.models.base",
+            "django.db.models.fields.related_descriptors",
+            "django.db.models.query",
+            "django.contrib.contenttypes.fields",
+            "django.contrib.auth.backends",
+            "django.contrib.auth.decorators",
+            "django.contrib.sessions.backends.base",
+            "django.contrib.sessions.backends.db",
+            "django.core.cache.backends.base",
+            "django.dispatch.dispatcher",
+            "django.utils.deprecation",
+        )
+    ),
+    *_names("django.core.paginator", "sync_to_async", "patches", since=(6, 0)),
+    # django-async-backend
+    *_names(
+        _WRAPPER,
+        "_close _commit _configure_timezone _rollback _set_autocommit create_cursor",
+        "backend",
+    ),
+    *_names(_WRAPPER, "_configure_connection _connection_pools", "backend"),
+    *_names("django_async_backend.db:async_connections", "_connections", "backend"),
+    *_names(
+        "django_async_backend.db.backends.base.base", "RAN_DB_VERSION_CHECK", "backend driver"
+    ),
+    # psycopg and its pool
+    *_stored(_CONNECTION, "_adapters _prepared", "backend"),
+    *_stored(_CONNECTION, "_autocommit", "backend driver execution"),
+    *_stored(_CONNECTION, "_notice_handlers _notify_handlers _pipeline lock", "driver"),
+    *_names(_CONNECTION, "_get_tx_start_command wait", "driver"),
+    *_names(_CURSOR, "_check_result_for_fetch _check_results", "execution"),
+    *_names(_CURSOR, "_close _stream_fetchone_gen _stream_send_gen", "backend"),
+    *_stored("psycopg:AsyncServerCursor", "_described", "backend"),
+    *_names("psycopg.generators", "execute", "execution"),
+    *_names("psycopg", "waiting", "driver"),
+    *_names("psycopg", "capabilities", "backend"),
+    *_names("psycopg.adapt:Transformer", "as_literal", "codecs"),
+    *_stored("psycopg.adapt:AdaptersMap", "_dumpers", "codecs"),
+    *_stored("psycopg.adapt:AdaptersMap", "_loaders", "hydration"),
+    *_stored("psycopg.types.array:ArrayLoader", "base_oid delimiter", "codecs"),
+    *_names("psycopg.types.json:JsonLoader", "_loads", "codecs"),
+    *_stored("psycopg.types.range:RangeLoader", "subtype_oid", "codecs"),
+    *_stored(
+        _POOL,
+        "_closed _lock _nconns_min _pool _pool_full_event _reset _stats _waiting",
+        "driver",
+    ),
+    *_stored(_POOL, "_drained_at", "driver", since=(3, 3)),
+    *_stored("psycopg_pool.base", "_created_at", "driver", since=(3, 3)),
+    *_stored("psycopg_pool.base", "_expire_at", "driver"),
+    # django-debug-toolbar
+    *_names(
+        "debug_toolbar.panels.sql:SQLPanel", "aenable_instrumentation", "patches", is_optional=True
+    ),
+    *_names("debug_toolbar.utils", "_stack_frames", "patches", is_optional=True),
+    *_names("debug_toolbar.panels.sql.tracking", "wrap_cursor", "patches", is_optional=True),
+    PrivateName(
+        "debug_toolbar.panels.sql.tracking",
+        "_djdt_logger",
+        ("patches",),
+        is_stored=True,
+        is_optional=True,
+    ),
+)

@@ -1,0 +1,73 @@
+"""What other packages' modules, classes and signals hold, to find out what has been changed."""
+
+import sys
+from typing import Any, NamedTuple
+
+from django.dispatch import Signal
+
+PACKAGES = {
+    "asgiref",
+    "debug_toolbar",
+    "django",
+    "django_async_backend",
+    "greenlet",
+    "psycopg",
+    "psycopg_pool",
+}
+
+# Which object, and which attribute of it.
+type Place = tuple[int, str]
+
+
+class Held(NamedTuple):
+    """What is held in a place. The object is kept, so that no other one gets its address."""
+
+    path: str
+    owner: Any
+    value: Any
+
+
+def snapshot() -> dict[Place, Held]:
+    """Return the attributes of modules and classes, the classes of instances, and receivers."""
+    found: dict[Place, Held] = {}
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in PACKAGES:
+            _add_attributes(found, name, module)
+            for key, value in list(vars(module).items()):
+                _add_value(found, f"{name}.{key}", value)
+    return found
+
+
+def _add_value(found: dict[Place, Held], path: str, value: Any) -> None:
+    # Not isinstance(): what is lazy would be made.
+    if issubclass(type(value), Signal):
+        receivers = [(key, receiver) for key, receiver, *_ in value.receivers]
+        found[id(value), "receivers"] = Held(path, value, receivers)
+    elif issubclass(type(value), type):
+        if value.__module__.split(".")[0] in PACKAGES:
+            _add_attributes(found, path, value)
+    else:
+        found[id(value), "__class__"] = Held(f"{path}.__class__", value, type(value))
+
+
+def _add_attributes(found: dict[Place, Held], path: str, owner: Any) -> None:
+    for key, value in list(vars(owner).items()):
+        # Python and abc write down there what they have found out, and Django counts fields.
+        if not key.startswith(("__", "_abc_")) and not key.endswith("creation_counter"):
+            found[id(owner), key] = Held(f"{path}.{key}", owner, value)
+
+
+def changed(before: dict[Place, Held], after: dict[Place, Held]) -> dict[Place, str]:
+    """Return the places that hold something else, or nothing any more, with their paths."""
+    return {
+        place: held.path
+        for place, held in before.items()
+        if not _is_same(place[1], held, after.get(place))
+    }
+
+
+def _is_same(name: str, one: Held, other: Held | None) -> bool:
+    if other is None:
+        # An instance that was replaced has its class still.
+        return name == "__class__"
+    return one.value == other.value if name == "receivers" else one.value is other.value
