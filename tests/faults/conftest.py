@@ -27,7 +27,7 @@ def server(tables: None) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def given(tables: None) -> Iterator[Any]:
     """Have rows of each kind in the tables for the tests of a module."""
-    from tests import givens
+    from tests.support import givens
     from tests.conftest import empty
     from tests.faults.snapshot import Snapshot
 
