@@ -31,7 +31,7 @@ from tests.library.fields import Arrays, Ranges, Structured
 from tests.library.models import Author, Sample
 from tests.orm.test_reading import QUERYSETS
 from tests.support.answers import django_answer, turbo_answer
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.codecs import libpq
 
 pytestmark = pytest.mark.usefixtures("library")

@@ -27,9 +27,9 @@ def server(tables: None) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def given(tables: None) -> Iterator[Any]:
     """Have rows of each kind in the tables for the tests of a module."""
-    from tests.support import givens
     from tests.conftest import empty
     from tests.faults.snapshot import Snapshot
+    from tests.support import givens
 
     empty("default")
     givens.accounts_with_entries()

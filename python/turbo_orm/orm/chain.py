@@ -15,7 +15,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 from django.db.models.sql import Query
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache.cache import Shape, shapes
 from turbo_orm.query_cache.parameters import plain_values, quietly
 

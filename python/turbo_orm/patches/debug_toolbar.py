@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 
 from turbo_orm import bridge
-from turbo_orm.backend import base
+from turbo_orm.backend import handler
 
 
 def use_bridge() -> None:
@@ -28,7 +28,7 @@ def use_bridge() -> None:
     panel: Any = sql.SQLPanel
     if hasattr(panel, "aenable_instrumentation"):
         panel.aenable_instrumentation = _in_the_event_loop_too(panel.aenable_instrumentation)
-        base.heirs.append(_watch)
+        handler.inherit_hooks.append(_watch)
     if hasattr(utils, "_stack_frames"):
         utils._stack_frames = _stack_frames
 

@@ -19,7 +19,7 @@ from django.db.models import lookups
 from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache.compiled import Saved, Unbindable
 from turbo_orm.query_cache.tracers import Unlearnable, marks
 

@@ -22,7 +22,7 @@ from django.db.models.sql import Query
 from django.utils import timezone
 
 from turbo_orm import bridge
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache.cache import Shape, shapes
 from turbo_orm.query_cache.compiled import (
     Bound,
