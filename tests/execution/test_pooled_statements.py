@@ -71,13 +71,13 @@ def driver_pool():
 
 
 def is_at_rest():
-    stats, pool = driver_pool().get_stats(), loop_pools().found("pooled")
+    stats, pool = driver_pool().get_stats(), loop_pools().get("pooled")
     return (
         stats["pool_available"] == stats["pool_size"] > 0
         and not stats.get("requests_waiting")
         and pool.waiting == 0
-        and not pool.turns.is_waited()
-        and pool.turns.scout is None
+        and not pool.queue.is_waited()
+        and pool.queue.requester is None
     )
 
 
@@ -108,7 +108,7 @@ def test_no_wrapper_is_made(pooled, ways):
             return way, "pooled" in in_context.get(), async_connections.has("pooled")
 
         assert await asyncio.create_task(one()) == ("straight", False, False)
-        assert loop_pools().found("pooled").borrowers == {}
+        assert loop_pools().get("pooled").holders == {}
 
     pooled(steps)
 
@@ -189,18 +189,18 @@ def test_where_none_is_free_in_time(pooled):
 
 def test_who_is_cancelled_with_a_connection_in_the_hand_gives_it_on(pooled):
     async def steps():
-        pool = loop_pools().found("pooled")
+        pool = loop_pools().get("pooled")
         taken = [await driver_pool().getconn() for _ in range(SIZE)]
         first, second = in_task(), in_task()
         await until(lambda: pool.waiting == 2)
-        pool.take_back(taken.pop())
+        pool.release(taken.pop())
         # It has been given to the first, who does not know yet.
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
         assert await second
         for connection in taken:
-            pool.take_back(connection)
+            pool.release(connection)
 
     pooled(steps)
 
@@ -231,7 +231,7 @@ def test_a_task_whose_connection_was_taken_borrows(pooled, ways):
         async with async_atomic("pooled"):
             pass
         assert await ways.of(using="pooled") == "straight"
-        async_connections["pooled"].give_back()
+        async_connections["pooled"].put_back()
         assert await ways.of(using="pooled") == "straight"
         assert async_connections["pooled"].connection is None
         async with async_atomic("pooled"):
