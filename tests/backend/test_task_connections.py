@@ -237,7 +237,7 @@ def test_inside_djangos_atomic_on_the_bridge_a_task_is_refused_too(run):
         with transaction.atomic():
             Account.objects.create(owner="Ada")
             task = asyncio.ensure_future(child())
-            with pytest.raises(TransactionManagementError, match=r"test_tasks\.py"):
+            with pytest.raises(TransactionManagementError, match=r"test_task_connections\.py"):
                 bridge.await_(task)
 
     run(lambda: bridge.run(function))
