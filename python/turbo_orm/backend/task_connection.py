@@ -322,12 +322,8 @@ class TaskConnection(ConnectionState):
 
         It may fail to receive one without taking the connection for ended.
         """
-        driver = self._driver
-        return (
-            driver.pgconn.transaction_status == _ACTIVE
-            and not driver.lock.locked()
-            and not self.pins
-        )
+        pgconn, lock = self._driver.pgconn, self._driver.lock
+        return pgconn.transaction_status == _ACTIVE and not lock.locked() and not self.pins
 
     def _put_back_if_due(self) -> None:
         """At the end of a call or block, put back what is lost, dirty, wanted or not owned."""
