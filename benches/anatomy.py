@@ -101,8 +101,9 @@ def seams() -> list[tuple[str, Any, str]]:
     from django.db.models.sql.query import Query
     from psycopg import AsyncCursor
 
-    from turbo_orm.backend.base import BridgedConnectionHandler, BridgedDatabaseWrapper
-    from turbo_orm.backend.task_connections import TaskConnection
+    from turbo_orm.backend.base import BridgedDatabaseWrapper
+    from turbo_orm.backend.handler import BridgedConnectionHandler
+    from turbo_orm.backend.task_connection import TaskConnection
     from turbo_orm.driver.pool import Pool
     from turbo_orm.execution import direct, fetching
     from turbo_orm.hydration.hydrator import Hydrator
@@ -113,14 +114,14 @@ def seams() -> list[tuple[str, Any, str]]:
         ("compiling", sql.SQLInsertCompiler, "as_sql"),
         ("borrowing", BridgedConnectionHandler, "__getitem__"),
         ("borrowing", BridgedDatabaseWrapper, "ensure_connection"),
+        ("borrowing", TaskConnection, "_put_back_if_due"),
+        ("borrowing", TaskConnection, "_on_task_done"),
+        ("borrowing", direct, "_source"),
+        ("borrowing", Pool, "acquire_nowait"),
+        ("borrowing", Pool, "acquire"),
+        ("borrowing", Pool, "release"),
+        ("borrowing", TaskConnection, "acquire_nowait"),
         ("borrowing", TaskConnection, "release"),
-        ("borrowing", TaskConnection, "_outlive"),
-        ("borrowing", direct, "_lender"),
-        ("borrowing", Pool, "lend_at_once"),
-        ("borrowing", Pool, "lend_in_turn"),
-        ("borrowing", Pool, "take_back"),
-        ("borrowing", TaskConnection, "lend_at_once"),
-        ("borrowing", TaskConnection, "take_back"),
         ("cursor", BridgedDatabaseWrapper, "cursor"),
         ("cursor", CursorWrapper, "execute"),
         ("driver and server", direct, "execute"),

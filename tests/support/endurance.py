@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg.types.range import Range
 
-from tests import results
+from tests.support import results
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Instance, Plan
 

@@ -12,9 +12,7 @@ import asyncio
 from operator import attrgetter
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import ConnStatus, TransactionStatus
 
@@ -26,6 +24,7 @@ from turbo_orm.backend.connection_state import (
     State,
     current_task,
 )
+from turbo_orm.backend.isolation_level import isolation_level
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import Pool, Terms, loop_pools, soon
 
@@ -158,7 +157,7 @@ class TaskConnection(ConnectionState):
 
     async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection of the pool, or a new one."""
-        self.isolation_level, is_set = self._isolation_level()
+        self.isolation_level, is_set = isolation_level(self.settings_dict)
         pool = self.pool
         if pool is None:
             self.connection = await AsyncConnection.connect(**conn_params)
@@ -178,19 +177,6 @@ class TaskConnection(ConnectionState):
         """Check the server's version, and set time zone and role, unless the pool has."""
         if self._source is None or self.alias not in RAN_DB_VERSION_CHECK:
             await super().init_connection_state()  # type: ignore[misc]
-
-    def _isolation_level(self) -> tuple[IsolationLevel, bool]:
-        try:
-            level = self.settings_dict["OPTIONS"]["isolation_level"]
-        except KeyError:
-            return IsolationLevel.READ_COMMITTED, False
-        try:
-            return IsolationLevel(level), True
-        except ValueError:
-            raise ImproperlyConfigured(
-                f"Invalid transaction isolation level {level} specified. Use one of the "
-                f"psycopg.IsolationLevel values."
-            ) from None
 
     async def _set_autocommit(self, autocommit: bool) -> None:
         """Set the driver's flag. Nothing is sent: BEGIN comes with the next statement.
