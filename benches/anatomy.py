@@ -114,7 +114,7 @@ def seams() -> list[tuple[str, Any, str]]:
         ("compiling", sql.SQLInsertCompiler, "as_sql"),
         ("acquiring", BridgedConnectionHandler, "__getitem__"),
         ("acquiring", BridgedDatabaseWrapper, "ensure_connection"),
-        ("acquiring", TaskConnection, "_release_from_bridge"),
+        ("acquiring", TaskConnection, "_put_back_if_due"),
         ("acquiring", TaskConnection, "_on_task_done"),
         ("acquiring", direct, "_source"),
         ("acquiring", Pool, "acquire_nowait"),

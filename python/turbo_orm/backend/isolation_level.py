@@ -1,4 +1,4 @@
-"""The isolation level of a database's transactions, as its settings say."""
+"""The isolation level of a database's settings, which a task's connection sets for its session."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
 
 def isolation_level(settings_dict: dict[str, Any]) -> tuple[IsolationLevel, bool]:
-    """Return the isolation level, and whether the settings say so: if not, it is the server's.
+    """Return ``OPTIONS["isolation_level"]``, or PostgreSQL's default, and whether it is given.
 
-    Raises ``ImproperlyConfigured`` for what is none of psycopg's levels.
+    Raises ``ImproperlyConfigured`` if it is none of psycopg's levels.
     """
     try:
         level = settings_dict["OPTIONS"]["isolation_level"]
