@@ -6,8 +6,8 @@ psycopg's generator from the loop's callback, so that the task wakes up once, wh
 has arrived.
 
 A descriptor must not be closed while it is registered: the loop would take the next socket of that
-number for it. So the code that closes the socket (**connection**) stops the reader first, and where
-libpq may have closed it by itself, the reader is stopped before anything else runs.
+number for it. So the code that closes the socket (**connection**) stops the reader first, and
+where libpq may have closed it by itself, the reader is stopped before anything else runs.
 """
 
 from __future__ import annotations
