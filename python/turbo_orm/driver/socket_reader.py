@@ -6,7 +6,7 @@ psycopg's generator from the loop's callback, so that the task wakes up once, wh
 has arrived.
 
 A descriptor must not be closed while it is registered: the loop would take the next socket of that
-number for it. So the code that closes the socket (**connection**) stops the reader first, and where
+number for it. So the code that closes the socket (**connection**) stops the reader first. Where
 libpq may have closed it by itself, the reader is stopped before anything else runs.
 """
 
