@@ -17,13 +17,7 @@ from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend.connection_state import (
-    ConnectionState,
-    Owner,
-    Pin,
-    State,
-    current_task,
-)
+from turbo_orm.backend.connection_state import ConnectionState, Owner, Pin, State, current_task
 from turbo_orm.backend.isolation_level import isolation_level
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import Pool, Terms, loop_pools, soon
