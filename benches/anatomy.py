@@ -29,7 +29,7 @@ from rich.table import Table
 from atlas.postgres import database, embedded_dsn
 
 CITIES = 10_000
-STAGES = ["building", "compiling", "borrowing", "cursor", "driver and server", "hydrating"]
+STAGES = ["building", "compiling", "acquiring", "cursor", "driver and server", "hydrating"]
 
 
 class Watch:
@@ -101,8 +101,9 @@ def seams() -> list[tuple[str, Any, str]]:
     from django.db.models.sql.query import Query
     from psycopg import AsyncCursor
 
-    from turbo_orm.backend.base import BridgedConnectionHandler, BridgedDatabaseWrapper
-    from turbo_orm.backend.task_connections import TaskConnection
+    from turbo_orm.backend.base import BridgedDatabaseWrapper
+    from turbo_orm.backend.handler import BridgedConnectionHandler
+    from turbo_orm.backend.task_connection import TaskConnection
     from turbo_orm.driver.pool import Pool
     from turbo_orm.execution import direct, fetching
     from turbo_orm.hydration.hydrator import Hydrator
@@ -111,16 +112,16 @@ def seams() -> list[tuple[str, Any, str]]:
         ("compiling", Query, "get_compiler"),
         ("compiling", sql.SQLCompiler, "as_sql"),
         ("compiling", sql.SQLInsertCompiler, "as_sql"),
-        ("borrowing", BridgedConnectionHandler, "__getitem__"),
-        ("borrowing", BridgedDatabaseWrapper, "ensure_connection"),
-        ("borrowing", TaskConnection, "release"),
-        ("borrowing", TaskConnection, "_outlive"),
-        ("borrowing", direct, "_lender"),
-        ("borrowing", Pool, "lend_at_once"),
-        ("borrowing", Pool, "lend_in_turn"),
-        ("borrowing", Pool, "take_back"),
-        ("borrowing", TaskConnection, "lend_at_once"),
-        ("borrowing", TaskConnection, "take_back"),
+        ("acquiring", BridgedConnectionHandler, "__getitem__"),
+        ("acquiring", BridgedDatabaseWrapper, "ensure_connection"),
+        ("acquiring", TaskConnection, "_put_back_if_due"),
+        ("acquiring", TaskConnection, "_on_task_done"),
+        ("acquiring", direct, "_source"),
+        ("acquiring", Pool, "acquire_nowait"),
+        ("acquiring", Pool, "acquire"),
+        ("acquiring", Pool, "release"),
+        ("acquiring", TaskConnection, "acquire_nowait"),
+        ("acquiring", TaskConnection, "release"),
         ("cursor", BridgedDatabaseWrapper, "cursor"),
         ("cursor", CursorWrapper, "execute"),
         ("driver and server", direct, "execute"),

@@ -16,7 +16,7 @@ import turbo_orm
 from tests.library.models import Account
 from tests.support.project import APPS, ROOT, databases, run_in_project, run_python
 from turbo_orm import async_atomic
-from turbo_orm.backend.base import ENGINE
+from turbo_orm.backend.handler import ENGINE
 from turbo_orm.checks import check_engines, check_libpq
 from turbo_orm.codecs import libpq
 

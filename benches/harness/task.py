@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from tests.conftest import close_connections
+from tests.support.event_loop import close_connections
 
 
 class Task:

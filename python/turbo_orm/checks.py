@@ -13,7 +13,7 @@ from django.db import connections, router
 from django.db.models import Model
 
 from turbo_orm import conf
-from turbo_orm.backend.base import ENGINE, has_async_engine
+from turbo_orm.backend.handler import ENGINE, has_async_engine
 from turbo_orm.codecs import libpq
 from turbo_orm.orm.manager import AsyncManager
 

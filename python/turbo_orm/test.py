@@ -70,7 +70,7 @@ class AsyncTestCase(TestCase):
         using: str = DEFAULT_DB_ALIAS,
         **kwargs: Any,
     ) -> Any:
-        """Assert that so many statements are executed, by tasks that are started meanwhile, too.
+        """Assert that ``num`` statements are executed, those of tasks started meanwhile included.
 
         For ``async with``; with a coroutine function and its arguments, to be awaited.
         """
@@ -93,7 +93,7 @@ class AsyncTestCase(TestCase):
     async def acaptureOnCommitCallbacks(
         self, *, using: str = DEFAULT_DB_ALIAS, execute: bool = False
     ) -> AsyncIterator[list[Callable[[], Any]]]:
-        """Give the list of the functions that were registered with ``on_commit()``.
+        """Yield the list of the functions that were registered with ``on_commit()``.
 
         With ``execute`` they are called at the end of the block, and awaited if they can be.
         """

@@ -16,7 +16,7 @@ from tests.support.clients import Rival
 from tests.support.querysets import QUERYSETS
 from turbo_orm import async_atomic
 from turbo_orm.backend import streaming_cursor
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.backend.streaming_cursor import StreamingCursor
 
 pytestmark = pytest.mark.skipif(

@@ -20,7 +20,7 @@ class Shouting(StrDumper):
         return super().dump(obj.upper())
 
 
-@pytest.mark.parametrize("class_", DEFAULT_DUMPERS)
+@pytest.mark.parametrize("class_", sorted(DEFAULT_DUMPERS, key=lambda each: each.__name__))
 def test_django_registers_no_other_dumper(class_, tables):
     connection.ensure_connection()
     assert has_default_dumper(connection.connection.adapters, class_)

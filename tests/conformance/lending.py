@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm.backend import shared_connection
-from turbo_orm.backend.base import has_async_engine, process_connection
+from turbo_orm.backend.handler import has_async_engine, process_connection
 from turbo_orm.backend.task_connections import TaskConnectionHandler, async_connections
 
 # asgiref takes it along to its threads. One that a test has started begins without.
@@ -40,9 +40,6 @@ class LentConnection(shared_connection.SharedConnection):
 class LentConnections(Mapping[str, Any]):
     """The connections of the running thread, by alias."""
 
-    def __init__(self) -> None:
-        self._classes: dict[str, type] = {}
-
     def __getitem__(self, alias: str) -> Any:
         lent = _of_thread.get()
         if lent is None:
@@ -51,16 +48,10 @@ class LentConnections(Mapping[str, Any]):
         if alias not in lent:
             django = ConnectionHandler.__getitem__(connections, alias)
             django.inc_thread_sharing()
-            lent[alias] = connection = self._class(alias)(django)
+            backend = load_backend(connections.settings[alias]["ENGINE"])
+            lent[alias] = connection = LentConnection.over(backend.AsyncDatabaseWrapper)(django)
             connection.bridged = _bridged(connection)
         return lent[alias]
-
-    def _class(self, alias: str) -> Any:
-        if alias not in self._classes:
-            backend = load_backend(connections.settings[alias]["ENGINE"])
-            bases = (LentConnection, backend.AsyncDatabaseWrapper)
-            self._classes[alias] = type("LentDatabaseWrapper", bases, {})
-        return self._classes[alias]
 
     def __iter__(self) -> Iterator[str]:
         return (alias for alias in connections if has_async_engine(connections.settings[alias]))

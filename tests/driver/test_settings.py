@@ -13,7 +13,7 @@ from tests.library.fields import Arrays, Bag, Ranges, Structured
 from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
 from tests.support.selecting import selected
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.codecs import libpq
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]

@@ -1,4 +1,4 @@
-"""The straight way to the wire: taken where nobody would notice, and else the ordinary one."""
+"""Direct execution: where nothing needs a cursor, and the cursor path everywhere else."""
 
 import asyncio
 import sys
@@ -49,8 +49,8 @@ def connected(run, ways):
     def run_connected(function):
         async def steps():
             # The first one connects, which is Django's business.
-            assert await ways.of() == "ordinary"
-            assert await ways.of() == "straight"
+            assert await ways.of() == "cursor"
+            assert await ways.of() == "direct"
             return await function()
 
         return run(steps)
@@ -74,16 +74,16 @@ def test_both_ways_give_the_same(connected, ways):
             connection.set_rollback(True)
 
     async def steps():
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
         await play()
         with wrapped():
-            assert await ways.of() == "ordinary"
+            assert await ways.of() == "cursor"
             await play()
 
     found = []
     connected(steps)
     row = [("it's 100 %", "2", None)]
-    assert found == [("straight", 1), row, ("ordinary", 1), row]
+    assert found == [("direct", 1), row, ("cursor", 1), row]
 
 
 def wrapped():
@@ -97,10 +97,10 @@ def wrapped():
 def test_who_watches_sees_the_statement(watch, connected, ways):
     async def steps():
         with watch():
-            assert await ways.of("SELECT 2") == "ordinary"
+            assert await ways.of("SELECT 2") == "cursor"
             if connection.queries_logged:
                 assert connection.queries[-1]["sql"] == "SELECT 2"
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -108,8 +108,8 @@ def test_who_watches_sees_the_statement(watch, connected, ways):
 def test_it_can_be_switched_off(connected, ways):
     async def steps():
         with override_settings(TURBO_ORM={"DIRECT_EXECUTION": False}):
-            assert await ways.of("SELECT 2") == "ordinary"
-        assert await ways.of() == "straight"
+            assert await ways.of("SELECT 2") == "cursor"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -118,10 +118,10 @@ def test_a_tool_that_has_a_cursor_of_its_own(connected, ways):
     async def steps():
         cursor, seen = connection.cursor, []
         connection.cursor = lambda *args: seen.append(args) or cursor(*args)
-        assert await ways.of() == "ordinary"
+        assert await ways.of() == "cursor"
         assert seen == [()]
         del connection.cursor
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -129,7 +129,7 @@ def test_a_tool_that_has_a_cursor_of_its_own(connected, ways):
 def test_who_is_watched_by_its_parent(connected, ways):
     async def steps():
         with CaptureQueriesContext(connection) as captured:
-            assert await asyncio.create_task(ways.of("SELECT 3")) == "ordinary"
+            assert await asyncio.create_task(ways.of("SELECT 3")) == "cursor"
         assert [query["sql"] for query in captured] == ["SELECT 3"]
 
     connected(steps)
@@ -151,11 +151,11 @@ def test_a_test_that_forbids_the_database(connected, ways, monkeypatch):
 def test_a_time_zone_that_has_changed(connected, ways):
     async def steps():
         with override_settings(TIME_ZONE="Asia/Tokyo", USE_TZ=False):
-            assert await ways.of() == "ordinary"
+            assert await ways.of() == "cursor"
             assert await ask("SHOW TIME ZONE") == [("Asia/Tokyo",)]
-        assert await ways.of() == "ordinary"
+        assert await ways.of() == "cursor"
         assert await ask("SHOW TIME ZONE") == [("UTC",)]
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -164,7 +164,7 @@ def test_moments_in_another_time_zone(connected, ways):
     async def steps():
         register_tzloader(None, driver())
         driver()._timezone = object()
-        assert await ways.of() == "ordinary"
+        assert await ways.of() == "cursor"
 
     connected(steps)
 
@@ -172,11 +172,11 @@ def test_moments_in_another_time_zone(connected, ways):
 def test_a_health_check_that_is_due(connected, ways):
     async def steps():
         async_connections["default"].health_check_enabled = True
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
         async_connections["default"].health_check_done = False
-        assert await ways.of() == "ordinary"
+        assert await ways.of() == "cursor"
         assert async_connections["default"].health_check_done
-        assert await ways.of() == "straight"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -194,7 +194,7 @@ def test_a_transaction_begins_with_its_first_statement(connected, ways):
             assert driver().info.transaction_status == TransactionStatus.INTRANS
             async with async_atomic():
                 assert await ask(MESSAGE) == [(MESSAGE,)]
-            assert await ways.of() == "straight"
+            assert await ways.of() == "direct"
         assert driver().info.transaction_status == TransactionStatus.IDLE
         assert await ask(MESSAGE) == [(MESSAGE,)]
 
@@ -229,11 +229,11 @@ def test_a_first_statement_that_fails(case, connected, ways):
 
     async def steps():
         await ask(INSERT, "Ada", 1)
-        straight = await outcome()
+        directly = await outcome()
         await ask("SELECT setval('library_account_id_seq', 1)")
         with wrapped():
-            assert await outcome() == straight
-        assert straight[3] == TransactionStatus.INERROR
+            assert await outcome() == directly
+        assert directly[3] == TransactionStatus.INERROR
 
     sql, params = FIRST_STATEMENTS[case]
     connected(steps)
@@ -249,10 +249,10 @@ def test_a_transaction_that_cannot_begin(connected, ways):
     async def steps():
         async with async_connection():
             driver()._begin_statement = b"BEGIN NOTHING"
-            straight = await outcome()
+            directly = await outcome()
             with wrapped():
-                assert await outcome() == straight
-            assert "NOTHING" in straight[0]
+                assert await outcome() == directly
+            assert "NOTHING" in directly[0]
             driver()._begin_statement = b""
             async with async_atomic():
                 assert await ask("SELECT 2") == [("2",)]
@@ -266,7 +266,7 @@ def test_a_transaction_of_an_isolation_level(level, connected, ways):
         async with async_connection() as held:
             await held.connection.set_isolation_level(level)
             async with async_atomic():
-                assert await ways.of() == "straight"
+                assert await ways.of() == "direct"
                 assert await ask("SHOW transaction_isolation") == [(expected,)]
             await held.connection.set_isolation_level(None)
 
@@ -296,7 +296,7 @@ def test_a_broken_transaction(connected):
 def test_cursors_of_somebody_else(factory, connected, ways):
     async def steps():
         driver().cursor_factory = factory
-        assert await ways.of() == "ordinary"
+        assert await ways.of() == "cursor"
 
     connected(steps)
 
@@ -307,8 +307,8 @@ def test_a_pipeline(connected, ways):
             # As ever: Django's cursor has nothing to show before the pipeline is flushed.
             with pytest.raises(AttributeError):
                 await ways.of()
-            assert ways.last == "ordinary"
-        assert await ways.of() == "straight"
+            assert ways.last == "cursor"
+        assert await ways.of() == "direct"
 
     connected(steps)
 
@@ -352,10 +352,10 @@ def test_errors_are_djangos(connected, ways):
     async def steps():
         await ask(INSERT, "Ada", 1)
         for sql, params, expected, cause, occurred in cases:
-            for way in ("straight", "ordinary"):
+            for way in ("direct", "cursor"):
                 wrapper = async_connections["default"]
                 wrapper.errors_occurred = False
-                wrapper.force_debug_cursor = way == "ordinary"
+                wrapper.force_debug_cursor = way == "cursor"
                 with pytest.raises(expected) as caught:
                     await ways.of(sql, *params)
                 assert ways.last == way
@@ -369,9 +369,9 @@ def test_errors_are_djangos(connected, ways):
 
 def test_what_has_no_rows_and_is_no_command(connected, ways):
     async def steps():
-        for way in ("straight", "ordinary"):
+        for way in ("direct", "cursor"):
             for sql in ("", "COPY library_account TO STDOUT", "COPY library_account FROM STDIN"):
-                async_connections["default"].force_debug_cursor = way == "ordinary"
+                async_connections["default"].force_debug_cursor = way == "cursor"
                 with pytest.raises(ProgrammingError) as caught:
                     await ways.of(sql)
                 assert ways.last == way
@@ -390,7 +390,7 @@ def test_of_several_results_it_is_the_first(connected, ways):
         assert await ask("SELECT 1; SELECT 2") == [("1",)]
         with pytest.raises(ProgrammingError):
             await ways.of("SELECT 1; SELECT nothing")
-        assert ways.last == "straight"
+        assert ways.last == "direct"
         assert await ask("SELECT 1") == [("1",)]
 
     connected(steps)
@@ -424,9 +424,9 @@ def test_a_lost_connection_is_replaced(connected, ways):
         rival.terminate(driver().info.backend_pid)
         with pytest.raises(OperationalError):
             await ways.of()
-        assert ways.last == "straight"
-        assert await ways.of() == "ordinary"
-        assert await ways.of() == "straight"
+        assert ways.last == "direct"
+        assert await ways.of() == "cursor"
+        assert await ways.of() == "direct"
 
     with Rival() as rival:
         connected(steps)
@@ -455,7 +455,7 @@ def test_in_code_on_the_bridge(connected, ways):
 
     async def steps():
         assert await bridge.run(lambda: bridge.await_(ask("SELECT 6"))) == [("6",)]
-        assert await bridge.run(lambda: bridge.await_(ways.of())) == "straight"
+        assert await bridge.run(lambda: bridge.await_(ways.of())) == "direct"
 
     connected(steps)
 
@@ -468,13 +468,13 @@ def test_a_connection_that_a_test_shares(ways):
     in_a_test._from_testcase = True
     with in_a_test:
         with shared_connections():
-            assert asyncio.run(steps()) == ["ordinary"] * 2
+            assert asyncio.run(steps()) == ["cursor"] * 2
         assert Account.objects.get().owner == "Ada"
         transaction.set_rollback(True)
     assert not Account.objects.exists()
 
 
-def test_after_the_straight_way_django_goes_on(connected):
+def test_after_direct_execution_django_goes_on(connected):
     async def steps():
         async with async_atomic():
             await Account.objects.acreate(owner="Ada")
@@ -487,7 +487,7 @@ def test_after_the_straight_way_django_goes_on(connected):
 
 
 def test_python_calls_of_a_statement(connected):
-    """Those of asyncio's own are 19, those of psycopg 110, those of the ordinary way 170."""
+    """Those of asyncio's own are 19, those of psycopg 110, those of the cursor path 170."""
 
     class One(Statement):
         def render(self, connection):

@@ -71,13 +71,13 @@ def driver_pool():
 
 
 def is_at_rest():
-    stats, pool = driver_pool().get_stats(), loop_pools().found("pooled")
+    stats, pool = driver_pool().get_stats(), loop_pools().get("pooled")
     return (
         stats["pool_available"] == stats["pool_size"] > 0
         and not stats.get("requests_waiting")
         and pool.waiting == 0
-        and not pool.turns.is_waited()
-        and pool.turns.scout is None
+        and not pool.queue.is_waited()
+        and pool.queue.requester is None
     )
 
 
@@ -107,8 +107,8 @@ def test_no_wrapper_is_made(pooled, ways):
             way = await ways.of(using="pooled")
             return way, "pooled" in in_context.get(), async_connections.has("pooled")
 
-        assert await asyncio.create_task(one()) == ("straight", False, False)
-        assert loop_pools().found("pooled").borrowers == {}
+        assert await asyncio.create_task(one()) == ("direct", False, False)
+        assert loop_pools().get("pooled").holders == {}
 
     pooled(steps)
 
@@ -142,17 +142,17 @@ def test_both_kinds_of_borrowers_get_their_turns(pooled):
         served = []
 
         async def one(kind):
-            if kind == "straight":
+            if kind == "direct":
                 await ask("SELECT pg_sleep(0.001)")
             else:
                 async with async_atomic("pooled"):
                     await ask("SELECT pg_sleep(0.001)")
             served.append(kind)
 
-        kinds = ["straight"] * 100 + ["transaction"] * 20
+        kinds = ["direct"] * 100 + ["transaction"] * 20
         await asyncio.gather(*[asyncio.create_task(one(kind)) for kind in kinds])
         assert "transaction" in served[:60]
-        assert "straight" in served[:30]
+        assert "direct" in served[:30]
 
     pooled(steps)
 
@@ -189,18 +189,18 @@ def test_where_none_is_free_in_time(pooled):
 
 def test_who_is_cancelled_with_a_connection_in_the_hand_gives_it_on(pooled):
     async def steps():
-        pool = loop_pools().found("pooled")
+        pool = loop_pools().get("pooled")
         taken = [await driver_pool().getconn() for _ in range(SIZE)]
         first, second = in_task(), in_task()
         await until(lambda: pool.waiting == 2)
-        pool.take_back(taken.pop())
+        pool.release(taken.pop())
         # It has been given to the first, who does not know yet.
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
         assert await second
         for connection in taken:
-            pool.take_back(connection)
+            pool.release(connection)
 
     pooled(steps)
 
@@ -218,7 +218,7 @@ def test_a_connection_that_a_task_does_nothing_with_is_taken(pooled, ways):
         await barrier.wait()
         await barrier.wait()
         assert driver_pool().get_stats()["pool_available"] == 0
-        assert await way(ways) == "straight"
+        assert await way(ways) == "direct"
         await barrier.wait()
         await asyncio.gather(*keepers)
 
@@ -230,9 +230,9 @@ def test_a_task_whose_connection_was_taken_borrows(pooled, ways):
     async def work():
         async with async_atomic("pooled"):
             pass
-        assert await ways.of(using="pooled") == "straight"
-        async_connections["pooled"].give_back()
-        assert await ways.of(using="pooled") == "straight"
+        assert await ways.of(using="pooled") == "direct"
+        async_connections["pooled"].put_back()
+        assert await ways.of(using="pooled") == "direct"
         assert async_connections["pooled"].connection is None
         async with async_atomic("pooled"):
             await Account.objects.using("pooled").acreate(owner="Ada")
@@ -291,11 +291,11 @@ def test_the_pool_grows_while_they_wait_and_is_told_of_those_that_come(pooled):
 
 def test_who_watches_sees_it(pooled, ways):
     async def steps():
-        assert await way(ways) == "straight"
+        assert await way(ways) == "direct"
         with override_settings(DEBUG=True):
-            assert await way(ways) == "ordinary"
+            assert await way(ways) == "cursor"
         with CaptureQueriesContext(connections["pooled"]) as captured:
-            assert await way(ways, "SELECT 7") == "ordinary"
+            assert await way(ways, "SELECT 7") == "cursor"
         assert [query["sql"] for query in captured] == ["SELECT 7"]
 
     pooled(steps)
@@ -309,12 +309,12 @@ def test_receivers_are_told_of_each_connection_that_is_got(pooled, ways):
         asked = get_hstore_oids.cache_info()
         connection_created.connect(receive)
         try:
-            assert await way(ways) == "ordinary"
+            assert await way(ways) == "cursor"
         finally:
             connection_created.disconnect(receive)
         assert told == ["pooled"]
         assert get_hstore_oids.cache_info() == asked
-        assert await way(ways) == "straight"
+        assert await way(ways) == "direct"
 
     told = []
     pooled(steps)
@@ -323,13 +323,13 @@ def test_receivers_are_told_of_each_connection_that_is_got(pooled, ways):
 def test_types_are_registered_once_with_each_connection(pooled, ways):
     async def steps():
         connection_created.connect(register_type_handlers)
-        assert await way(ways) == "ordinary"
+        assert await way(ways) == "cursor"
         await fill()
-        assert [await way(ways) for _ in range(2 * SIZE)] == ["straight"] * 2 * SIZE
+        assert [await way(ways) for _ in range(2 * SIZE)] == ["direct"] * 2 * SIZE
         # As when an extension is made.
         get_hstore_oids.cache_clear()
-        assert await way(ways) == "ordinary"
-        assert await way(ways) == "straight"
+        assert await way(ways) == "cursor"
+        assert await way(ways) == "direct"
 
     pooled(steps)
     # Other tests are not to find Django asking for them.
@@ -340,12 +340,12 @@ def test_types_are_registered_once_with_each_connection(pooled, ways):
 @pytest.mark.parametrize(("name", "value"), [("CONN_HEALTH_CHECKS", True), ("AUTOCOMMIT", False)])
 def test_settings_that_ask_for_more(name, value, pooled, ways, monkeypatch):
     async def steps():
-        assert await way(ways) == "straight"
+        assert await way(ways) == "direct"
         with monkeypatch.context() as patch:
             patch.setitem(connections.settings["pooled"], name, value)
-            assert await way(ways) == "ordinary"
+            assert await way(ways) == "cursor"
         # One that has come back without autocommit is mended first.
-        assert "straight" in [await way(ways) for _ in range(2 * SIZE)]
+        assert "direct" in [await way(ways) for _ in range(2 * SIZE)]
 
     pooled(steps)
 
@@ -354,9 +354,9 @@ def test_a_time_zone_that_has_changed(pooled, ways):
     async def steps():
         assert await in_task("SHOW TIME ZONE") == [("UTC",)]
         with override_settings(TIME_ZONE="Asia/Tokyo", USE_TZ=False):
-            assert await way(ways) == "ordinary"
+            assert await way(ways) == "cursor"
             assert await in_task("SHOW TIME ZONE") == [("Asia/Tokyo",)]
-        assert await way(ways) == "ordinary"
+        assert await way(ways) == "cursor"
         for _ in range(SIZE):
             assert await in_task("SHOW TIME ZONE") == [("UTC",)]
 
@@ -393,7 +393,7 @@ def test_a_task_whose_parent_has_ended(pooled, ways):
         return await ways.of(using="pooled")
 
     async def steps():
-        assert await (await asyncio.create_task(parent())) == "straight"
+        assert await (await asyncio.create_task(parent())) == "direct"
 
     pooled(steps)
 
@@ -402,8 +402,8 @@ def test_a_pool_that_is_closed(pooled, ways):
     async def steps():
         await driver_pool().close()
         del loop_pools().driver_pools["pooled"]
-        assert await way(ways) == "ordinary"
-        assert await way(ways) == "straight"
+        assert await way(ways) == "cursor"
+        assert await way(ways) == "direct"
 
     pooled(steps)
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 
 
 @contextmanager

@@ -51,4 +51,4 @@ async def at_rest(alias: str) -> None:
     if driver_pool is not None:
         await until(is_at_rest)
         pool = loop_pools().pool(alias, driver_pool)
-        assert (pool.waiting, pool.borrowers) == (0, {})
+        assert (pool.waiting, pool.holders) == (0, {})

@@ -1,4 +1,4 @@
-"""A statement on the straight way, cancelled at each of its switches to the event loop."""
+"""A statement that is executed directly, cancelled at each of its switches to the event loop."""
 
 import asyncio
 

@@ -113,7 +113,7 @@ def test_a_server_that_is_not_there_or_refuses(case, server, stranger, run):
         driver_pool = loop_pools().driver_pools[FAR[1]]
         assert driver_pool.get_stats()["pool_available"] == 0
         pool = loop_pools().pool(FAR[1], driver_pool)
-        assert (pool.waiting, pool.borrowers) == (0, {})
+        assert (pool.waiting, pool.holders) == (0, {})
 
     with far(server.database(**NOT_THERE[case]), timeout=0.1):
         assert of_django(count, "far") == LOST

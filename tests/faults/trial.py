@@ -12,6 +12,7 @@ from tests.faults.snapshot import Snapshot
 from tests.support.cancellation import CancelledAt, Way, at_once, uncancel
 from tests.support.clients import until
 from turbo_orm import bridge
+from turbo_orm.backend.connection_state import Pin
 from turbo_orm.backend.task_connections import async_connections
 
 type Play = Callable[[], Coroutine[Any, Any, Any]]
@@ -97,7 +98,7 @@ class Trial:
         """Assert that the running task's connection is as good as new, or gone."""
         connection = async_connections[self.alias]
         # An iterator that was forgotten is closed by the loop.
-        await until(lambda: connection.server_side_cursors == 0)
+        await until(lambda: Pin.SERVER_SIDE_CURSOR not in connection.pins)
         driver = connection.connection
         if driver is not None:
             assert not driver.closed, place
@@ -105,7 +106,7 @@ class Trial:
             assert connection.autocommit, place
             assert driver.autocommit, place
         assert connection.block is None, place
-        assert connection.holds == 0, place
+        assert connection.pins == {}, place
         assert not connection.in_atomic_block, place
         assert not connection.needs_rollback, place
         assert connection.savepoint_ids == connection.atomic_blocks == [], place

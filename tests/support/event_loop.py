@@ -34,6 +34,17 @@ def run(function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return runner.run(main())
 
 
+def played(function: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Make a test of an async function, which is run on a plain event loop, without guards."""
+
+    def test() -> None:
+        asyncio.run(function())
+
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    return test
+
+
 async def close_connections() -> None:
     from turbo_orm.backend.task_connections import async_connections
 

@@ -156,7 +156,7 @@ MANAGER = [
         "test_manager.py::test_a_manager_of_djangos_from_an_async_queryset",
     ),
     Method("db_manager", PLAIN, "test_manager.py::test_db_manager_and_using"),
-    Method("deconstruct", PLAIN, "test_manager.py::test_deconstruction_is_as_djangos"),
+    Method("deconstruct", PLAIN, "test_migrations.py::test_deconstruction_is_as_djangos"),
     Method("check", PLAIN, "test_manager.py::test_what_django_asks_of_a_manager"),
     Method("contribute_to_class", PLAIN, "test_manager.py::test_what_django_asks_of_a_manager"),
 ]

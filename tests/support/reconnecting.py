@@ -2,7 +2,7 @@
 
 from django.db import connections
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 
 
 def start_anew():

@@ -38,24 +38,24 @@ async def ask(sql: str, *params: Any, using: str = "default") -> list[tuple[Any,
 
 
 class Ways:
-    """Which way each statement has gone: ``straight`` or ``ordinary``."""
+    """Which way each statement has gone: ``direct`` or ``cursor``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        ordinarily = direct._execute_by_cursor
-        self._ordinary = 0
+        by_cursor = direct._execute_by_cursor
+        self._by_cursor = 0
         self.last = ""
 
         def counted(using: str, statement: Any) -> Any:
-            self._ordinary += 1
-            return ordinarily(using, statement)
+            self._by_cursor += 1
+            return by_cursor(using, statement)
 
         monkeypatch.setattr(direct, "_execute_by_cursor", counted)
 
     async def of(self, sql: str = "SELECT 1", *params: Any, using: str = "default") -> str:
         """Execute a statement and return its way, whatever comes of it."""
-        before = self._ordinary
+        before = self._by_cursor
         try:
             await ask(sql, *params, using=using)
         finally:
-            self.last = "straight" if self._ordinary == before else "ordinary"
+            self.last = "direct" if self._by_cursor == before else "cursor"
         return self.last

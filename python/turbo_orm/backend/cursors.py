@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 import psycopg
@@ -15,7 +16,7 @@ from turbo_orm import bridge
 
 
 class BridgedCursor:
-    """The driver's async cursor, with plain methods. What needs no waiting passes through."""
+    """The driver's async cursor with plain methods. Other attributes are the driver's."""
 
     callproc = CursorMixin.callproc
 
@@ -39,7 +40,8 @@ class BridgedCursor:
         try:
             bridge.await_(self._cursor.execute(query, params, **kwargs))
         except BaseException as exc:
-            # Django closes a cursor if an Exception is raised. What cancels or abandons is none.
+            # Django closes a cursor if an Exception is raised. CancelledError and GeneratorExit
+            # are none.
             if not isinstance(exc, Exception):
                 self.close()
             raise
@@ -71,21 +73,40 @@ class BridgedCursor:
 
 
 def close_if_it_exists(cursor: Any) -> None:
-    """Have a cursor on the server look whether it is there still, when it is closed.
+    """Have a server-side cursor check that it exists before it is closed.
 
-    It goes with its transaction, or savepoint. To close it after that is an error, which would
-    break the next one: a forgotten iterator is closed whenever Python finds it.
+    It ends with its transaction or savepoint. Closing it after that would be an error, which
+    aborts the next transaction: an abandoned iterator is closed when Python collects it.
     """
     getattr(cursor, "_cursor", cursor)._described = False
 
 
+def _acquiring[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """Return a method of a cursor that acquires the cursor's connection for the call."""
+
+    @wraps(method)
+    def acquiring(*args: P.args, **kwargs: P.kwargs) -> R:
+        cursor: Any = args[0]
+        cursor.async_connection.acquire_on_bridge()
+        return method(*args, **kwargs)
+
+    return acquiring
+
+
 class ServerSideCursor(BridgedCursor):
-    """A named cursor, which lives on the server: it keeps its connection until it is closed."""
+    """A named cursor, which lives on the server: its connection is kept until it is closed."""
+
+    fetchone = _acquiring(BridgedCursor.fetchone)
+    fetchmany = _acquiring(BridgedCursor.fetchmany)
+    fetchall = _acquiring(BridgedCursor.fetchall)
+    scroll = _acquiring(BridgedCursor.scroll)
+    sibling = _acquiring(BridgedCursor.sibling)
 
     def __init__(self, cursor: Any, async_connection: Any) -> None:
         super().__init__(cursor)
-        self._keeps: Any = async_connection
-        async_connection.server_side_cursors += 1
+        self.async_connection = async_connection
+        self._is_open = True
+        async_connection.keep_for_cursor()
 
     def close(self) -> None:
         try:
@@ -94,19 +115,17 @@ class ServerSideCursor(BridgedCursor):
             self._close_once_more()
             raise
         finally:
-            # What has been closed by an error, the driver holds for open, and complains of when
-            # it is collected. This asks no server, and needs no bridge.
+            # After an error the driver takes the cursor for open, and warns of it when it is
+            # collected. This sends nothing, and needs no bridge.
             self._cursor._close()
-            keeps, self._keeps = self._keeps, None
-            if keeps is not None:
-                keeps.server_side_cursors -= 1
-                # Whoever runs on the bridge, be it another task, gives it back afterwards.
-                keeps.use()
+            if self._is_open:
+                self._is_open = False
+                self.async_connection.release_cursor()
 
     def _close_once_more(self) -> None:
-        """Close a cursor that the server may have closed already, while the driver was told off.
+        """Close a cursor that the server may have closed already, while the driver was cancelled.
 
-        Within a transaction it has, unless the transaction is broken, and takes the cursor along.
+        Within a transaction it has, unless the transaction is aborted, which closes the cursor.
         """
         status = self._cursor.connection.info.transaction_status
         if status == TransactionStatus.IDLE:

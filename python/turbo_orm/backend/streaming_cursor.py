@@ -1,8 +1,8 @@
 """A cursor whose result arrives in chunks, so that one is hydrated while the next is on its way.
 
-libpq hands over a result in chunks since version 17. Until the last one is there the connection
-is busy, so nothing else can be asked of it: **fetching** hydrates between chunks only where
-hydration runs no code but the native core's.
+libpq returns a result in chunks since version 17. Until the last one has arrived the connection
+cannot execute another statement: **fetching** hydrates between chunks only where hydration runs
+no code but the native core's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from turbo_orm.backend.cursors import BridgedCursor
 
 
 def is_possible() -> bool:
-    """Return whether the libpq that psycopg uses can do it."""
+    """Return whether the libpq that psycopg uses can return a result in chunks."""
     return capabilities.has_stream_chunked()
 
 
@@ -35,7 +35,7 @@ class StreamingCursor(BridgedCursor):
         self._first: Any = None
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> StreamingCursor:
-        """Send the statement and wait for the first rows. Errors in later ones come later."""
+        """Send the statement and wait for the first rows. Later rows may still fail."""
         self._received = _receive(self._cursor, query, params, self._chunk_size)
         self._first = bridge.await_(anext(self._received, None))
         return self
@@ -49,14 +49,14 @@ class StreamingCursor(BridgedCursor):
             pgresult = bridge.await_(anext(self._received, None))
 
     def close(self) -> None:
-        """Close the cursor, once all that was asked for has arrived."""
+        """Close the cursor, once the whole result has arrived."""
         if self._received is not None:
             bridge.await_(self._received.aclose())
         super().close()
 
 
 async def _receive(cursor: Any, query: Any, params: Any, chunk_size: int) -> AsyncGenerator[Any]:
-    """Send a statement and yield its result in chunks. The connection is ours until the end."""
+    """Send a statement and yield its result in chunks, with the connection locked."""
     connection = cursor.connection
     async with connection.lock:
         try:
@@ -66,15 +66,15 @@ async def _receive(cursor: Any, query: Any, params: Any, chunk_size: int) -> Asy
                 yield pgresult
                 first = False
         finally:
-            # Cancelling the statement would abort a transaction, which Django, who has received
-            # the whole result by now, would go on with.
+            # Cancelling the statement would abort the transaction. In Django it goes on: a sync
+            # cursor has received the whole result by now.
             while connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 with suppress(psycopg.Error):
                     await connection.wait(cursor._stream_fetchone_gen(False))
 
 
 def _eagerly[R](steps: Generator[int, int, R]) -> Generator[int, int, R]:
-    """Read what has arrived already before waiting for more: a wait is a trip through the loop."""
+    """Read what has arrived already before waiting for more: a wait costs a cycle of the loop."""
     try:
         wanted = next(steps)
         while True:

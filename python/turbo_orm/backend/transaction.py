@@ -1,7 +1,7 @@
 """Transactions for async code: Django's own ``atomic``, entered and left on the bridge.
 
 So ``atomic`` in code on the bridge nests in it, and it in that. Both keep their state on the same
-connection, as the ``async_atomic`` of django-async-backend does.
+connection (**task_connection**), as the ``async_atomic`` of django-async-backend does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.transaction import Atomic
 
 from turbo_orm import bridge
-from turbo_orm.backend.base import bridged_connection
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.bridge import installation
 
@@ -24,7 +23,7 @@ class AsyncAtomic(AsyncContextDecorator):
 
     def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
         self.using = using
-        # It keeps nothing of a block that it is in: it can be entered again, and by other tasks.
+        # The state of a block is on the connection: one object serves several blocks, and tasks.
         self._atomic = Atomic(using, savepoint, durable)
 
     async def __aenter__(self) -> None:
@@ -44,11 +43,12 @@ def async_atomic(using: Any = None, savepoint: bool = True, durable: bool = Fals
     """Return a context manager and decorator under which statements form a transaction.
 
     As Django's ``atomic``, for ``async with`` and coroutine functions: within a transaction it
-    makes a savepoint, unless ``savepoint=False``; with ``durable=True`` it raises ``RuntimeError``
-    within a transaction. Raises ``ImproperlyConfigured`` for a database without async connection.
+    creates a savepoint, unless ``savepoint=False``; with ``durable=True`` it raises
+    ``RuntimeError`` within a transaction. Raises ``ImproperlyConfigured`` for a database without
+    async connection.
 
     The connection is the task's until the end. A task that is started inside the block cannot use
-    the database: ``TransactionManagementError`` says how it can.
+    the database: ``TransactionManagementError`` says what to do.
     """
     if callable(using):
         return AsyncAtomic(DEFAULT_DB_ALIAS, savepoint, durable)(using)
@@ -57,23 +57,21 @@ def async_atomic(using: Any = None, savepoint: bool = True, durable: bool = Fals
 
 @asynccontextmanager
 async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
-    """Keep one connection for all statements of the running task in an ``async with`` block.
+    """Pin one connection for all statements of the running task in an ``async with`` block.
 
-    For what lives in a session of the server: temporary tables, advisory locks, ``SET``,
+    For what belongs to a session of the server: temporary tables, advisory locks, ``SET``,
     ``COPY``. Yields the connection of django-async-backend, whose ``connection`` is psycopg's
-    ``AsyncConnection``. Where there is a pool, the session is reset (``DISCARD
-    ALL``) before anybody else gets it.
+    ``AsyncConnection``. Where there is a pool, the session is reset (``DISCARD ALL``) before
+    another task gets it.
 
     In a task that was started inside a transaction or such a block of another task, it gives the
     task a connection of its own. Raises ``ImproperlyConfigured`` for a database without async
     connection.
     """
     installation.require()
-    alias = using or DEFAULT_DB_ALIAS
-    connection = async_connections.own(alias)
-    connection.hold()
+    connection = async_connections.own(using or DEFAULT_DB_ALIAS)
+    await connection.enter_block()
     try:
-        await bridge.run(lambda: bridged_connection(alias).ensure_connection())
         yield connection
     finally:
-        connection.unhold()
+        connection.leave_block()

@@ -5,7 +5,7 @@ it reaches the database, ``await_()`` switches to the event loop, which awaits t
 switches back with the result. The function is an ordinary one, as for a blocking call. There is
 no thread, and no code of Django's is copied.
 
-The bridge knows nothing of databases: turbo_orm.backend.base is what calls ``await_()``.
+The bridge knows nothing of databases: the wrappers and cursors of **backend** call ``await_()``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """psycopg's connection, whose socket the event loop watches from one statement to the next.
 
-It waits as psycopg's does, for any of psycopg's generators, and leaves everything but the plain
-case to it: to write, to wait for so long and no longer, to be interrupted.
+It waits for psycopg's generators by a ``Reader`` (**socket_reader**). Everything but reading a
+result is left to psycopg: to write, to wait with a timeout, to be interrupted.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _UNKNOWN: Any = object()
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """A connection of psycopg's that turbo-orm has opened."""
+    """The class of the driver connections that turbo-orm opens."""
 
     def __init__(self, pgconn: Any) -> None:
         self._reader = Reader()
         self._timezone: tzinfo | None = _UNKNOWN
-        # Those that receivers of connection_created have registered.
+        # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
         super().__init__(pgconn)
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for a generator as psycopg does."""
         if args or kwargs or self._notice_handlers or self._notify_handlers:
-            # Handlers are called by the task that waits, in its context.
+            # psycopg calls handlers in the waiting task, and so in its context.
             self._reader.stop()
             return await super().wait(gen, *args, **kwargs)
         first: Any
@@ -50,12 +50,12 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
                 return await self._reader.receive(self.pgconn, gen)
         except StopIteration as stop:
             self._stop_if_closed()
-            # psycopg may give the loop a turn.
+            # psycopg may yield to the loop.
             return await super().wait(_at_once(stop.value))
         except Suspended as suspended:
             first = suspended.wanted
         except (CancelledError, KeyboardInterrupt) as exc:
-            # psycopg cancels the statement on the server, or gives the connection up.
+            # psycopg cancels the statement on the server, or closes the connection.
             first = exc
         except BaseException:
             self._reader.forget()
@@ -70,7 +70,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             self._reader.stop()
 
     async def close(self) -> None:
-        """Close the connection. Whoever waits for it gets ``OperationalError``."""
+        """Close the connection. A statement that runs raises ``OperationalError``."""
         self._reader.abandon()
         await super().close()
 
@@ -80,10 +80,10 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         super().__del__(*args)
 
     def is_ready(self, timezone: tzinfo | None) -> bool:
-        """Return whether a statement can be sent just so.
+        """Return whether a statement can be sent without a cursor.
 
-        By the simple protocol with its values in place, behind ``opening()``, and outside of a
-        pipeline; and moments would be loaded in a time zone.
+        That is by the simple protocol with literals for its values, after ``opening()``, and
+        outside of a pipeline; and timestamps are loaded in the time zone.
         """
         return (
             self.pgconn.transaction_status in _READY
@@ -100,14 +100,14 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         return self._get_tx_start_command() + b";"
 
     def _loads_in(self) -> tzinfo | None:
-        """Return the time zone of Django's that moments are loaded in."""
+        """Return the time zone that Django's loader of timestamps has."""
         loader: Any = self.adapters.get_loader(_TIMESTAMPTZ, Format.TEXT)
         self._timezone = getattr(loader, "timezone", _UNKNOWN)
         return self._timezone
 
 
 class _Begun:
-    """A generator that was begun elsewhere: what it waits for, or was interrupted by, is known."""
+    """A generator that has started: it goes on with what it waits for, or was interrupted by."""
 
     def __init__(self, generator: Generator[Any, Any, Any], first: Any) -> None:
         self._generator = generator

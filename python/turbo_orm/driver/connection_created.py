@@ -1,8 +1,8 @@
-"""Who receives ``connection_created``, and need not be told of the same connection twice.
+"""The receivers of ``connection_created``, and which of them need not be called again.
 
-Django sends the signal whenever it gets a connection, be it one of a pool. A receiver may do with
-it whatever a request wants. The one of ``django.contrib.postgres`` registers types with the
-driver's connection, where they stay, until Django finds that they have others.
+Django sends the signal whenever a wrapper gets a connection, also one of a pool. A receiver may do
+anything with it, so it has to be called each time. That of ``django.contrib.postgres`` only
+registers types with the driver connection, where they stay until their oids change.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _UNKNOWN = object()
 
 
 def want_each_connection() -> bool:
-    """Return whether there are receivers to be told whenever a connection is got."""
+    """Return whether there are receivers to be called whenever a connection is acquired."""
     return any(key[0] != _REGISTERS_TYPES for key, *_ in connection_created.receivers)
 
 
 def types(alias: str) -> Any:
-    """Return what is registered with a connection of which the receivers were told.
+    """Return what the receivers register with a connection, to be compared with what they have.
 
-    As long as it is equal, they need not be told again; if it is ``None``, not at all.
+    While it is equal they need not be called again; if it is ``None``, not at all.
     """
     registers = any(key[0] == _REGISTERS_TYPES for key, *_ in connection_created.receivers)
     if not registers or alias == NO_DB_ALIAS:
@@ -38,5 +38,5 @@ def types(alias: str) -> Any:
     try:
         return get_hstore_oids(alias), get_citext_oids(alias)
     except SynchronousOnlyOperation:
-        # An extension was made, and nobody has asked for its types yet.
+        # An extension was created, and its types are not cached yet.
         return _UNKNOWN

@@ -1,11 +1,12 @@
-"""The pool that a database's connections are borrowed from, one for each event loop.
+"""The pool that a database's connections are acquired from, one for each event loop.
 
 The pool itself is psycopg's, made by django-async-backend of ``OPTIONS["pool"]``. What is added
-here is who holds its connections. A connection stays with its borrower for as long as nobody
-waits for one; a borrower that has none takes it away from one that does nothing with it. The way
-to the pool and back takes 7 µs of 440 for an ``aget()``. But whoever gets a connection has
-receivers of ``connection_created`` called, as in Django, and its health checked where that is on:
-those may ask the server, and are to be spared a task that asks one thing after another.
+here is who holds its connections. A connection stays with its holder, the wrapper of a task, while
+no other task waits for one; a task that has none takes it from a holder whose connection is idle.
+To acquire and release takes 7 µs of 440 for an ``aget()``. But as in Django, each time that a
+wrapper gets a connection, receivers of ``connection_created`` are called, and its health is
+checked where that is on: both may query, so a task that executes one statement after another keeps
+its connection.
 """
 
 from __future__ import annotations
@@ -27,74 +28,80 @@ from psycopg.pq import TransactionStatus
 
 from turbo_orm.driver import connection_created
 from turbo_orm.driver.connection import AsyncConnection
-from turbo_orm.driver.wait_queue import Turns
+from turbo_orm.driver.wait_queue import PoolQueue
 
 
-class Borrower(Protocol):
-    """Who holds a connection of the pool."""
+class Holder(Protocol):
+    """The wrapper of a task that has a connection of the pool."""
 
     def is_idle(self) -> bool:
-        """Return whether the connection can be taken away."""
+        """Return whether the pool may take the connection for another task."""
         ...
 
-    def let_go(self) -> Any:
-        """Have no connection any more, and return the one that there was."""
+    def detach(self) -> Any:
+        """Return the connection, and have none any more."""
         ...
 
 
 class Terms(NamedTuple):
-    """What Django's settings want of a connection."""
+    """What a connection has to be like by Django's settings."""
 
     alias: str
     settings_dict: dict[str, Any]
-    # What moments are loaded in, and what the session has.
+    # The time zone that timestamps are loaded in, and the session's.
     timezone: tzinfo | None
     timezone_name: bytes
 
 
 class Pool:
-    """A pool of psycopg's, with its borrowers."""
+    """A pool of psycopg's, and the holders of its connections.
+
+    ``acquire_for()`` and ``release_from()`` are for a holder, which keeps the connection;
+    ``acquire_nowait()``, ``acquire()`` and ``release()`` are for one statement.
+    """
 
     def __init__(self, driver_pool: Any) -> None:
         self.driver_pool = driver_pool
         if driver_pool.connection_class is psycopg.AsyncConnection:
             # It has not connected yet.
             driver_pool.connection_class = AsyncConnection
-        self.turns = Turns(driver_pool)
-        self.borrowers: dict[Borrower, None] = {}
-        self._is_others_turn = False
-        # What a connection has to be like to be borrowed for a statement: set by who connects.
+        self.queue = PoolQueue(driver_pool)
+        self.holders: dict[Holder, None] = {}
+        # A connection that is released goes here and to psycopg's waiting clients by turns.
+        self._is_psycopgs_turn = False
+        # What a connection has to be like to be used for a statement as it is. The first holder
+        # that connects sets it.
         self.terms: Terms | None = None
-        # Those that wait for a connection. While there are any, nobody keeps an idle one.
+        # Tasks that wait for a connection. While there are any, holders keep no idle one.
         self.waiting = 0
 
-    async def lend(self, borrower: Borrower, is_checked: bool = False) -> Any:
-        """Return a connection: a free one, one that another borrower does not use, or a new one.
+    async def acquire_for(self, holder: Holder, is_checked: bool = False) -> Any:
+        """Return a connection: a free one, an idle one of another holder, or a new one.
 
-        With ``is_checked`` it is one that works: psycopg sees to that if it comes from its pool.
+        With ``is_checked`` it has answered a check: psycopg does that for one from its pool.
         Raises psycopg's ``PoolTimeout`` if there is none in time.
         """
         if self.driver_pool.closed:
             await self.driver_pool.open()
         connection = None
         if not self.driver_pool.get_stats()["pool_available"]:
-            connection = self._take_idle()
+            connection = self._detach_idle()
             while is_checked and connection is not None and not await self._works(connection):
-                connection = self._take_idle()
+                connection = self._detach_idle()
         if connection is None:
             self.waiting += 1
             try:
                 connection = await self.driver_pool.getconn()
             finally:
                 self.waiting -= 1
-        self.borrowers[borrower] = None
+        self.holders[holder] = None
         return connection
 
-    def _take_idle(self) -> Any:
-        for borrower in self.borrowers:
-            if borrower.is_idle():
-                del self.borrowers[borrower]
-                return borrower.let_go()
+    def _detach_idle(self) -> Any:
+        for holder in self.holders:
+            if holder.is_idle():
+                del self.holders[holder]
+                return holder.detach()
         return None
 
     async def _works(self, connection: Any) -> bool:
@@ -108,19 +115,19 @@ class Pool:
             return False
         return True
 
-    async def get_back(self, borrower: Borrower, connection: Any) -> None:
+    async def release_from(self, holder: Holder, connection: Any) -> None:
         """Put a connection back. A broken one is replaced."""
-        self.borrowers.pop(borrower, None)
-        if not (self._is_good(connection) and self.turns.give(connection)):
+        self.holders.pop(holder, None)
+        if not (self._is_good(connection) and self.queue.hand_over(connection)):
             await self.driver_pool.putconn(connection)
 
-    # For a statement, by nobody in particular (turbo_orm.execution.direct)
+    # For a statement, without a holder (turbo_orm.execution.direct)
 
-    # They have no wrapper to tell that errors have occurred.
+    # There is no wrapper on which to note that errors have occurred.
     wrap_database_errors: Any = DatabaseErrorWrapper(SimpleNamespace(Database=psycopg))
 
-    def is_open_to_all(self) -> bool:
-        """Return whether nothing has to be done with each connection that is got."""
+    def serves_statements(self) -> bool:
+        """Return whether nothing has to be done with a connection before it is used."""
         if self.terms is None or connection_created.want_each_connection():
             return False
         wanted = self.terms.settings_dict
@@ -130,46 +137,45 @@ class Pool:
             and not wanted["CONN_HEALTH_CHECKS"]
         )
 
-    def lend_at_once(self) -> AsyncConnection | None:
-        """Return a connection that is free, or that a borrower does nothing with, or ``None``.
+    def acquire_nowait(self) -> AsyncConnection | None:
+        """Return a connection that is free, or an idle one of a holder, or ``None``.
 
         As psycopg's ``getconn()`` would. That takes 12 µs with ``putconn()``, this takes 2.
         """
         driver_pool = self.driver_pool
         free = driver_pool._pool
-        if self.turns.is_waited() or driver_pool._lock.locked():
+        if self.queue.is_waited() or driver_pool._lock.locked():
             return None
         if not free:
-            connection = self._take_idle()
+            connection = self._detach_idle()
             return None if connection is None else self._fit(connection)
         driver_pool._stats["requests_num"] += 1
         connection = free.popleft()
         driver_pool._nconns_min = min(driver_pool._nconns_min, len(free))
-        # psycopg does so, too, and no longer than it is out: it would be a cycle.
+        # psycopg does so, too, while the connection is in use. Otherwise it would be a cycle.
         connection._pool = driver_pool
         return self._fit(connection)
 
-    async def lend_in_turn(self) -> AsyncConnection | None:
-        """Wait for a connection, if that helps.
+    async def acquire(self) -> AsyncConnection | None:
+        """Wait for a connection. Return ``None`` if one is free, but not ready for a statement.
 
         Raises psycopg's ``PoolTimeout`` if there is none in time.
         """
-        if self.driver_pool._pool and not self.turns.is_waited():
-            # They are free, but something has to be done before.
+        if self.driver_pool._pool and not self.queue.is_waited():
             return None
-        turn = self.turns.join()
+        turn = self.queue.enqueue()
         self.waiting += 1
         try:
             return self._fit(await turn)
         except asyncio.CancelledError:
             if not turn.cancelled() and turn.exception() is None:
-                self.take_back(turn.result())
+                self.release(turn.result())
             raise
         finally:
             self.waiting -= 1
 
     def _fit(self, connection: Any) -> AsyncConnection | None:
-        """Return a connection if it is such as Django's settings want it, or put it back."""
+        """Return a connection if it is as Django's settings have it, or release it."""
         terms = self.terms
         if (
             terms is not None
@@ -183,16 +189,19 @@ class Pool:
             and connection_created.types(terms.alias) in (None, connection.types)
         ):
             return connection
-        self.take_back(connection)
+        self.release(connection)
         return None
 
-    def take_back(self, connection: Any) -> None:
-        """Have a connection back. Who waits gets it, here and at psycopg's pool alternately."""
+    def release(self, connection: Any) -> None:
+        """Put a connection back, or hand it over to a task that waits.
+
+        Those that wait here and psycopg's own waiting clients get one by turns.
+        """
         driver_pool = self.driver_pool
         if self._is_good(connection):
-            others = len(driver_pool._waiting) - (self.turns.scout is not None)
-            self._is_others_turn = others > 0 and not self._is_others_turn
-            if not self._is_others_turn and self.turns.give(connection):
+            others = len(driver_pool._waiting) - (self.queue.requester is not None)
+            self._is_psycopgs_turn = others > 0 and not self._is_psycopgs_turn
+            if not self._is_psycopgs_turn and self.queue.hand_over(connection):
                 return
             if not driver_pool._waiting and not driver_pool._lock.locked():
                 connection._pool = None
@@ -201,7 +210,7 @@ class Pool:
         soon(driver_pool.putconn(connection))
 
     def _is_good(self, connection: Any) -> bool:
-        """Return whether psycopg's pool would have a connection back without further ado."""
+        """Return whether psycopg's pool would keep a connection without resetting it."""
         driver_pool = self.driver_pool
         return bool(
             connection.pgconn.transaction_status == TransactionStatus.IDLE
@@ -234,13 +243,13 @@ class LoopPools:
             pool = self._pools[alias] = Pool(driver_pool)
         return pool
 
-    def found(self, alias: str) -> Pool | None:
-        """Return the pool of an alias that somebody has borrowed from already, if it is open."""
+    def get(self, alias: str) -> Pool | None:
+        """Return the pool of an alias that was used already, if it is open."""
         pool = self._pools.get(alias)
         return None if pool is None or pool.driver_pool._closed else pool
 
     def forget_terms(self) -> None:
-        """Have the next one who connects say what a connection has to be like."""
+        """Have the next holder that connects set what a connection has to be like."""
         for pool in self._pools.values():
             pool.terms = None
 
@@ -255,13 +264,13 @@ class LoopPools:
         finally:
             while self.driver_pools:
                 await _close(self.driver_pools.popitem()[1])
-            # They refer to the loop, which is not to outlive itself here.
+            # They refer to the loop, which could not be collected.
             self._pools.clear()
             self._keeper = None
 
 
 async def _close(driver_pool: Any) -> None:
-    """Close a pool whose workers are cancelled: its ``close()`` then ends halfway."""
+    """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
     connections = []
     with suppress(psycopg.Error):
         for _ in range(driver_pool.get_stats()["pool_available"]):
@@ -284,20 +293,13 @@ def loop_pools() -> LoopPools:
     return found
 
 
-def forget_terms(*, setting: str, **kwargs: Any) -> None:
-    """Receive ``setting_changed``: ask anew what the settings want of a connection."""
-    if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
-        for pools in list(_of_loops.values()):
-            pools.forget_terms()
-
-
 _in_background: set[asyncio.Task[None]] = set()
 
 
 def soon(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine as far as it goes without waiting, and what is left of it in a task.
+    """Run a coroutine as far as it goes without waiting, and the rest of it in a task.
 
-    Where no event loop runs any more, what is left is not run.
+    Where no event loop runs any more, the rest is not run.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -310,3 +312,10 @@ def soon(coroutine: Coroutine[Any, Any, None]) -> None:
     if not task.done():
         _in_background.add(task)
         task.add_done_callback(_in_background.discard)
+
+
+def forget_terms(*, setting: str, **kwargs: Any) -> None:
+    """Receive ``setting_changed``: ask anew what the settings want of a connection."""
+    if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
+        for pools in list(_of_loops.values()):
+            pools.forget_terms()

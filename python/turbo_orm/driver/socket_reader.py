@@ -2,11 +2,12 @@
 
 psycopg registers the socket with the loop for each wait and withdraws it afterwards: two system
 calls, a timer and 45 Python calls for every statement. A ``Reader`` stays registered, and drives
-psycopg's generator from the loop's callback, so that the task wakes up once, when all is there.
+psycopg's generator from the loop's callback, so that the task wakes up once, when the whole result
+has arrived.
 
-Closing a descriptor that is registered would be a disaster: the loop would take the next socket of
-that number for watched. So whoever closes the socket stops the reader first, and where libpq may
-have closed it, by itself, it is stopped before anything else runs.
+A descriptor must not be closed while it is registered: the loop would take the next socket of that
+number for it. So the code that closes the socket (**connection**) stops the reader first, and
+where libpq may have closed it by itself, the reader is stopped before anything else runs.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ _WAIT_R = Wait.R
 
 
 class Suspended(Exception):
-    """A generator waits for something else than to read."""
+    """A generator of psycopg's waits for something else than to read."""
 
     def __init__(self, wanted: Any) -> None:
         self.wanted = wanted
 
 
 class Reader:
-    """What the loop calls when there is something to read. It keeps no connection alive."""
+    """The loop's callback for a socket. It does not keep the connection alive."""
 
     __slots__ = ("_fd", "_generator", "_loop", "_pgconn", "_received")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = -1
-        # Of the statement that is waited for.
+        # Of the statement that runs.
         self._pgconn: Any = None
         self._generator: Generator[Any, Any, Any] | None = None
         self._received: asyncio.Future[Any] | None = None
@@ -48,8 +49,8 @@ class Reader:
     def receive(self, pgconn: Any, generator: Generator[Any, Any, Any]) -> asyncio.Future[Any]:
         """Return the future result of a generator of psycopg's that waits to read.
 
-        The future raises ``Suspended`` if it comes to wait for something else. Raises
-        ``OperationalError`` if there is no socket any more.
+        The future raises ``Suspended`` if the generator waits for something else. Raises
+        ``OperationalError`` if the socket is closed.
         """
         loop = asyncio.get_running_loop()
         fd = pgconn.socket
@@ -63,24 +64,24 @@ class Reader:
 
     def _start(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         try:
-            # The loop keeps the context of who registers: it is not to be that of a task.
+            # The loop keeps the context of the caller, and with it what the task's context holds.
             Context().run(loop.add_reader, fd, self._go_on)
         except OSError as exc:
             raise psycopg.OperationalError("connection socket closed") from exc
         self._loop, self._fd = loop, fd
 
     def stop(self) -> None:
-        """Have the loop watch the socket no longer. Whoever waits for it waits in vain."""
+        """Unregister the socket. The future of a statement that runs gets no result any more."""
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
             loop.remove_reader(self._fd)
 
     def forget(self) -> None:
-        """Have nobody wait any more."""
+        """Drop the statement that ran."""
         self._pgconn = self._generator = self._received = None
 
     def abandon(self) -> None:
-        """Stop, and tell who waits that the socket is closed."""
+        """Stop. The future of a statement that runs raises ``OperationalError``."""
         self.stop()
         received = self._received
         self.forget()
@@ -90,7 +91,7 @@ class Reader:
     def _go_on(self) -> None:
         generator, received = self._generator, self._received
         if generator is None or received is None:
-            # A notification, or the server's farewell: it is read with the next statement.
+            # A notification, or the server's last message: it is read with the next statement.
             self.stop()
             return
         error: Exception

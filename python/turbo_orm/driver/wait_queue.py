@@ -1,71 +1,102 @@
-"""Those who wait for a connection of a pool, each in turn.
+"""Tasks that wait for a connection, first come, first served.
 
-A connection that comes back goes straight to whoever has waited longest. psycopg's pool has every
-client wait with a lock, a condition and a task of its own, which costs more than the statement.
-What it alone knows of, a connection that is new, is got from it by one client that stands for all.
+``WaitQueue`` is the queue alone, for a connection that tasks use one after the other
+(turbo_orm.backend.shared_connection). ``PoolQueue`` is the one at a pool: a connection that is
+released goes straight to the task that has waited longest. psycopg's pool has every client wait
+with a lock, a condition and a task of its own, which costs more than the statement. Only psycopg's
+pool makes new connections: one client of it, on behalf of all that wait here, requests them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from asyncio import _get_running_loop
 from collections import deque
+from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
 import psycopg
 
 
-class Turns:
-    """The queue at a pool of psycopg's."""
+class WaitQueue:
+    """Futures of those that wait."""
 
-    def __init__(self, driver_pool: Any) -> None:
-        self._driver_pool = driver_pool
-        self._waiting: deque[asyncio.Future[Any]] = deque()
-        # Asks psycopg's pool while somebody waits here, so that it grows.
-        self.scout: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self._waiters: deque[asyncio.Future[Any]] = deque()
 
     def is_waited(self) -> bool:
-        """Return whether somebody waits, whom nobody may overtake."""
-        waiting = self._waiting
-        while waiting and waiting[0].done():
-            waiting.popleft()
-        return bool(waiting)
+        """Return whether there are waiters, which no other client may overtake."""
+        waiters = self._waiters
+        while waiters and waiters[0].done():
+            waiters.popleft()
+        return bool(waiters)
 
-    def join(self) -> asyncio.Future[Any]:
-        """Return one's turn: a connection, or psycopg's ``PoolTimeout`` if none comes in time."""
+    def enqueue(self) -> asyncio.Future[Any]:
+        """Return a future of the running event loop, whose result ``hand_over()`` sets."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def hand_over(self, value: Any) -> bool:
+        """Set the result of the first waiter. Return whether there was one.
+
+        The waiter may be of another thread's event loop. One whose loop is closed is skipped.
+        """
+        while self.is_waited():
+            waiter = self._waiters.popleft()
+            loop = waiter.get_loop()
+            if loop is _get_running_loop():
+                waiter.set_result(value)
+                return True
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hand_over_to, waiter, value)
+                return True
+        return False
+
+    def _hand_over_to(self, waiter: asyncio.Future[Any], value: Any) -> None:
+        if waiter.done():
+            self.hand_over(value)
+        else:
+            waiter.set_result(value)
+
+
+class PoolQueue(WaitQueue):
+    """The queue at a pool of psycopg's, in its event loop."""
+
+    def __init__(self, driver_pool: Any) -> None:
+        super().__init__()
+        self._driver_pool = driver_pool
+        # Requests connections of psycopg's pool while tasks wait here, so that it grows.
+        self.requester: asyncio.Task[None] | None = None
+
+    def enqueue(self) -> asyncio.Future[Any]:
+        """Return a future connection, or psycopg's ``PoolTimeout`` if none comes in time."""
         from psycopg_pool import TooManyRequests
 
         driver_pool = self._driver_pool
-        if driver_pool.max_waiting and len(self._waiting) >= driver_pool.max_waiting:
+        if driver_pool.max_waiting and len(self._waiters) >= driver_pool.max_waiting:
             raise TooManyRequests(
-                f"the pool {driver_pool.name!r} has already {len(self._waiting)} requests waiting"
+                f"the pool {driver_pool.name!r} has already {len(self._waiters)} requests waiting"
             )
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        self._waiting.append(turn)
-        timer = loop.call_later(driver_pool.timeout, self._expire, turn)
-        turn.add_done_callback(lambda turn: timer.cancel())
-        if self.scout is None:
-            self.scout = loop.create_task(
-                self._look_out(), name="turbo_orm-scout", context=Context()
+        waiter = super().enqueue()
+        loop = waiter.get_loop()
+        timer = loop.call_later(driver_pool.timeout, self._expire, waiter)
+        waiter.add_done_callback(lambda waiter: timer.cancel())
+        if self.requester is None:
+            self.requester = loop.create_task(
+                self._request(), name="turbo_orm-requester", context=Context()
             )
-        return turn
+        return waiter
 
-    def give(self, connection: Any) -> bool:
-        """Give a connection to who is next. Return whether there was anybody."""
-        if not self.is_waited():
-            return False
-        self._waiting.popleft().set_result(connection)
-        return True
-
-    def _expire(self, turn: asyncio.Future[Any]) -> None:
+    def _expire(self, waiter: asyncio.Future[Any]) -> None:
         from psycopg_pool import PoolTimeout
 
-        if not turn.done():
+        if not waiter.done():
             timeout = self._driver_pool.timeout
-            turn.set_exception(PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec"))
+            waiter.set_exception(PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec"))
 
-    async def _look_out(self) -> None:
+    async def _request(self) -> None:
         from psycopg_pool import PoolTimeout
 
         try:
@@ -74,11 +105,11 @@ class Turns:
                     connection = await self._driver_pool.getconn()
                 except PoolTimeout:
                     continue
-                if not self.give(connection):
+                if not self.hand_over(connection):
                     await self._driver_pool.putconn(connection)
         except psycopg.Error as exc:
             # The pool is closed.
             while self.is_waited():
-                self._waiting.popleft().set_exception(exc)
+                self._waiters.popleft().set_exception(exc)
         finally:
-            self.scout = None
+            self.requester = None

@@ -52,21 +52,21 @@ class Executable(Protocol):
         ...
 
 
-class Lender(Protocol):
-    """Has connections for statements: a task's wrapper, or a pool."""
+class Source(Protocol):
+    """What has connections for statements: a task's wrapper, or a pool."""
 
     wrap_database_errors: Any
 
-    def lend_at_once(self) -> AsyncConnection | None:
+    def acquire_nowait(self) -> AsyncConnection | None:
         """Return a connection to which a statement can be sent, or ``None``."""
         ...
 
-    async def lend_in_turn(self) -> AsyncConnection | None:
+    async def acquire(self) -> AsyncConnection | None:
         """Wait for one, if there may be one in time."""
         ...
 
-    def take_back(self, driver: AsyncConnection) -> None:
-        """Have it back, whatever it has gone through."""
+    def release(self, driver: AsyncConnection) -> None:
+        """Take a connection back, in whatever state it is."""
         ...
 
 
@@ -76,10 +76,10 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
     Return its ``PGresult``, of rows or of a command, and the driver's connection that received it.
     Exceptions are Django's.
     """
-    lender = _lender(using)
-    if lender is not None:
+    source = _source(using)
+    if source is not None:
         try:
-            driver = lender.lend_at_once() or await lender.lend_in_turn()
+            driver = source.acquire_nowait() or await source.acquire()
             if driver is not None:
                 try:
                     query = statement.render(driver)
@@ -98,9 +98,9 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
                     else:
                         return _first(results, driver), driver
                 finally:
-                    lender.take_back(driver)
+                    source.release(driver)
         except psycopg.Error:
-            with lender.wrap_database_errors:
+            with source.wrap_database_errors:
                 raise
     return await bridge.run(_execute_by_cursor, using, statement)
 
@@ -113,7 +113,7 @@ def is_logged(using: str) -> bool:
     return connection is not None and connection.force_debug_cursor
 
 
-def _lender(using: str) -> Lender | None:
+def _source(using: str) -> Source | None:
     """Return what has a connection for the running task, if nothing watches its statements."""
     if (
         settings.DEBUG
@@ -126,13 +126,13 @@ def _lender(using: str) -> Lender | None:
         return None
     connection = in_context.get().get(using)
     if connection is not None:
-        if connection.connection is not None and connection._task is current_task():
-            lender: Lender = connection
-            return lender
-        if not connection.is_bare:
+        if connection.connection is not None and connection.owner is current_task():
+            source: Source = connection
+            return source
+        if not connection.is_negligible:
             return None
-    pool = loop_pools().found(using)
-    return pool if pool is not None and pool.is_open_to_all() else None
+    pool = loop_pools().get(using)
+    return pool if pool is not None and pool.serves_statements() else None
 
 
 def _is_as_if_alone(results: list[Any]) -> bool:

@@ -20,8 +20,8 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
-from turbo_orm.backend.base import process_connection
 from turbo_orm.backend.cursors import close_if_it_exists
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.columns import result_columns, row_columns
 from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator, known_related_objects
 from turbo_orm.hydration.plan_cache import make_plan

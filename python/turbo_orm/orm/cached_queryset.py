@@ -16,7 +16,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.sql import Query
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache import cache_key, tracing
 from turbo_orm.query_cache.cache import KeyOf, cache
 from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, record, replay

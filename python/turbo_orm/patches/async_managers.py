@@ -13,7 +13,7 @@ from importlib import import_module
 import django
 from django.apps import apps
 
-from turbo_orm.backend import base, task_connections
+from turbo_orm.backend import handler, task_connections
 from turbo_orm.bridge import installation, signals, sync_to_async
 from turbo_orm.driver import pool
 from turbo_orm.execution import direct
@@ -30,7 +30,7 @@ def _patches() -> Iterator[Patch]:
         "django.db:connections",
         "__class__",
         "async code and code on the bridge get the running task's async connection",
-        base.BridgedConnectionHandler,
+        handler.BridgedConnectionHandler,
     )
     yield Replacement(
         "django_async_backend.db:async_connections",
@@ -65,7 +65,7 @@ def _patches() -> Iterator[Patch]:
     yield Receiver(_SETTING_CHANGED, direct.follow_setting, "direct execution can be switched off")
     yield Receiver(
         _SETTING_CHANGED,
-        base.forget_bridged_connections,
+        handler.forget_bridged_connections,
         "databases and time zones take effect on async connections",
     )
     yield Receiver(

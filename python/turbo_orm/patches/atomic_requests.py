@@ -13,7 +13,7 @@ from typing import Any
 from django.core.handlers import base
 from django.db import connections
 
-from turbo_orm.backend.base import has_async_engine
+from turbo_orm.backend.handler import has_async_engine
 from turbo_orm.backend.transaction import async_atomic
 from turbo_orm.patches.patch import Group, Patch, Replacement
 

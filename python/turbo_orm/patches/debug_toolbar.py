@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 
 from turbo_orm import bridge
-from turbo_orm.backend import base
+from turbo_orm.backend import handler
 from turbo_orm.patches import private_api
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
@@ -56,13 +56,13 @@ def _watch(wrapper: Any, parent: Any) -> None:
 
 
 def _on_install() -> None:
-    if apps.is_installed("debug_toolbar") and _watch not in base.heirs:
-        base.heirs.append(_watch)
+    if apps.is_installed("debug_toolbar") and _watch not in handler.inherit_hooks:
+        handler.inherit_hooks.append(_watch)
 
 
 def _on_uninstall() -> None:
-    if _watch in base.heirs:
-        base.heirs.remove(_watch)
+    if _watch in handler.inherit_hooks:
+        handler.inherit_hooks.remove(_watch)
 
 
 def _stack_frames(*, skip: int = 0) -> Iterator[FrameType]:

@@ -18,7 +18,7 @@ from django.db.models import lookups
 from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.codecs.fields import UNCHANGED_BY
 from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
 from turbo_orm.query_cache.tracers import NotCacheable, tracers

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Self
 
-from turbo_orm.backend.base import BridgedDatabaseWrapper, process_connection
+from turbo_orm.backend.base import BridgedDatabaseWrapper
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.row_layout import Layout
 
 

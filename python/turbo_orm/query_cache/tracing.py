@@ -23,7 +23,7 @@ from django.db.models.sql import Query
 from django.utils import timezone
 
 from turbo_orm import bridge
-from turbo_orm.backend.base import process_connection
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
 from turbo_orm.query_cache.chain import CachedChain, replay
 from turbo_orm.query_cache.compiled import (

@@ -1,0 +1,196 @@
+"""The states of a connection that an asyncio task has, and the transitions that are permitted.
+
+``TaskConnection`` (a task's own, **task_connection**) and ``SharedConnection`` (the one of a test,
+**shared_connection**) are this state machine over a wrapper of django-async-backend. The state
+says who may use the driver's connection, and whether the pool may take it, reset it or close it.
+
+What is orthogonal stays an attribute: who the owner is, why the connection is pinned, and whether
+the session was changed and has to be reset before another task gets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from enum import Enum, StrEnum
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import django
+import django_async_backend
+from django.db.transaction import TransactionManagementError
+
+from turbo_orm import bridge
+
+_LIBRARIES = (
+    str(Path(__file__).parent.parent) + os.sep,
+    *[
+        str(Path(module.__file__ or "").parent) + os.sep
+        for module in (django, django_async_backend, contextlib)
+    ],
+)
+
+
+class State(StrEnum):
+    """What may be done with a connection."""
+
+    # There is no driver connection: the next statement connects, or takes one from the pool.
+    DETACHED = "detached"
+    # The owner keeps it and does nothing with it: another task may take it, if it is a pool's.
+    IDLE = "idle"
+    # A statement, or a call on the bridge, uses it until it returns.
+    IN_USE = "in use"
+    # The owner keeps it from one call to the next: see Pin.
+    PINNED = "pinned"
+    # It has ended. In a transaction it stays until that ends, and its statements fail; otherwise
+    # it is replaced before the next statement.
+    LOST = "lost"
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    # connect: on the bridge; in async_connection(); by code outside of the bridge
+    State.DETACHED: frozenset({State.IN_USE, State.PINNED, State.IDLE}),
+    # acquire; pin; detach, to the pool or to another task; the server is gone
+    State.IDLE: frozenset({State.IN_USE, State.PINNED, State.DETACHED, State.LOST}),
+    # release; pin; detach, if what connects fails; the server is gone
+    State.IN_USE: frozenset({State.IDLE, State.PINNED, State.DETACHED, State.LOST}),
+    # unpin, during a call or after it; close, or the task is done; the server is gone
+    State.PINNED: frozenset({State.IN_USE, State.IDLE, State.DETACHED, State.LOST}),
+    # detach
+    State.LOST: frozenset({State.DETACHED}),
+}
+
+
+class Pin(StrEnum):
+    """Why a connection stays with its owner after a call."""
+
+    TRANSACTION = "transaction"
+    BLOCK = "async_connection() block"
+    # It outlives the call that has opened it.
+    SERVER_SIDE_CURSOR = "server-side cursor"
+    # Of django-async-backend's own: when it is closed does not show.
+    CURSOR = "cursor"
+
+
+# A task that is started while its parent's connection is pinned by one of these is refused.
+_BLOCKS = frozenset({Pin.TRANSACTION, Pin.BLOCK})
+
+
+class Owner(Enum):
+    """What owns a connection that no running task does."""
+
+    # Code that no task runs has made it: the first task that asks for it becomes the owner.
+    UNCLAIMED = "no task"
+    ENDED = "a task that has ended"
+
+
+class Block(NamedTuple):
+    """A transaction, or an ``async_connection()`` block."""
+
+    what: str
+    where: str
+    task: str
+
+
+# The blocks, by alias, that the running code is in or was started in.
+_blocks: ContextVar[Mapping[str, Block]] = ContextVar(
+    "turbo_orm_blocks",
+    default=MappingProxyType({}),
+)
+
+
+class ConnectionState:
+    """The state of a connection, its owner, and its pins. Mixed into a wrapper's class."""
+
+    alias: str
+    state = State.DETACHED
+    owner: asyncio.Task[Any] | Owner = Owner.UNCLAIMED
+    # Set while a transaction or an async_connection() block pins the connection.
+    block: Block | None = None
+
+    def __init__(self, *args: Any) -> None:
+        # How often the connection is pinned for a reason.
+        self.pins: dict[Pin, int] = {}
+        super().__init__(*args)
+
+    @classmethod
+    @cache
+    def over(cls, wrapper_class: type) -> Callable[..., Any]:
+        """Return the class of an engine's async wrapper with this state machine in it."""
+        name = cls.__name__.replace("Connection", "DatabaseWrapper")
+        return type(name, (cls, wrapper_class), {})
+
+    def enter(self, state: State) -> None:
+        """Go to a state, if it is permitted from the present one."""
+        if state is not self.state:
+            if state not in TRANSITIONS[self.state]:
+                raise RuntimeError(
+                    f"The connection to {self.alias!r} of {name_of(self.owner)} cannot go from "
+                    f"{self.state.value!r} to {state.value!r}. This is an error in turbo-orm."
+                )
+            self.state = state
+
+    def settle(self) -> None:
+        """Go to the state that follows from the driver connection, the pins and the calls."""
+        raise NotImplementedError
+
+    def pin(self, reason: Pin) -> None:
+        """Keep the connection until ``unpin()`` is called as often with the same reason."""
+        self.pins[reason] = self.pins.get(reason, 0) + 1
+        if self.block is None and reason in _BLOCKS:
+            self.block = Block(reason.value, place(), name_of(self.owner))
+            _blocks.set({**_blocks.get(), self.alias: self.block})
+        self.settle()
+
+    def unpin(self, reason: Pin) -> None:
+        """Undo one ``pin()``."""
+        self.pins[reason] -= 1
+        if not self.pins[reason]:
+            del self.pins[reason]
+            if self.block is not None and _BLOCKS.isdisjoint(self.pins):
+                self.block = None
+        self.settle()
+
+    def is_inside_block(self) -> bool:
+        """Return whether the running code is in the block, or was started inside it."""
+        return self.block is not None and _blocks.get().get(self.alias) is self.block
+
+    def refuse_children(self) -> None:
+        """Raise if the running code, which is not the owner's, was started inside the block."""
+        if self.block is not None and self.is_inside_block():
+            what, where, task = self.block
+            raise TransactionManagementError(
+                f"A {what} on {self.alias!r} is open in {task} ({where}), and "
+                f"{name_of(current_task())} was started inside it. It is one connection, which "
+                f"does one thing at a time: await one after the other, gather outside of the "
+                f"block, or give the task a connection of its own with "
+                f"`async with async_connection({self.alias!r}):`, which sees nothing of the block."
+            )
+
+
+def place() -> str:
+    """Return the file and line of the nearest caller that is no library's."""
+    for frame in bridge.frames():
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return "unknown code"
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the running task, or ``None`` if no task runs the code."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def name_of(owner: asyncio.Task[Any] | Owner | None) -> str:
+    """Return what an error calls a task, or what owns a connection in place of one."""
+    if isinstance(owner, asyncio.Task):
+        return owner.get_name()
+    return (owner or Owner.UNCLAIMED).value
