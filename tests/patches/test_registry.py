@@ -307,7 +307,7 @@ CALLS = """
             return f"{type(exc).__name__}: {exc}"
         return repr(found)
 
-    from tests.conftest import only_the_event_loop
+    from tests.support.event_loop import only_the_event_loop
     def told_in_loop(call):
         with only_the_event_loop():
             return told(lambda: asyncio.run(call()))
@@ -405,7 +405,7 @@ def test_the_command_lists_what_is_patched():
     assert "For models with an AsyncManager\n" in text
     assert (
         "  django.db.connections.__class__ is replaced by "
-        "turbo_orm.backend.base.BridgedConnectionHandler\n"
+        "turbo_orm.backend.handler.BridgedConnectionHandler\n"
         "    async code and code on the bridge get the running task's async connection\n"
     ) in text
     assert "django.core.signals.setting_changed is received by turbo_orm.query_cache." in text

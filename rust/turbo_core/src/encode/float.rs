@@ -21,10 +21,11 @@ pub fn float(value: &Bound<'_, PyAny>, out: &mut String) -> Written {
     let number = value
         .cast_exact::<PyFloat>()
         .map_err(|_| Refusal::Unknown)?;
+    // As psycopg writes them; for PostgreSQL they are the same as NaN and Infinity.
     match number.value() {
-        number if number.is_nan() => out.push_str("NaN"),
-        f64::INFINITY => out.push_str("Infinity"),
-        f64::NEG_INFINITY => out.push_str("-Infinity"),
+        number if number.is_nan() => out.push_str("nan"),
+        f64::INFINITY => out.push_str("inf"),
+        f64::NEG_INFINITY => out.push_str("-inf"),
         _ => return shown(value, &mut |text| out.push_str(text)),
     }
     Ok(())
