@@ -101,6 +101,15 @@ def tables() -> None:
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def projects() -> Iterator[None]:
+    """End the process that projects are forked of."""
+    from tests.support.forks import end
+
+    yield
+    end()
+
+
 @pytest.fixture(scope="session")
 def library(tables: None) -> None:
     """Fill the tables that the tests only read."""

@@ -187,7 +187,7 @@ def test_the_test_of_a_method_exists_and_speaks_of_it(title, method):
 
 @cache
 def contents(module):
-    """Return the tests that a module defines, and the names and strings that are in it."""
+    """Return the tests that a module defines, and the names and strings in it and its helpers."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     words = set()
@@ -196,6 +196,8 @@ def contents(module):
             words.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             words.add(node.value)
+        elif isinstance(node, ast.ImportFrom) and node.module == "tests.support.querysets":
+            words |= contents(TESTS.parent / "support" / "querysets.py")[1]
     return {name for name in defined if name.startswith("test_")}, words
 
 
