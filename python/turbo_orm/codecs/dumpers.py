@@ -44,7 +44,7 @@ def _default_dumpers() -> dict[type, Any]:
     """Return the dumpers that psycopg itself registers, by class."""
     adapters = AdaptersMap(types=postgres.types)
     postgres.register_default_adapters(adapters)
-    classes = {each for classes in DUMPED_CLASSES.values() for each in classes}
+    classes = [each for classes in DUMPED_CLASSES.values() for each in classes]
     return {each: adapters.get_dumper(each, PyFormat.TEXT) for each in (list, *classes)}
 
 
