@@ -51,6 +51,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have a worker run whole files, and begin with those that come first."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give a worker the server's DSN."""
     node.workerinput["dsn"] = node.config.stash[_DSN]
@@ -99,6 +108,15 @@ def tables() -> None:
 
     for alias in databases.NAMES:
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def projects() -> Iterator[None]:
+    """End the process that projects are forked of."""
+    from tests.support.forks import end
+
+    yield
+    end()
 
 
 @pytest.fixture(scope="session")

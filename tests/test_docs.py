@@ -46,10 +46,15 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Return the most populous cities. Their keys come with them, so that each page has them."""
+    return Dataset(2000)
+
+
 @pytest.fixture
-def atlas(tables: None) -> Iterator[None]:
+def atlas(dataset: Dataset, tables: None) -> Iterator[None]:
     """Fill the atlas for one page, which may change what it likes."""
-    dataset = Dataset(2000)
     Continent.objects.bulk_create(dataset.continents)
     Country.objects.bulk_create(dataset.countries)
     City.objects.bulk_create(dataset.cities)

@@ -124,6 +124,8 @@ def test_cancelled_in_a_transaction(case, scratch, run):
             await SLEEPERS[case]()
 
     async def steps():
+        # Not while it connects.
+        await Account.objects.acount()
         with pytest.raises(TimeoutError):
             await write()
         assert transaction_status() is TransactionStatus.IDLE

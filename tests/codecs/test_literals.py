@@ -161,7 +161,10 @@ ANYTHING = (
 
 
 @given(values=st.lists(ANYTHING, min_size=1))
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=500,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_values(driver, values):
     expected = outcome(lambda: b"|".join([by_psycopg(driver, value) for value in values]))
     assert outcome(lambda: write(driver, *values)[0]) == expected

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
+from tests.support.forks import forks
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
@@ -18,6 +20,8 @@ _SET_UP = """
 import asyncio, json, sys
 import django
 from django.conf import settings
+
+from tests.support.forks import forks
 
 def answer(value):
     print(json.dumps(value))
@@ -50,22 +54,30 @@ def run_in_project(code: str, **changes: Any) -> Any:
         "USE_TZ": True,
         **changes,
     }
-    return json.loads(
-        run_python(_SET_UP + dedent(code), json.dumps(configuration)).splitlines()[-1]
-    )
+    project = forks(*python_path())
+    printed = output(project.run(_SET_UP + dedent(code), json.dumps(configuration)))
+    return json.loads(printed.splitlines()[-1])
+
+
+def python_path() -> list[str]:
+    path = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]
+    return [*filter(None, path)]
 
 
 def run_python(code: str, *arguments: str) -> str:
-    """Run code in another process, which has to succeed, and return what it prints."""
-    path = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]
+    """Run code in a new process, which has to succeed, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(python_path())},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+    return output(done)
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stderr
     # What goes wrong while objects are deleted, or the process ends, is only ever printed.
     assert done.stderr == "", done.stderr
