@@ -448,3 +448,26 @@ def test_an_iterator_keeps_its_connection_while_its_rows_come(alias, run):
 
     assert run(steps) == ["0", "1", "2", "3", "4", "5"]
     assert Account.objects.filter(balance__gte=100).count() == 6
+
+
+def test_an_iterator_that_outlives_the_transaction_of_its_task(run):
+    """What the task has left open no code will end: the connection goes with the cursor."""
+
+    async def leave():
+        block = async_atomic()
+        await block.__aenter__()
+        iterator = Account.objects.order_by("pk").aiterator(chunk_size=1)
+        await anext(iterator)
+        return iterator, async_connections["default"]
+
+    async def steps():
+        await Account.objects.abulk_create([Account(owner="A"), Account(owner="B")])
+        iterator, wrapper = await asyncio.create_task(leave())
+        driver = wrapper.connection
+        assert not driver.closed
+        await iterator.aclose()
+        assert wrapper.connection is None
+        await asyncio.sleep(0)
+        assert driver.closed
+
+    run(steps)

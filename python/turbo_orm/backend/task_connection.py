@@ -331,7 +331,8 @@ class TaskConnection(ConnectionState):
             self.owner is Owner.ENDED
             and self._driver is not None
             and not self._calls
-            and self.pins.keys().isdisjoint({Pin.TRANSACTION, Pin.SERVER_SIDE_CURSOR})
+            # A transaction that the owner has left open, no code will end.
+            and Pin.SERVER_SIDE_CURSOR not in self.pins
         )
         if is_due or has_ended:
             self.put_back()
