@@ -11,8 +11,10 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.library.models import Account
 from tests.support.clients import until
+from tests.support.statements import ask
 from turbo_orm import async_atomic, async_connection, bridge
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.driver.pool import loop_pools
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -469,5 +471,26 @@ def test_an_iterator_that_outlives_the_transaction_of_its_task(run):
         assert wrapper.connection is None
         await asyncio.sleep(0)
         assert driver.closed
+
+    run(steps)
+
+
+def test_a_session_that_was_changed_before_a_transaction_that_is_left_open(run):
+    """The pool only rolls back: the session is reset before, by the connection."""
+
+    async def leave():
+        await async_connection("pooled").__aenter__()
+        await ask("SET turbo_orm.mark = 'left'", using="pooled")
+        await async_atomic("pooled").__aenter__()
+        await Account.objects.using("pooled").acount()
+
+    async def steps():
+        await asyncio.create_task(leave())
+        driver_pool = loop_pools().get("pooled").driver_pool
+        await until(lambda: driver_pool.get_stats()["pool_available"])
+        (driver,) = driver_pool._pool
+        cursor = await driver.execute("SELECT current_setting('turbo_orm.mark', true)")
+        assert await cursor.fetchone() in [(None,), ("",)]
+        assert driver.autocommit
 
     run(steps)

@@ -366,7 +366,9 @@ class TaskConnection(ConnectionState):
     async def _reset(self, driver: Any) -> None:
         """Have a session be as it was at its beginning, as far as the server can do that."""
         if driver.info.transaction_status != _IDLE:
-            return  # the pool rolls back, or closes
+            # The task has ended within a transaction.
+            await driver.rollback()
+        await driver.set_autocommit(True)
         await driver.execute("DISCARD ALL", prepare=False)
         await self._configure_connection(driver)  # type: ignore[attr-defined]
 
