@@ -487,10 +487,15 @@ def test_a_session_that_was_changed_before_a_transaction_that_is_left_open(run):
     async def steps():
         await asyncio.create_task(leave())
         driver_pool = loop_pools().get("pooled").driver_pool
-        await until(lambda: driver_pool.get_stats()["pool_available"])
-        (driver,) = driver_pool._pool
-        cursor = await driver.execute("SELECT current_setting('turbo_orm.mark', true)")
-        assert await cursor.fetchone() in [(None,), ("",)]
-        assert driver.autocommit
+
+        def is_complete():
+            stats = driver_pool.get_stats()
+            return stats["pool_available"] == stats["pool_size"] > 0
+
+        await until(is_complete)
+        for driver in driver_pool._pool:
+            cursor = await driver.execute("SELECT current_setting('turbo_orm.mark', true)")
+            assert await cursor.fetchone() in [(None,), ("",)]
+            assert driver.autocommit
 
     run(steps)
