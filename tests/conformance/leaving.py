@@ -17,6 +17,7 @@ from greenlet import getcurrent
 from tests.conformance import driving, reporting
 from turbo_orm import bridge
 from turbo_orm.bridge.sync_to_async import sync_to_async as _bridged_sync_to_async
+from turbo_orm.patches import patch_django
 
 
 def wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -92,6 +93,6 @@ def have_tests_wait() -> None:
     driving.replace_everywhere("sync_to_async", _sync_to_async, sync_to_async)
     asgiref.sync.async_to_sync = async_to_sync
     asgiref.sync.sync_to_async = sync_to_async
-    waits = sync_to_async._waits_for_something_else
-    sync_to_async._waits_for_something_else = lambda *args: not _has_database() and waits(*args)
+    waits = patch_django._waits_for_something_else
+    patch_django._waits_for_something_else = lambda *args: not _has_database() and waits(*args)
     asyncio.run = run
