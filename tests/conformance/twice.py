@@ -36,7 +36,11 @@ def install(current_test: Callable[[], str]) -> None:
     recorded: list[Any] = []
 
     def layout_of(cls: Any, queryset: Any, compiler: Any) -> Any:
-        return of(_Noted, queryset, compiler).noting(_Compiled(queryset, compiler))
+        layout = of(_Noted, queryset, compiler)
+        if isinstance(compiler.connection, RecordingConnection):
+            # It has no rows, and the connection keeps the layout: that would be a cycle.
+            return layout
+        return layout.noting(_Compiled(queryset, compiler))
 
     def layout_of_raw(cls: Any, queryset: Any, connection: Any) -> Any:
         return of_raw(_Noted, queryset, connection).noting(_Raw(queryset))
