@@ -35,7 +35,12 @@ _DSN = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {})
     config.stash[_DSN] = dsn = given.get("dsn") or server_dsn("TURBO_ORM_TEST_DSN")
-    if not is_controller(config):
+    if is_controller(config):
+        # Workers begin with the files that come first. The tests of a worker that dies fail:
+        # pytest-xdist cannot give its files to a new one.
+        config.option.loadscopereorder = False
+        config.option.maxworkerrestart = "0"
+    else:
         configure_django(databases.create(dsn))
 
 
@@ -52,10 +57,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Have a worker run whole files, and begin with those that come first."""
+    """Have a worker run whole files."""
     from xdist.scheduler import LoadFileScheduling
 
-    config.option.loadscopereorder = False
     return LoadFileScheduling(config, log)
 
 
