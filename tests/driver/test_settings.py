@@ -15,7 +15,6 @@ from tests.library.models import Author, Book, Order, Place, Sample
 from tests.support.selecting import selected
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.codecs import libpq
-from turbo_orm.query_cache.cache import cache
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]
 
@@ -88,13 +87,10 @@ def binary(**options):
     """Have the cursors of new connections ask for results in binary format."""
     with settings(OPTIONS=options):
         connection_created.connect(make_cursors_binary)
-        # A cached plan reads results of one format. Outside of these tests, that does not change.
-        cache.clear()
         try:
             yield
         finally:
             connection_created.disconnect(make_cursors_binary)
-            cache.clear()
 
 
 def make_cursors_binary(connection, **kwargs):

@@ -40,6 +40,8 @@ class CachedPlan:
         status = connection.pgconn.parameter_status
         return (
             [pgresult.ftype(index) for index in range(pgresult.nfields)] == self._types
+            # A result has all its columns in one format.
+            and not (self._types and pgresult.fformat(0))
             and [status(name) for name in _SESSION_PARAMETERS] == self._session
             and [registered.get(oid) for oid, _ in self._loaders]
             == [loader for _, loader in self._loaders]
