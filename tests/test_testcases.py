@@ -13,6 +13,7 @@ from django.test.testcases import DatabaseOperationForbidden
 from django.urls import path
 
 from tests.library.models import Account, Entry, Event
+from tests.support.tables import empty
 from turbo_orm import async_atomic, async_connection
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.test import AsyncTestCase
@@ -34,6 +35,13 @@ async def count(request):
 
 
 urlpatterns = [path("count", count)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_rows(tables):
+    """Have no rows that other tests have committed."""
+    for alias in ("default", "other"):
+        empty(alias)
 
 
 class Transactions(AsyncTestCase):

@@ -189,13 +189,15 @@ class Pool:
             and connection_created.types(terms.alias) in (None, connection.types)
         ):
             return connection
-        self.release(connection)
+        # The cursor path acquires it next, and sets it up.
+        self.release(connection, is_next=True)
         return None
 
-    def release(self, connection: Any) -> None:
+    def release(self, connection: Any, is_next: bool = False) -> None:
         """Put a connection back, or hand it over to a task that waits.
 
-        Those that wait here and psycopg's own waiting clients get one by turns.
+        Those that wait here and psycopg's own waiting clients get one by turns. With ``is_next``
+        it is the next one to be acquired.
         """
         driver_pool = self.driver_pool
         if self._is_good(connection):
@@ -205,7 +207,10 @@ class Pool:
                 return
             if not driver_pool._waiting and not driver_pool._lock.locked():
                 connection._pool = None
-                driver_pool._pool.append(connection)
+                if is_next:
+                    driver_pool._pool.appendleft(connection)
+                else:
+                    driver_pool._pool.append(connection)
                 return
         soon(driver_pool.putconn(connection))
 
