@@ -38,10 +38,6 @@ class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
     def entry(self) -> CacheEntry:
         return self[0]
 
-    @property
-    def values(self) -> tuple[Any, ...]:
-        return self[1]
-
 
 class NewStep(NamedTuple):
     """A call that was not recorded yet: its key among the children of an entry, and its values."""
