@@ -91,6 +91,10 @@ def configure_django(found: dict[str, Any]) -> None:
         USE_TZ=True,
     )
     django.setup()
+    from turbo_orm.query_cache.cache import cache
+
+    # Tests ask twice where a hit is to be seen. Those of the second sight set it themselves.
+    cache.records_at_once = True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -20,6 +20,8 @@ __all__ = [
     "Literals",
     "Plan",
     "bind_libpq",
+    "on_class_modified",
+    "watch_class",
 ]
 
 class HydrationError(Exception):
@@ -243,4 +245,18 @@ def bind_libpq(
     """Bind the core to the functions of psycopg's libpq, by address. Later calls do nothing.
 
     Raises ``HydrationError`` for a null address.
+    """
+
+def on_class_modified(function: Callable[[], None]) -> None:
+    """Have a function called whenever a watched class, or a base of one, is modified.
+
+    It must not use the class, and is called before the modification can be seen. What it raises is
+    reported as unraisable. Raises ``RuntimeError`` where there is such a function already.
+    """
+
+def watch_class(class_: type) -> None:
+    """Watch a class. Do nothing if it is watched already.
+
+    Of modifications that follow on each other, without an attribute of the class being looked up
+    in between, only the first is told of.
     """

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.conf import settings
 
 NAME = "TURBO_ORM"
 
-#: Each key with its default, whose type a value has to be of. Numbers are positive.
+#: Each cached statement is compiled by Django, too, and compared: a mismatch is raised. For tests.
+VERIFIES = os.environ.get("TURBO_ORM_VERIFY") == "1"
+
+#: Each key with its default, whose type a value has to be of. Numbers are positive, or zero where
+#: that is the default.
 DEFAULTS: dict[str, Any] = {
     # Whether statements go to libpq without a cursor where nothing needs one.
     "DIRECT_EXECUTION": True,
@@ -19,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "QUERY_CACHE": True,
     "QUERY_CACHE_BYTES": 50_000_000,
     "QUERY_CACHE_ENTRIES": 5_000,
+    # One hit in so many is compared with what Django would execute; none if it is 0.
+    "QUERY_CACHE_VERIFY": 0,
 }
 
 
@@ -38,6 +45,10 @@ def given() -> dict[str, Any]:
 
 
 def is_valid(key: str, value: Any) -> bool:
-    """Return whether a value is of the type of the key's default, and positive if a number."""
+    """Return whether a value is of the type of the key's default, and positive if a number.
+
+    Zero is valid where it is the default.
+    """
+    default = DEFAULTS[key]
     # 1 is not True.
-    return type(value) is type(DEFAULTS[key]) and (type(value) is not int or value > 0)
+    return type(value) is type(default) and (type(value) is not int or value > min(default - 1, 0))

@@ -289,6 +289,8 @@ def test_the_boundary_is_small():
         "Literals",
         "Plan",
         "bind_libpq",
+        "on_class_modified",
+        "watch_class",
     ]
 
 

@@ -30,6 +30,7 @@ DOCUMENTED = {
     "_getframe": "sys._getframe(), documented",
     "_testMethodName": "unittest's, since its beginning; Django's SimpleTestCase uses it, too",
     "_core": "turbo-orm's extension",
+    "_replace": "documented of named tuples",
 }
 
 

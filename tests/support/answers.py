@@ -20,16 +20,17 @@ from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
 from turbo_orm import bridge
+from turbo_orm.query_cache.cache import cache
 
 
 @contextmanager
 def django_hydrates():
     """Have Django's own iterables make the objects, as if the native core were not there.
 
-    Querysets that begin here are told by their queries, as Django's are, and by no shape.
+    Querysets that begin here have a query, as Django's have, and no chain.
     """
     with (
-        mock.patch("turbo_orm.orm.cached_queryset.CachedQuerySet.__init__", QuerySet.__init__),
+        mock.patch.multiple(cache, is_enabled=False, _is_suspended=False),
         mock.patch("turbo_orm.backend.primary_keys.partition", return_value=None),
         mock.patch("turbo_orm.execution.evaluation.hydrates", return_value=False),
         mock.patch("turbo_orm.orm.raw.AsyncRawQuerySet.iterator", RawQuerySet.iterator),

@@ -20,7 +20,8 @@ from django.db.models.fields.mixins import FieldCacheMixin
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
-from turbo_orm._core import Instance
+from turbo_orm._core import Instance, watch_class
+from turbo_orm.hydration.replaced_methods import is_own, modifications
 
 HAS_FETCH_MODES = django.VERSION >= (6, 1)
 
@@ -166,9 +167,14 @@ def fills_directly(model: type[Model], attnames: Sequence[str]) -> bool:
 def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str]:
     """Return why instances cannot be filled without ``from_db()``: what the model does."""
     reasons = []
-    if model.from_db.__func__ is not Model.from_db.__func__:  # type: ignore[attr-defined]
+    from_db: Any = model.from_db
+    if from_db.__func__ is not Model.from_db.__func__ or not is_own(from_db.__func__):  # type: ignore[attr-defined]
         reasons.append("overrides from_db()")
-    if model.__init__ is not Model.__init__ or _init_behind_model(model):
+    if (
+        model.__init__ is not Model.__init__
+        or not is_own(Model.__init__)
+        or _init_behind_model(model)
+    ):
         reasons.append("overrides __init__()")
     if model.__new__ is not object.__new__:
         reasons.append("overrides __new__()")
@@ -176,7 +182,7 @@ def reasons_for_from_db(model: type[Model], attnames: Sequence[str]) -> list[str
         reasons.append("overrides __setattr__()")
     if pre_init.has_listeners(model) or post_init.has_listeners(model):
         reasons.append("has receivers of pre_init or post_init")
-    own, _ = _descriptors(model, tuple(attnames))
+    own, _ = _descriptors(model, tuple(attnames), modifications.count)
     reasons += [f"has a descriptor of its own for {attname!r}" for attname in own]
     return reasons
 
@@ -187,11 +193,15 @@ def _init_behind_model(model: type[Model]) -> bool:
 
 
 @lru_cache(maxsize=1000)
-def _descriptors(model: type[Model], attnames: tuple[str, ...]) -> tuple[list[str], bool]:
+def _descriptors(
+    model: type[Model], attnames: tuple[str, ...], modified: int
+) -> tuple[list[str], bool]:
     """Return the names with descriptors of the model's own, and whether any has one of Django's.
 
-    Those of Django's store a value in ``__dict__``, and do nothing else.
+    Those of Django's store a value in ``__dict__``, and do nothing else. ``modified`` is how often
+    a watched class was, of which the model is one from now on.
     """
+    watch_class(model)
     kinds = {
         name: type(inspect.getattr_static(model, name, None)) for name in (*attnames, "_state")
     }
@@ -202,7 +212,7 @@ def _descriptors(model: type[Model], attnames: tuple[str, ...]) -> tuple[list[st
 
 def _needs_dict(model: type[Model], attnames: tuple[str, ...]) -> bool:
     """Return whether a field has a descriptor that stores values in ``__dict__``."""
-    return _descriptors(model, attnames)[1]
+    return _descriptors(model, attnames, modifications.count)[1]
 
 
 def _fields(klass_info: dict[str, Any], select: Sequence[Any]) -> _Fields:

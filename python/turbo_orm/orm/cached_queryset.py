@@ -16,8 +16,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.sql import Query
 
+from turbo_orm import conf
 from turbo_orm.backend.handler import process_connection
-from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache import cache_key, overrides
 from turbo_orm.query_cache.cache import KeyOf, cache
 from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, record, replay
 from turbo_orm.query_cache.outcome import Bypass
@@ -34,29 +35,8 @@ else:
     # Nothing looks at them: Django's classes ignore what is in their brackets.
     _ModelT = _Row = Any
 
-# The methods that a class must not override for its querysets to be cached.
-_DJANGOS = {
-    name
-    for name, value in vars(QuerySet).items()
-    if (callable(value) or isinstance(value, property))
-    and name
-    not in {
-        "as_manager",
-        "count",
-        "create",
-        "delete",
-        "exists",
-        "first",
-        "get",
-        "get_or_create",
-        "last",
-        "update",
-        "update_or_create",
-    }
-    and not name.startswith(("a", "bulk_"))
-} | {"alias", "all", "annotate", "_annotate", "_avoid_cloning"}
-_TERMINALS = {"count", "create", "delete", "exists", "first", "get", "last", "update"}
 _QUERY: Any = vars(QuerySet)["query"]
+_CLASS: Any = vars(object)["__class__"]
 _MADE_OF_A_QUERY = "it was made of a query"
 
 
@@ -115,12 +95,17 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
     #: Which of Django's methods a class overrides that decide the SQL; without any, its querysets
     #: are cached, and so are the statements of those terminals that it does not override.
     _overridden: ClassVar[frozenset[str]] = frozenset()
-    _cacheable_terminals: ClassVar[frozenset[str]] = frozenset({*_TERMINALS, "_fetch_all"})
+    _cacheable_terminals: ClassVar[frozenset[str]] = overrides.TERMINALS
 
     def __init__(
         self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None
     ) -> None:
-        if query is not None or model is None or self._overridden or not cache.is_enabled:
+        if (
+            query is not None
+            or model is None
+            or self._overridden
+            or not (cache.is_enabled or cache.is_enabled_again())
+        ):
             super().__init__(model, query, using, hints)
             if self._overridden:
                 names = ", ".join(sorted(self._overridden))
@@ -131,24 +116,26 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
         self._hints = hints or {}
         self._known_related_objects: dict[Any, Any] = {}
         entry = cache.models.get(model)
-        if entry is None or entry.ordering is not model._meta.ordering:
+        if entry is None or entry.ordering != model._meta.ordering:
             entry = cache.model(model)
         self._cached = CachedChain((entry, ()))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A class that derives from it may have its name.
-        bases = [each for each in cls.__mro__ if each.__name__ == "AsyncQuerySet"]
-        if not bases:
-            return
-        base = bases[-1]
-        overridden = {
-            name
-            for name in _DJANGOS | _TERMINALS
-            if getattr(cls, name, None) is not getattr(base, name, None)
-        }
-        cls._overridden = frozenset(overridden & _DJANGOS)
-        cls._cacheable_terminals = frozenset({*_TERMINALS - overridden, "_fetch_all"})
+        overrides.add(cls)
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self) -> type:
+            return type(self)
+
+        @__class__.setter
+        def __class__(self, queryset_class: type) -> None:
+            # What the other class overrides decides the SQL, and it may be no class of ours.
+            self._leave("it was given another class")
+            self.__dict__ = {name: getattr(self, name) for name in _DEFAULTS} | self.__dict__
+            _CLASS.__set__(self, queryset_class)
 
     @property
     def db(self) -> str:
@@ -268,7 +255,7 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
         is_deferred = self._defer_next_filter
         extended = extend(chain, name, key_of, args, kwargs, self._sticky_filter, is_deferred)
         if type(extended) is CachedChain:
-            twin = self._twin_by(name, args, kwargs) if tracing.VERIFIES else None
+            twin = self._twin_by(name, args, kwargs) if conf.VERIFIES else None
             if is_deferred:
                 self._defer_next_filter = False
             led = self._copy(extended) if self._cloning_enabled else self._move(extended)
@@ -278,6 +265,8 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
         if type(extended) is Bypass:
             return self._by_django(name, args, kwargs, extended.reason)
         assert type(extended) is NewStep
+        if not cache.is_seen(chain[0], extended.key):
+            return self._by_django(name, args, kwargs, f"{name}() is called so for the first time")
         made = self._by_django(name, args, kwargs, _MADE_OF_A_QUERY)
         if type(made) is type(self):
             recorded = record(chain, extended, args, kwargs, self._over, made, is_deferred)
@@ -301,15 +290,17 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
 
     def _twin_by(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Return what a method of Django's makes of the queryset that Django has made so far."""
-        twin = self._by_django_alone() if self._twin is None else self._twin
+        twin = self._by_django_alone(self._cached) if self._twin is None else self._twin
         with without_warnings():
             if self._sticky_filter:
                 twin = twin._next_is_sticky()
             return getattr(super(CachedQuerySet, twin), name)(*args, **kwargs)
 
-    def _by_django_alone(self) -> Any:
-        """Return what Django has made of the same calls, for verification."""
+    def _by_django_alone(self, chain: CachedChain | None) -> Any:
+        """Return what Django makes of the calls of a chain, its own or an extension, to verify."""
         twin = self._twin
+        if chain is not None and chain is not self._cached:
+            return replay(chain, self._over(Query(self.model)))
         if twin is None and ("_query" not in self.__dict__ or self._deferred_filter is not None):
             assert self._cached is not None
             return replay(self._cached, self._over(Query(self.model)))
@@ -382,7 +373,8 @@ def _defaults() -> dict[str, Any]:
 
 
 # A queryset with a chain has them from its class, until one is changed.
-for _name, _default in _defaults().items():
+_DEFAULTS = _defaults()
+for _name, _default in _DEFAULTS.items():
     setattr(CachedQuerySet, _name, _default)
 # New in Django 6.1.
 _DEFAULT_FETCH_MODE = getattr(CachedQuerySet, "_fetch_mode", None)

@@ -16,6 +16,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from turbo_orm import bridge
 from turbo_orm.execution import direct
+from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.query_cache.cache import cache
 
@@ -49,7 +50,7 @@ def _is_alone(model: type[Model]) -> bool:
     """Return whether one statement deletes an instance."""
     if pre_delete.has_listeners(model) or post_delete.has_listeners(model):
         return False
-    if not cache.is_enabled:
+    if not (cache.is_enabled or cache.is_enabled_again()):
         return False
     entry = cache.model(model)
     if entry.delete_refusal is None:
@@ -61,7 +62,8 @@ def _reason_to_bypass(model: Any) -> str:
     """Say what else Django does to delete an instance. Empty if nothing."""
     meta = model._meta
     for name in ("_is_pk_set", "pk"):
-        if getattr_static(model, name, None) is not getattr_static(Model, name, None):
+        method = getattr_static(Model, name, None)
+        if getattr_static(model, name, None) is not method or not is_own(method):
             return f"{meta.label} overrides {name}"
     if len(getattr(meta, "pk_fields", [meta.pk])) != 1:
         return f"{meta.label} has a composite key"

@@ -15,6 +15,7 @@ from django.db.models import Model
 from turbo_orm import bridge
 from turbo_orm.execution import evaluation
 from turbo_orm.query_cache import cache_key, terminals
+from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.chain import CachedChain
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.parameters import field_binder
@@ -43,7 +44,7 @@ def _call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
 
 
 def _trace(queryset: Any, chain: CachedChain, terminal: str, outcome: Miss | Bypass) -> None:
-    if isinstance(outcome, Miss):
+    if isinstance(outcome, Miss) and cache.is_seen(chain[0], outcome.key):
         ask = DJANGOS_TERMINALS[terminal]
         over = partial(queryset._over, using=outcome.using)
         of_objects = terminal not in {"count", "delete", "exists"}
@@ -74,7 +75,7 @@ def update(queryset: Any, outcome: Miss | Bypass, kwargs: dict[str, Any]) -> int
     copied._routed = outcome.using
     rows = terminals.update(copied, **kwargs)
     queryset._result_cache = None
-    if isinstance(outcome, Miss):
+    if isinstance(outcome, Miss) and cache.is_seen(chain[0], outcome.key):
         written = _written(queryset.model, chain, kwargs, outcome)
         if written is not None:
             ask = partial(terminals.update_with, kwargs)

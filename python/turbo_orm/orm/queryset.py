@@ -11,14 +11,14 @@ from django.db import router, transaction
 from django.db.models import Model
 from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
 
-from turbo_orm import bridge
+from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm import bulk_update, fallback, save
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
-from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.chain import CachedChain, extend
 from turbo_orm.query_cache.lookup import lookup, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit
@@ -129,7 +129,7 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
         if (args or kwargs) and chain is not None and "get" in self._cacheable_terminals:
             extended = (
                 None
-                if self._sticky_filter or self._defer_next_filter or tracing.VERIFIES
+                if self._sticky_filter or self._defer_next_filter or conf.VERIFIES
                 else extend(chain, "filter", cache_key.of_lookups, args, kwargs)
             )
             if type(extended) is not CachedChain:

@@ -19,7 +19,7 @@ from turbo_orm.driver import pool
 from turbo_orm.execution import direct
 from turbo_orm.patches import private_api
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
-from turbo_orm.query_cache import cache
+from turbo_orm.query_cache import cache, invalidation, verification
 
 _DISPATCHER = "django.dispatch.dispatcher"
 _SETTING_CHANGED = "django.core.signals:setting_changed"
@@ -50,18 +50,7 @@ def _patches() -> Iterator[Patch]:
             sync_to_async.sync_to_async,
         )
     yield from _signals()
-    yield Replacement(
-        "django.db.models.query_utils:RegisterLookupMixin",
-        "_clear_cached_class_lookups",
-        "lookups that are registered later clear the query cache",
-        wrap=cache.clearing,
-    )
-    yield Receiver(_SETTING_CHANGED, cache.follow_setting, "settings clear the query cache")
-    yield Receiver(
-        "django.db.models.signals:class_prepared",
-        cache.clear_cache,
-        "models that are made clear the query cache",
-    )
+    yield from _invalidation()
     yield Receiver(_SETTING_CHANGED, direct.follow_setting, "direct execution can be switched off")
     yield Receiver(
         _SETTING_CHANGED,
@@ -72,6 +61,27 @@ def _patches() -> Iterator[Patch]:
         _SETTING_CHANGED,
         pool.forget_terms,
         "databases and time zones take effect on connections of a pool",
+    )
+
+
+def _invalidation() -> Iterator[Patch]:
+    why = "lookups that are registered later clear the query cache"
+    lookups = "django.db.models.query_utils:RegisterLookupMixin"
+    yield Replacement(lookups, "_clear_cached_class_lookups", why, wrap=invalidation.clearing)
+    for name in ("register_lookup", "_unregister_lookup"):
+        yield Replacement(lookups, name, why, wrap=invalidation.clearing_for_instances)
+    why = "fields, relations and options of a model that change later clear the query cache"
+    # Where Django expires its own caches, it assigns one of them.
+    options = "django.db.models.options:Options"
+    yield Replacement(options, "__setattr__", why, wrap=invalidation.clearing)
+    yield Receiver(_SETTING_CHANGED, invalidation.follow_setting, "settings clear the query cache")
+    yield Receiver(
+        _SETTING_CHANGED, verification.follow_setting, "hits of the query cache can be verified"
+    )
+    yield Receiver(
+        "django.db.models.signals:class_prepared",
+        invalidation.clear_cache,
+        "models that are made clear the query cache",
     )
 
 
@@ -92,6 +102,7 @@ def _signals() -> Iterator[Patch]:
 def _on_install() -> None:
     installation.is_installed = True
     cache.cache.configure()
+    verification.configure()
     direct.configure()
 
 

@@ -139,10 +139,11 @@ _WRAPPER = "django_async_backend.db.backends.postgresql.async_base:AsyncDatabase
 NAMES: tuple[PrivateName, ...] = (
     # Querysets and managers
     *_names(_QUERYSET, "_fetch_all _iterator", "orm patches"),
-    *_names(_QUERYSET, "_annotate _chain _clone query", "orm"),
+    *_names(_QUERYSET, "_chain _clone query", "orm"),
+    *_names(_QUERYSET, "_annotate", "query_cache"),
     *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),
     *_names(_QUERYSET, "_prepare_for_bulk_create", "orm", since=(6, 0)),
-    *_names(_QUERYSET, "_avoid_cloning", "orm", since=(6, 1)),
+    *_names(_QUERYSET, "_avoid_cloning", "query_cache", since=(6, 1)),
     *_stored(
         _QUERYSET,
         "_db _defer_next_filter _deferred_filter _fields _for_write _hints _query _sticky_filter",
@@ -191,7 +192,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.db.models.query_utils", "DeferredAttribute", "codecs"),
     *_names(
         "django.db.models.query_utils:RegisterLookupMixin",
-        "_clear_cached_class_lookups",
+        "_clear_cached_class_lookups _unregister_lookup",
         "patches",
     ),
     *_names("django.db.models.utils", "create_namedtuple_class", "hydration"),
@@ -201,9 +202,10 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.db.models.expressions", "ColPairs", "hydration"),
     *_names("django.db.models.expressions", "DatabaseDefault", "backend"),
     *_names("django.db.models.expressions:BaseExpression", "convert_value", "hydration"),
+    *_names("django.db.models.expressions:BaseExpression", "_output_field_or_none", "query_cache"),
     *_names(
         _QUERY,
-        "build_filter build_lookup join split_exclude try_transform",
+        "build_filter build_lookup names_to_path split_exclude try_transform",
         "query_cache",
     ),
     *_names(_QUERY, "chain count_active_tables", "orm"),
@@ -265,6 +267,12 @@ NAMES: tuple[PrivateName, ...] = (
             "django.utils.deprecation",
         )
     ),
+    *_names(
+        "django.contrib.contenttypes.models:ContentTypeManager",
+        "_get_from_cache _get_opts",
+        "query_cache",
+    ),
+    *_stored("django.contrib.contenttypes.models:ContentTypeManager", "_cache", "query_cache"),
     *_names("django.core.paginator", "sync_to_async", "patches", since=(6, 0)),
     # django-async-backend
     *_names(

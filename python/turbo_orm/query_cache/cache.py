@@ -6,15 +6,15 @@ that was called before costs the look-up of a child, and needs no query of Djang
 not is called by Django, which raises what it raises, and is recorded.
 
 Entries are evicted, those first that were not used lately, when there are too many of them or they
-take too much memory; and all at once when something changes that SQL depends on: settings, models,
-registered lookups, receivers of the signals of instances. A queryset that holds an evicted entry
-goes on using it: it is empty.
+take too much memory; and all at once when something changes that SQL depends on: **invalidation**.
+A queryset that holds an evicted entry goes on using it: it is empty.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +23,8 @@ from django.db.models.signals import post_init, pre_init
 
 from turbo_orm import conf
 from turbo_orm.bridge import installation
+from turbo_orm.hydration.replaced_methods import modifications
+from turbo_orm.query_cache import overrides
 from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
@@ -34,12 +36,20 @@ if TYPE_CHECKING:
 _MODEL_ENTRY_SIZE = 500
 _ENTRY_SIZE = 1_500
 _REFUSAL_SIZE = 100
+_SIGHT_SIZE = 300
+
+# How many keys are noted in an entry that were seen once. Then they are forgotten.
+_MAX_SIGHTS = 1_000
 
 _NOT_INSTALLED = '"turbo_orm" is not installed'
 _OFF = "the query cache is off"
+_SUSPENDED = "a class was modified"
 
 # Django's own methods, whatever a class has in their place.
 _DJANGOS = dict(vars(QuerySet))
+
+#: What is in ``seen`` where the next terminal was asked for before, and not noted.
+ANYTHING = object()
 
 type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
 
@@ -93,6 +103,7 @@ class CacheEntry:
         "parent",
         "refusal",
         "refusals",
+        "seen",
         "size",
         "statements",
         "step",
@@ -121,6 +132,8 @@ class CacheEntry:
         #: By terminal, database and fetch mode, or by what is updated.
         self.statements: dict[Hashable, CompiledStatement] = {}
         self.refusals: dict[Hashable, Refusal] = {}
+        #: The keys of calls and terminals that were asked for once, and were not recorded.
+        self.seen: set[Hashable] = set()
         #: In bytes, by estimate.
         self.size = 0
         #: Why Django makes the step to it each time. Such an entry has no children.
@@ -140,6 +153,7 @@ class CacheEntry:
         self.statements.clear()
         self.refusals.clear()
         self.children.clear()
+        self.seen.clear()
         self.size = 0
 
 
@@ -151,7 +165,7 @@ class ModelEntry(CacheEntry):
     def __init__(self, model: Any) -> None:
         super().__init__(model, ModelIterable)
         #: The model's ordering, which the statements were compiled with.
-        self.ordering = model._meta.ordering
+        self.ordering = copy(model._meta.ordering)
         self.saves: SaveStatements | None = None
         #: Why Django saves its instances each time: empty if it does not, ``None`` if unknown.
         self.save_refusal: str | None = None
@@ -174,9 +188,14 @@ class QueryCache:
         self.is_enabled = False
         #: Why, if it is not.
         self.why_off = _NOT_INSTALLED
+        # Whether a watched class was modified since it was decided.
+        self._is_suspended = False
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.bytes = 0
+        #: Whether a call, or a terminal, is recorded when it is made for the first time. Most that
+        #: are made once are not made again, and to record one takes as long as to compile it.
+        self.records_at_once = conf.VERIFIES
         self.models: dict[type, ModelEntry] = {}
         self.statistics = CacheStatistics()
         # Those that were unused when they were looked at come first.
@@ -195,10 +214,27 @@ class QueryCache:
         """Drop all entries, and take over the settings. Without the app, it is off."""
         with self._lock:
             self._clear()
-            self.is_enabled = installation.is_installed and conf.get("QUERY_CACHE")
-            self.why_off = _OFF if installation.is_installed else _NOT_INSTALLED
+            # A modification from here on suspends it again.
+            self._is_suspended = False
+            why_off = overrides.update()
+            is_on = installation.is_installed and conf.get("QUERY_CACHE")
+            self.why_off = why_off or (_OFF if installation.is_installed else _NOT_INSTALLED)
+            self.is_enabled = is_on and not why_off and not self._is_suspended
             self.max_entries = conf.get("QUERY_CACHE_ENTRIES")
             self.max_bytes = conf.get("QUERY_CACHE_BYTES")
+
+    def suspend(self) -> None:
+        """Be off until the next query, since a watched class is about to be modified."""
+        if self.is_enabled:
+            self.is_enabled = False
+            self.why_off = _SUSPENDED
+        self._is_suspended = True
+
+    def is_enabled_again(self) -> bool:
+        """Return whether it is on, looking anew at classes that were modified."""
+        if self._is_suspended:
+            self.configure()
+        return self.is_enabled
 
     def info(self) -> CacheInfo:
         """Return how often it was asked and how large it is."""
@@ -216,11 +252,11 @@ class QueryCache:
     def model(self, model: Any) -> ModelEntry:
         """Return the entry of all objects of a model."""
         entry = self.models.get(model)
-        if entry is not None and entry.ordering is model._meta.ordering:
+        if entry is not None and entry.ordering == model._meta.ordering:
             return entry
         with self._lock:
             entry = self.models.get(model)
-            if entry is None or entry.ordering is not model._meta.ordering:
+            if entry is None or entry.ordering != model._meta.ordering:
                 entry = self.models[model] = ModelEntry(model)
                 self._grow(entry, _MODEL_ENTRY_SIZE)
             return entry
@@ -252,6 +288,24 @@ class QueryCache:
     def refuse_step(self, parent: CacheEntry, key: Hashable, reason: str) -> None:
         """Leave a step to Django from now on."""
         self.add(parent, key, None, ModelIterable, None).refusal = reason
+
+    def is_seen(self, entry: CacheEntry, key: Hashable) -> bool:
+        """Return whether a call of this key was seen before, or note that it was."""
+        if self.records_at_once or entry.seen.intersection((key, ANYTHING)):
+            entry.seen.discard(ANYTHING)
+            return True
+        with self._lock:
+            if len(entry.seen) >= _MAX_SIGHTS:
+                self._grow(entry, -_SIGHT_SIZE * len(entry.seen))
+                entry.seen.clear()
+            entry.seen.add(key)
+            self._grow(entry, _SIGHT_SIZE)
+        return False
+
+    def drop(self, entry: CacheEntry, key: Hashable) -> None:
+        """Drop the statement that there may be."""
+        with self._lock:
+            self._grow(entry, -self._drop(entry, key))
 
     def store(self, entry: CacheEntry, key: Hashable, statement: CompiledStatement) -> None:
         """Cache a statement, in place of the one that there may be."""
@@ -327,29 +381,4 @@ class QueryCache:
 
 
 cache = QueryCache()
-
-
-def clear_cache(**kwargs: Any) -> None:
-    """Drop all entries. Receives the signals after which SQL may be another."""
-    cache.clear()
-
-
-def follow_setting(*, setting: str, **kwargs: Any) -> None:
-    """Take over a setting that has changed, or drop all entries, since SQL may depend on it."""
-    if setting == conf.NAME:
-        cache.configure()
-    else:
-        cache.clear()
-
-
-def clearing(clear_cached_class_lookups: Any) -> Any:
-    """Return Django's classmethod that is called where a class gets or loses a lookup.
-
-    It drops all entries, too.
-    """
-
-    def clear(owner: type) -> None:
-        clear_cached_class_lookups.__func__(owner)
-        cache.clear()
-
-    return classmethod(clear)
+modifications.listen(cache.suspend)

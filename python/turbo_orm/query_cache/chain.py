@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db.models.sql import Query
 
-from turbo_orm.query_cache.cache import CacheEntry, KeyOf, Step, cache
+from turbo_orm.query_cache.cache import ANYTHING, CacheEntry, KeyOf, Step, cache
 from turbo_orm.query_cache.cache_key import NoCacheKey, map_values
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import (
@@ -123,6 +123,8 @@ def record(
             made_factories = lookup_factories(traced, new.values)
             step.factories = made_factories if any(made_factories) else None
             child = cache.add(entry, new.key, step, made._iterable_class, made._fields)
+            # The call was made before: so was the terminal, as far as can be told.
+            child.seen.add(ANYTHING)
             factories = child.step.factories  # type: ignore[union-attr]
             values: Any = new.values
             if factories is not None:

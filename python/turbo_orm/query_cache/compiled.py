@@ -117,13 +117,15 @@ class CompiledStatement:
     """SQL for the database of an alias, with the binders that make its parameters.
 
     ``places`` has for each parameter the index of its binder and the index among that one's
-    parameters, or the parameter itself in a tuple of one if it is a constant. ``zone`` is the name
+    parameters, or the parameter itself in a tuple of one if it is a constant; those of the indexes
+    ``asked`` are functions that return it, or raise ``Unbindable``. ``zone`` is the name
     of the time zone that the SQL was compiled in, if it depends on that. ``layout`` is that of the
     rows, if there are any. With ``limit_offset``, ``sql`` has placeholders for the numbers of a
     slice, which is the last of the values.
     """
 
     __slots__ = (
+        "_asked",
         "_between",
         "_binders",
         "_in_order",
@@ -147,6 +149,7 @@ class CompiledStatement:
         layout: Layout | None = None,
         zone: str | None = None,
         limit_offset: LimitOffset | None = None,
+        asked: Sequence[int] = (),
     ) -> None:
         self.using = using
         self.sql = sql
@@ -159,6 +162,7 @@ class CompiledStatement:
         self.rows = sys.maxsize
         self._binders = tuple(binders)
         self._places = tuple(places)
+        self._asked = tuple(asked)
         self._in_order = self._places == tuple([(index, 0) for index in range(len(binders))])
         self._between = _split(sql)
         self._is_ascii = sql.isascii()
@@ -191,6 +195,8 @@ class CompiledStatement:
                 place[0] if len(place) == 1 else found[place[0]][place[1]]
                 for place in self._places
             ]
+            for index in self._asked:
+                params[index] = params[index]()
         if self.limit_offset is not None:
             return BoundSlice(self, tuple(params), self.limit_offset, values[-1])
         return BoundStatement(self, tuple(params))

@@ -13,7 +13,7 @@ from django.db import router
 from django.db.models.signals import post_delete, post_init, pre_delete, pre_init
 from django.utils.timezone import get_current_timezone_name
 
-from turbo_orm.query_cache import cache_key, tracing
+from turbo_orm.query_cache import cache_key, verification
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.cache_key import NoCacheKey
 from turbo_orm.query_cache.chain import CachedChain
@@ -40,7 +40,7 @@ def lookup(
     to be called on the queryset itself.
     """
     # One function, since each Python call would be one more for each statement.
-    if chain is None or not cache.is_enabled:
+    if chain is None or not (cache.is_enabled or cache.is_enabled_again()):
         why = queryset._bypass_reason if cache.is_enabled else cache.why_off
         return _bypass(statistics, why)
     entry, values = chain
@@ -75,9 +75,11 @@ def lookup(
     if max_rows is not None and bound.rows > max_rows:
         why = f"more than {max_rows} rows may come, and are read as they arrive"
         return _bypass(statistics, why, using)
+    if verification.interval and not verification.agrees_with_terminal(
+        entry, key, DJANGOS_TERMINALS[terminal], bound, partial(queryset._by_django_alone, chain)
+    ):
+        return _bypass(statistics, verification.MISMATCH, using)
     statistics.hits += 1
-    if tracing.VERIFIES:
-        tracing.verify_terminal(DJANGOS_TERMINALS[terminal], bound, queryset._by_django_alone())
     return bound
 
 
@@ -85,7 +87,7 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
     """Look up the statement of ``update()`` with these values."""
     statistics = cache.statistics
     chain: CachedChain | None = queryset._cached
-    if chain is None or not cache.is_enabled:
+    if chain is None or not (cache.is_enabled or cache.is_enabled_again()):
         why = queryset._bypass_reason if cache.is_enabled else cache.why_off
         return _bypass(statistics, why)
     if "update" not in queryset._cacheable_terminals:
@@ -111,10 +113,16 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
     if router.routers:
         # Django asks them for the transaction, and once more for the statement.
         _ = queryset.db
+    if verification.interval and not verification.agrees_with_terminal(
+        entry,
+        key,
+        partial(update_with, kwargs),
+        bound,
+        partial(queryset._by_django_alone, chain),
+        values,
+    ):
+        return _bypass(statistics, verification.MISMATCH, using)
     statistics.hits += 1
-    if tracing.VERIFIES:
-        ask = partial(update_with, kwargs)
-        tracing.verify_terminal(ask, bound, queryset._by_django_alone(), values)
     return bound
 
 

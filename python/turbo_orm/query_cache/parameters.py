@@ -10,6 +10,7 @@ import datetime
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import getattr_static
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from django.db.models.fields import related_lookups
 
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.codecs.fields import UNCHANGED_BY
+from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
 from turbo_orm.query_cache.tracers import NotCacheable, tracers
 
@@ -136,6 +138,10 @@ def integer_type(field: Any, ops: Any) -> Any:
     return ops.integerfield_type_map.get(field.get_internal_type(), int)
 
 
+# What a field makes parameters by. Classes of fields cannot be watched: Django counts their
+# instances in an attribute of the class.
+_CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_internal_type", "get_prep_value")
+
 # Django's lookups that pass such values on.
 _COMPARISONS = {"exact", "gt", "gte", "lt", "lte"}
 _LOOKUP_MODULES = {lookups.__name__, related_lookups.__name__}
@@ -157,4 +163,9 @@ def plain_target(field: Any, kind: type) -> Any:
     """Return the field, or the one that it refers to, if that takes such values as they are."""
     while field.remote_field is not None:
         field = field.target_field
-    return field if type(field) in UNCHANGED_BY.get(kind, ()) else None
+    own = type(field)
+    if own in UNCHANGED_BY.get(kind, ()) and all(
+        is_own(getattr_static(own, name)) for name in _CONVERSIONS
+    ):
+        return field
+    return None

@@ -27,6 +27,8 @@ class RecordingConnection(BridgedDatabaseWrapper):
     recorded: list[tuple[str, Any]]
     #: The layout of the rows of a queryset, if one was evaluated.
     layout: Layout | None
+    #: The expressions that were selected, if one was.
+    selected: list[Any]
     #: Whether a second statement is an error.
     once: bool
 
@@ -55,6 +57,7 @@ class RecordingConnection(BridgedDatabaseWrapper):
         wrapper.__dict__.update(process_connection(alias).__dict__, _fixed=state)
         wrapper.recorded = []
         wrapper.layout = None
+        wrapper.selected = []
         wrapper.once = once
         return wrapper
 
@@ -79,6 +82,7 @@ class RecordingConnection(BridgedDatabaseWrapper):
         """Record the query of a queryset and the layout of its rows, and return no rows."""
         self.record(*compiler.as_sql())
         self.layout = Layout.of(queryset, compiler)
+        self.selected = [expression for expression, _, _ in compiler.select]
         return []
 
 

@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from inspect import getattr_static
 from typing import Any
 
@@ -20,7 +21,8 @@ from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from turbo_orm import bridge
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
-from turbo_orm.query_cache import tracing
+from turbo_orm.hydration.replaced_methods import is_own
+from turbo_orm.query_cache import tracing, verification
 from turbo_orm.query_cache.cache import ModelEntry, cache
 from turbo_orm.query_cache.compiled import (
     BoundStatement,
@@ -96,11 +98,12 @@ class SaveStatement:
                 return None
             else:
                 params.append(binder.param(value))
-        bound = BoundStatement(self._statement, tuple(params))
-        if tracing.VERIFIES:
-            recorder = _record(self._kind, _twin(instance), self._statement.using)
-            tracing.verify(bound, recorder.recorded[:1], _is_same)
-        return bound
+        return BoundStatement(self._statement, tuple(params))
+
+    def compare(self, bound: BoundStatement, instance: Model) -> None:
+        """Raise ``CacheMismatch`` unless Django would save an instance by this statement."""
+        recorder = _record(self._kind, _twin(instance), self._statement.using)
+        verification.compare(bound, recorder.recorded[:1], _is_same)
 
 
 def _binder(slot: int, field: Any, using: str) -> tuple[str, Any, bool, FieldBinder]:
@@ -128,11 +131,20 @@ class SaveStatements:
         key = kind, using
         statement = self._statements.get(key)
         if statement is None:
-            if key in self._refusals:
+            if key in self._refusals or not cache.is_seen(self._entry, ("save", key)):
                 return None
             await bridge.run(self._trace, kind, instance, using)
             statement = self._statements.get(key)
-        return None if statement is None else statement.bind(instance)
+        bound = None if statement is None else statement.bind(instance)
+        if bound is not None and verification.interval:
+
+            def drop() -> None:
+                self._statements.pop(key, None)
+
+            label = instance._meta.label
+            if not verification.agrees(label, partial(statement.compare, bound, instance), drop):  # type: ignore[union-attr]
+                return None
+        return bound
 
     def _trace(self, kind: Kind, instance: Model, using: str) -> None:
         """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
@@ -162,7 +174,7 @@ def save_statements(model: Any, kwargs: dict[str, Any]) -> SaveStatements | None
     do anything.
     """
     if (
-        not cache.is_enabled
+        not (cache.is_enabled or cache.is_enabled_again())
         or _has_receivers(model)
         or not kwargs.keys() <= model._meta._forward_fields_map.keys()
     ):
@@ -260,7 +272,7 @@ def _reason_to_bypass(model: type[Model]) -> str:
     """Say what keeps a model from being plain. Empty if nothing does."""
     meta: Any = model._meta
     for name, method in _DJANGOS.items():
-        if getattr_static(model, name) is not method:
+        if getattr_static(model, name) is not method or not is_own(method):
             return f"{meta.label} overrides {name}()"
     if super(Model, model).__init__ is not object.__init__:
         return f"a mixin of {meta.label} has an __init__() of its own"

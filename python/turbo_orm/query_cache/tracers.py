@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from inspect import getattr_static
 from typing import Any
 
 from django.db.models.sql import Query
+from django.db.models.sql.datastructures import MultiJoin
+
+from turbo_orm.hydration.replaced_methods import is_own
+from turbo_orm.query_cache import cache_key, content_types
 
 
 class NotCacheable(Exception):
@@ -75,6 +80,65 @@ def _tracing_class(lookup_class: type) -> type:
     )
 
 
+# What of a field decides the SQL. What it makes of values is asked of it for each.
+_DECIDING = (
+    "cached_col",
+    "cast_db_type",
+    "column",
+    "foreign_related_fields",
+    "get_col",
+    "get_extra_restriction",
+    "get_joining_fields",
+    "get_lookup",
+    "get_lookups",
+    "get_path_info",
+    "get_placeholder",
+    "get_placeholder_sql",
+    "get_reverse_joining_fields",
+    "get_reverse_path_info",
+    "get_transform",
+    "local_related_fields",
+    "path_infos",
+    "related_fields",
+    "resolve_related_fields",
+    "reverse_path_infos",
+    "select_format",
+    "target_field",
+)
+
+
+def require_djangos_sql(field: Any) -> None:
+    """Raise ``NotCacheable`` if a field has code of its own decide the SQL.
+
+    It may read whatever it likes: a language, a tenant, the time.
+    """
+    if name := _deciding_method(type(field)):  # type: ignore[arg-type]
+        raise NotCacheable(f"{field} has {name} of its own, by which it decides the SQL")
+
+
+@cache
+def _deciding_method(field_class: type) -> str:
+    for name in _DECIDING:
+        if not is_own(getattr_static(field_class, name, None)):
+            return name
+    return ""
+
+
+def require_djangos_ordering(model: Any) -> None:
+    """Raise ``NotCacheable`` if a model is ordered by an expression of a third party."""
+    try:
+        cache_key.of_names(model._meta.ordering, {})
+    except cache_key.NoCacheKey as exc:
+        raise NotCacheable(f"{model._meta.label} is ordered by {exc}") from None
+
+
+def _traced_path(path: Sequence[Any]) -> list[Any]:
+    """Return the joins of a path, with content types that can be recognised."""
+    for each in path:
+        require_djangos_sql(each.join_field)
+    return [each._replace(join_field=content_types.traced(each.join_field)) for each in path]
+
+
 class TracingQuery(Query):
     """A query whose lookups know which tracer they are made of."""
 
@@ -108,12 +172,20 @@ class TracingQuery(Query):
             raise NotCacheable(f"{type(transform).__qualname__} is a transform of a third party")
         return transform
 
-    def join(self, join: Any, *args: Any, **kwargs: Any) -> Any:
-        field = getattr(join, "join_field", None)
-        restricts = getattr(type(field), "get_extra_restriction", None)
-        if restricts is not None and not restricts.__module__.startswith("django."):
-            raise NotCacheable(f"{field} restricts its joins by code of its own")
-        return super().join(join, *args, **kwargs)
+    def names_to_path(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            path, final_field, targets, names = super().names_to_path(*args, **kwargs)
+        except MultiJoin as exc:
+            exc.names_with_path = [
+                (name, _traced_path(path)) for name, path in exc.names_with_path
+            ]
+            raise
+        for field in (final_field, *targets):
+            require_djangos_sql(field)
+        if final_field.is_relation and final_field.related_model is not None:
+            require_djangos_ordering(final_field.related_model)
+        path = _traced_path(path)
+        return path, final_field, targets, names
 
     def split_exclude(self, filter_expr: Any, *args: Any, **kwargs: Any) -> Any:
         tracer = self._tracer

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
+from contextvars import Context
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,15 +20,16 @@ from django.conf import settings
 from django.core.exceptions import EmptyResultSet, FullResultSet, ObjectDoesNotExist
 from django.db import connections
 from django.db.models.sql import Query
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from turbo_orm import bridge
 from turbo_orm.backend.handler import process_connection
+from turbo_orm.conf import VERIFIES
+from turbo_orm.query_cache import content_types
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
 from turbo_orm.query_cache.chain import CachedChain, replay
 from turbo_orm.query_cache.compiled import (
     Binder,
-    BoundStatement,
     CompiledStatement,
     IntegerBinder,
     LookupBinder,
@@ -49,6 +50,8 @@ from turbo_orm.query_cache.tracers import (
     TracedParameter,
     Tracer,
     TracingQuery,
+    require_djangos_ordering,
+    require_djangos_sql,
     tracers,
 )
 
@@ -56,9 +59,6 @@ logger = logging.getLogger("turbo_orm")
 
 type Terminal = Callable[..., Any]
 type Recorded = tuple[str, Sequence[Any]]
-
-# Each cached statement is compiled by Django, too, and compared.
-VERIFIES = os.environ.get("TURBO_ORM_VERIFY") == "1"
 
 # How often a statement is traced if Django raises with the values at hand.
 ATTEMPTS = 5
@@ -72,10 +72,6 @@ _logged: set[type[Exception]] = set()
 
 class _Refused(Exception):
     """Django raises, or executes nothing, with the values at hand."""
-
-
-class CacheMismatch(AssertionError):
-    """A cached statement is not the one that Django would execute."""
 
 
 class WrittenValue(NamedTuple):
@@ -172,22 +168,32 @@ def _traced(
         writes = [_TracedWrite(each) for each in written]
     except Exception as exc:
         raise _Refused from exc
-    recorder = record(using, ask, queryset, *writes)
-    sql, params = only_statement(recorder)
-    if (recorder.layout is not None) != of_objects:
-        raise NotCacheable("the rows decide what Django does next")
 
     def again(values: Sequence[Any] = values) -> Recorded:
         queryset = replay(chain, over(Query(entry.model)), values)
         return only_statement(record(using, ask, queryset, *[each.value for each in written]))
 
-    zone = None
-    with timezone.override(_ANOTHER_ZONE) if settings.USE_TZ else nullcontext():
-        untraced = again()
-    if not _agree((sql, params), untraced):
-        zone = timezone.get_current_timezone_name()
-        if not _agree((sql, params), again()):
-            raise NotCacheable("Django writes other SQL each time")
+    try:
+        with content_types.unknown():
+            recorder = record(using, ask, queryset, *writes)
+    except _Refused as exc:
+        if isinstance(exc.__cause__, AskedOnce):
+            # Raises it again, unless it is for a content type that the first query was.
+            again()
+            raise NotCacheable("it depends on a content type") from None
+        raise
+    sql, params = only_statement(recorder)
+    if queryset.query.default_ordering:
+        require_djangos_ordering(entry.model)
+    for expression in recorder.selected:
+        if (field := getattr(expression, "_output_field_or_none", None)) is not None:
+            require_djangos_sql(field)
+    keys = {index: key for index, each in enumerate(params) if (key := content_types.key_of(each))}
+    params = [keys.get(index, each) for index, each in enumerate(params)]
+    if (recorder.layout is not None) != of_objects:
+        raise NotCacheable("the rows decide what Django does next")
+
+    zone = _zone(params, sql, again)
     limit_offset = None
     if values and type(values[-1]) is slice:
         limit_offset = _limit_offset(sql, params, values, again)
@@ -202,7 +208,36 @@ def _traced(
     _check(binders, [*given, *[each.value for each in written]], params)
     if limit_offset is not None:
         sql = limit_offset.template
-    return CompiledStatement(using, sql, binders, places, recorder.layout, zone, limit_offset)
+    return CompiledStatement(
+        using, sql, binders, places, recorder.layout, zone, limit_offset, tuple(keys)
+    )
+
+
+def _zone(params: Sequence[Any], sql: str, again: Callable[[], Recorded]) -> str | None:
+    """Return the name of the time zone that a statement depends on, ``None`` if on none.
+
+    Raises ``NotCacheable`` if it depends on something else: it is compiled without context
+    variables, which languages and tenants are kept in, and without a language.
+    """
+
+    def elsewhere(zone: Any) -> Recorded | None:
+        try:
+            with (
+                translation.override(None),
+                timezone.override(zone) if settings.USE_TZ else nullcontext(),
+            ):
+                return again()
+        except _Refused:
+            return None
+
+    here = timezone.get_current_timezone() if settings.USE_TZ else None
+    if _agree((sql, params), Context().run(elsewhere, _ANOTHER_ZONE)):
+        return None
+    if _agree((sql, params), Context().run(elsewhere, here)):
+        return timezone.get_current_timezone_name()
+    # Raises what may be raised.
+    again()
+    raise NotCacheable("Django writes other SQL each time, or in another context")
 
 
 def _limit_offset(
@@ -267,38 +302,21 @@ def only_statement(recorder: RecordingConnection) -> Recorded:
     return sql, params or ()
 
 
-def verify(
-    bound: BoundStatement, recorded: Sequence[tuple[str, Any]], is_same: Callable[[Any, Any], bool]
-) -> None:
-    """Raise ``CacheMismatch`` unless what Django would execute is a bound statement.
-
-    ``is_same`` compares two parameters: ours, and Django's.
-    """
-    if [sql for sql, _ in recorded] == [bound.sql]:
-        params = recorded[0][1] or ()
-        if len(params) == len(bound.params) and all(map(is_same, bound.params, params)):
-            return
-    cached = (bound.sql, list(bound.params))
-    raise CacheMismatch(f"{cached} was cached, where Django executes {recorded}")
-
-
-def verify_terminal(
-    ask: Terminal, bound: BoundStatement, queryset: Any, written: Sequence[Any] = ()
-) -> None:
-    """Raise ``CacheMismatch`` unless a terminal of Django's would execute a bound statement.
-
-    ``queryset`` is one of Django's making.
-    """
-    with without_warnings():
-        queryset._db = bound.statement.using
-        recorder = record(bound.statement.using, ask, queryset, *written)
-    verify(bound, recorder.recorded, equal)
-
-
-def _agree(traced: Recorded, plain: Recorded) -> bool:
+def _agree(traced: Recorded, plain: Recorded | None) -> bool:
     """Return whether what was recorded is the same but for the tracers."""
-    params = [each.value if type(each) is TracedParameter else each for each in traced[1]]
+    if plain is None:
+        return False
+    try:
+        params = [_untraced(each) for each in traced[1]]
+    except Unbindable:
+        return False
     return traced[0] == plain[0] and _all_equal(params, plain[1])
+
+
+def _untraced(param: Any) -> Any:
+    if type(param) is content_types.ContentTypeKey:
+        return param()
+    return param.value if type(param) is TracedParameter else param
 
 
 def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder:

@@ -14,6 +14,7 @@ mod plan;
 mod pytypes;
 mod rows;
 mod source;
+mod watcher;
 mod wire;
 
 use pyo3::prelude::*;
@@ -37,4 +38,6 @@ mod _core {
     use crate::plan::Plan;
     #[pymodule_export]
     use crate::source::pgresult::bind_libpq;
+    #[pymodule_export]
+    use crate::watcher::{on_class_modified, watch_class};
 }

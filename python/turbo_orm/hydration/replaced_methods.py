@@ -1,0 +1,90 @@
+"""Methods of Django's classes that another package, or a test's mock, has put others in place of.
+
+Where they are, what would not call them is switched off: Django's own code does. CPython says when
+a watched class is modified (``watch_class()`` in the native core), so a replacement is noticed
+whenever it is made, and undone, and costs nothing until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from inspect import getattr_static
+from types import FunctionType
+from typing import Any
+
+from django.utils.functional import cached_property as django_cached_property
+
+from turbo_orm._core import on_class_modified, watch_class
+
+_OWN = ("django.", "turbo_orm.")
+# Typing packages add this one to Django's classes.
+_IGNORED = {"__class_getitem__"}
+
+
+class Modifications:
+    """How often a watched class was modified, and what wants to know at once."""
+
+    # CPython 3.13 tells of a thousand modifications of a class, and of no more.
+    LIMIT = 900
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def are_told(self) -> bool:
+        """Whether the next one will be noticed."""
+        return self.count < self.LIMIT
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a function called at each one, before it can be seen. It must use no class."""
+        self._listeners.append(listener)
+
+    def __call__(self) -> None:
+        self.count += 1
+        for listener in self._listeners:
+            listener()
+
+
+modifications = Modifications()
+on_class_modified(modifications)
+
+
+def is_own(method: Any) -> bool:
+    """Return whether what a class has under a name is Django's or turbo-orm's, or no method.
+
+    ``functools.wraps()`` copies a function's ``__module__``, but not its globals. A method of
+    turbo-orm's that wraps another one is what that is.
+    """
+    if isinstance(method, classmethod | staticmethod):
+        method = method.__func__
+    elif isinstance(method, property):
+        return all(map(is_own, (method.fget, method.fset, method.fdel)))
+    elif isinstance(method, cached_property | django_cached_property):
+        method = method.func
+    if not isinstance(method, FunctionType):
+        # None, a class, a descriptor of C's; or a mock.
+        return not callable(method) or isinstance(method, type) or _is_built_in(method)
+    name: str = method.__globals__.get("__name__") or ""
+    if name.startswith("turbo_orm."):
+        return is_own(getattr(method, "__wrapped__", None))
+    return name.startswith(_OWN)
+
+
+def _is_built_in(method: Any) -> bool:
+    return type(method).__module__ == "builtins"
+
+
+def replaced(*classes: type, names: Iterable[str] | None = None) -> str:
+    """Return the dotted name of the first method of the classes that is not theirs, or ``""``.
+
+    ``names`` are the methods that are looked at, by default all that the classes define. The
+    classes are watched from then on.
+    """
+    for class_ in classes:
+        watch_class(class_)
+        for name in vars(class_) if names is None else names:
+            if name not in _IGNORED and not is_own(getattr_static(class_, name, None)):
+                return f"{class_.__module__}.{class_.__qualname__}.{name}"
+    return ""
