@@ -14,6 +14,9 @@ from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
 
+# Of sqlstate 0A000, which the server gives other errors, too.
+_PLAN_IS_STALE = "cached plan must not change result type"
+
 
 class BridgedCursor:
     """The driver's async cursor with plain methods. Other attributes are the driver's."""
@@ -38,7 +41,12 @@ class BridgedCursor:
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
         try:
-            bridge.await_(self._cursor.execute(query, params, **kwargs))
+            try:
+                bridge.await_(self._cursor.execute(query, params, **kwargs))
+            except psycopg.errors.FeatureNotSupported as exc:
+                if not self._deallocates(exc):
+                    raise
+                bridge.await_(self._cursor.execute(query, params, **kwargs))
         except BaseException as exc:
             # Django closes a cursor if an Exception is raised. CancelledError and GeneratorExit
             # are none.
@@ -46,6 +54,21 @@ class BridgedCursor:
                 self.close()
             raise
         return self
+
+    def _deallocates(self, exc: psycopg.Error) -> bool:
+        """Return whether a statement that has failed is to be executed again, prepared anew.
+
+        A prepared statement fails for ever once the types of its columns have changed. Within a
+        transaction it is psycopg that deallocates, at the ROLLBACK.
+        """
+        driver = self._cursor.connection
+        if (
+            exc.diag.message_primary != _PLAN_IS_STALE
+            or driver.info.transaction_status != TransactionStatus.IDLE
+        ):
+            return False
+        bridge.await_(driver.execute("DEALLOCATE ALL"))
+        return True
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
         bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))

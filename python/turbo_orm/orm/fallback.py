@@ -92,14 +92,16 @@ def _written(
     values = outcome.values
     if len(names) != len(values) or any(isinstance(each, Model) for each in values):
         return None
-    try:
-        fields = [model._meta.get_field(name) for name in names]
-    except FieldDoesNotExist:
-        return None
-    if not all(field.concrete for field in fields):
-        return None
-    first = len(chain[1])
-    return [
-        WrittenValue(field_binder(first + index, field, outcome.using), value)
-        for index, (field, value) in enumerate(zip(fields, values, strict=True))
-    ]
+    written: list[WrittenValue] = []
+    for slot, (name, value) in enumerate(zip(names, values, strict=True), len(chain[1])):
+        if name is None:
+            written.append(WrittenValue(slot, None, value))
+            continue
+        try:
+            field: Any = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return None
+        if not field.concrete:
+            return None
+        written.append(WrittenValue(slot, field_binder(slot, field, outcome.using), value))
+    return written

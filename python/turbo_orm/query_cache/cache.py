@@ -48,9 +48,6 @@ _SUSPENDED = "a class was modified"
 # Django's own methods, whatever a class has in their place.
 _DJANGOS = dict(vars(QuerySet))
 
-#: What is in ``seen`` where the next terminal was asked for before, and not noted.
-ANYTHING = object()
-
 type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
 
 
@@ -94,6 +91,7 @@ class CacheEntry:
         "__weakref__",
         "children",
         "fields",
+        "is_new",
         "is_of_values",
         "is_sticky",
         "is_used",
@@ -133,7 +131,9 @@ class CacheEntry:
         self.statements: dict[Hashable, CompiledStatement] = {}
         self.refusals: dict[Hashable, Refusal] = {}
         #: The keys of calls and terminals that were asked for once, and were not recorded.
-        self.seen: set[Hashable] = set()
+        self.seen: set[Hashable] | None = None
+        #: Whether it was made at the second sight of a chain, and nothing was asked of it yet.
+        self.is_new = False
         #: In bytes, by estimate.
         self.size = 0
         #: Why Django makes the step to it each time. Such an entry has no children.
@@ -153,7 +153,7 @@ class CacheEntry:
         self.statements.clear()
         self.refusals.clear()
         self.children.clear()
-        self.seen.clear()
+        self.seen = None
         self.size = 0
 
 
@@ -291,11 +291,15 @@ class QueryCache:
 
     def is_seen(self, entry: CacheEntry, key: Hashable) -> bool:
         """Return whether a call of this key was seen before, or note that it was."""
-        if self.records_at_once or entry.seen.intersection((key, ANYTHING)):
-            entry.seen.discard(ANYTHING)
+        if self.records_at_once or entry.is_new:
+            entry.is_new = False
             return True
         with self._lock:
-            if len(entry.seen) >= _MAX_SIGHTS:
+            if entry.seen is None:
+                entry.seen = set()
+            elif key in entry.seen:
+                return True
+            elif len(entry.seen) >= _MAX_SIGHTS:
                 self._grow(entry, -_SIGHT_SIZE * len(entry.seen))
                 entry.seen.clear()
             entry.seen.add(key)

@@ -1,10 +1,10 @@
 """The cache key of a call: what of its arguments decides the SQL, apart from the values.
 
 ``City.objects.filter(country__code="jp", population__gt=n)`` has the key ``country__code`` of a
-``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. Two calls
-with equal keys compile to the same SQL. An argument of which that is not certain (a queryset, an
-expression of a third party, a ``dict``) raises ``NoCacheKey``: Django compiles such a call each
-time.
+``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. So are the
+constants of expressions: ``F("population") + 5``. Two calls with equal keys compile to the same
+SQL. An argument of which that is not certain (a queryset, an expression of a third party, a
+``dict``) raises ``NoCacheKey``: Django compiles such a call each time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
-from django.db.models import F, Model, Q
+from django.db.models import F, Model, OuterRef, Q, Value
 from django.db.models.expressions import BaseExpression, Combinable
 from django.utils.functional import cached_property
 
@@ -44,6 +45,8 @@ _PLAIN: frozenset[type] = frozenset(
 # noon in two time zones.
 _UNLIKE = {datetime.datetime, datetime.time, decimal.Decimal, float}
 _VALUES = (*_PLAIN, Model)
+# Arguments of these types that are no keyword are names.
+_NAMES = {str, *_PLAIN, list, tuple}
 _SETS = {frozenset, set}
 _SEQUENCES = {list, tuple, *_SETS}
 
@@ -63,8 +66,10 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
     """
     key: list[Any] = []
     values: list[Any] = []
+    constants: Constants | None = None
     for arg in args:
-        _add_condition(arg, key, values)
+        constants = constants or Constants(values)
+        _add_condition(arg, key, constants)
     for name, value in kwargs.items():
         key.append(name)
         kind = type(value)
@@ -72,19 +77,34 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
             key.append(kind)
             values.append(value)
         else:
-            _add_value(name, value, key, values)
+            constants = constants or Constants(values)
+            _add_value(name, value, key, constants)
     return tuple(key), values
 
 
 def of_names(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the key of names, expressions and options: constants and all, without values.
+    """Return the key of names, expressions and options, and the constants of the expressions.
 
     Raises ``NoCacheKey``.
     """
-    key = [arg if type(arg) is str else _literal(arg) for arg in args]
+    values: list[Any] = []
+    constants = Constants(values)
+    key = [arg if type(arg) is str else _literal(arg, constants) for arg in args]
     for name, value in kwargs.items():
-        key += (name, _literal(value))
-    return tuple(key), []
+        key += (name, _literal(value, constants))
+    return tuple(key), values
+
+
+def names_of_values(kwargs: Mapping[str, Any]) -> list[str | None]:
+    """Return the name of the lookup of each value, ``None`` for a constant of an expression."""
+    values: list[Any] = []
+    constants = Constants(values)
+    names: list[str | None] = []
+    for name, value in kwargs.items():
+        _add_value(name, value, [], constants)
+        is_plain = len(values) == len(names) + 1 and not _is_expression(value)
+        names += [name if is_plain else None] * (len(values) - len(names))
+    return names
 
 
 def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
@@ -106,41 +126,42 @@ def map_values(
     args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
 ) -> Arguments:
     """Return lookups with each value replaced, in the order that ``of_lookups()`` has them in."""
+    seen: dict[Any, Any] = {}
     return (
-        tuple([_map_condition(arg, replaced) for arg in args]),
-        {name: _map_value(value, replaced) for name, value in kwargs.items()},
+        tuple([_map_condition(arg, replaced, seen) for arg in args]),
+        {name: _map_value(value, replaced, seen) for name, value in kwargs.items()},
     )
 
 
-def _add_condition(condition: Any, key: list[Any], values: list[Any]) -> None:
+def _add_condition(condition: Any, key: list[Any], constants: Constants) -> None:
     if type(condition) is not Q:
-        key.append(_literal(condition))
+        key.append(_literal(condition, constants))
         return
     key += (Q, condition.connector, condition.negated, len(condition.children))
     for child in condition.children:
         if type(child) is tuple:
             name, value = child
             key.append(name)
-            _add_value(name, value, key, values)
+            _add_value(name, value, key, constants)
         else:
-            _add_condition(child, key, values)
+            _add_condition(child, key, constants)
 
 
-def _map_condition(condition: Any, replaced: Callable[[Any], Any]) -> Any:
+def _map_condition(condition: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
     if type(condition) is not Q:
-        return replaced(condition) if type(condition) is slice else condition
+        return _map_value(condition, replaced, seen, _NAMES)
     mapped = Q(_connector=condition.connector, _negated=condition.negated)
     mapped.children = [
-        (child[0], _map_value(child[1], replaced))
+        (child[0], _map_value(child[1], replaced, seen))
         if type(child) is tuple
-        else _map_condition(child, replaced)
+        else _map_condition(child, replaced, seen)
         for child in condition.children
     ]
     return mapped
 
 
-def _add_value(name: str, value: Any, key: list[Any], values: list[Any]) -> None:
-    kind = type(value)
+def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> None:
+    kind, values = type(value), constants.values
     if value is None or kind is bool:
         key.append(value)
     elif kind in _SEQUENCES:
@@ -157,13 +178,81 @@ def _add_value(name: str, value: Any, key: list[Any], values: list[Any]) -> None
         key.append(kind)
         values.append(value)
     else:
-        key.append(_literal(value))
+        key.append(_literal(value, constants))
 
 
-def _map_value(value: Any, replaced: Callable[[Any], Any]) -> Any:
-    if type(value) in _SEQUENCES or (type(value) is not bool and _is_value(value)):
+def _map_value(
+    value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any], literals: Any = ()
+) -> Any:
+    kind = type(value)
+    if kind is slice:
         return replaced(value)
-    return value
+    if kind not in literals and (kind in _SEQUENCES or (kind is not bool and _is_value(value))):
+        return replaced(value)
+    return _map_literal(value, replaced, seen)
+
+
+def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
+    """Return what ``_literal()`` has taken apart, with its constants replaced."""
+    kind = type(value)
+    if kind is Q:
+        return _map_condition(value, replaced, seen)
+    if kind is dict:
+        mapped = {name: _map_literal(value[name], replaced, seen) for name in sorted(value)}
+        return {name: mapped[name] for name in value}
+    if kind in (tuple, list):
+        return kind([_map_literal(each, replaced, seen) for each in value])
+    if not _is_expression(value) or kind is F or kind is OuterRef:
+        return value
+    if _is_constant(value):
+        constant = _literal(value.value)
+        if constant not in seen:
+            seen[constant] = replaced(value.value)
+        return _renewed(value, seen[constant])
+    state = vars(value)
+    copied = copy(value)
+    for name in sorted(state):
+        if _is_derived(kind, name):
+            if name != "_constructor_args":
+                copied.__dict__.pop(name, None)
+        elif not hasattr(state[name], "get_internal_type"):
+            copied.__dict__[name] = _map_literal(state[name], replaced, seen)
+    seen[id(value)] = copied
+    # It is compared by these, once all constants are replaced.
+    if "_constructor_args" in state:
+        copied._constructor_args = _map_argument(state["_constructor_args"], seen)
+    return copied
+
+
+def _map_argument(argument: Any, seen: dict[Any, Any]) -> Any:
+    """Return an argument that an expression was made of, with what was replaced in that."""
+    kind = type(argument)
+    if kind is dict:
+        return {name: _map_argument(each, seen) for name, each in argument.items()}
+    if kind in (tuple, list):
+        return kind([_map_argument(each, seen) for each in argument])
+    if kind in _PLAIN:
+        value = seen.get(_literal(argument), argument)
+        return value.value if hasattr(value, "constant") else value
+    if _is_constant(argument):
+        value = seen.get(_literal(argument.value))
+        return argument if value is None else _renewed(argument, value)
+    return seen.get(id(argument), argument)
+
+
+def _renewed(constant: Value, value: Any) -> Any:
+    """Return the expression of a constant with another value, or for a tracer."""
+    if hasattr(value, "constant"):
+        return value.constant(constant)
+    copied = copy(constant)
+    copied.value = value
+    # It is compared by these.
+    arguments: Any = constant
+    _, options = arguments._constructor_args
+    others = {name: option for name, option in options.items() if name == "output_field"}
+    copied.__dict__["_constructor_args"] = ((value,), others)
+    copied.__dict__.pop("identity", None)
+    return copied
 
 
 def _is_value(value: Any) -> bool:
@@ -179,8 +268,36 @@ def _kind_in_sequence(value: Any) -> Any:
     return type(value)
 
 
-def _literal(value: Any) -> Any:
-    """Return the key of an object that is part of a cache key, its values included."""
+class Constants:
+    """Collects values, and with them the constants of expressions. Equal ones are one value."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self._indexes: dict[Any, int] = {}
+
+    def index(self, value: Any) -> int:
+        """Return the index of a constant among the values."""
+        key = _literal(value)
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._indexes[key] = len(self.values)
+            self.values.append(value)
+        return index
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, BaseExpression | Combinable)
+
+
+def _is_constant(expression: Any) -> bool:
+    return type(expression) is Value and type(expression.value) in _PLAIN
+
+
+def _literal(value: Any, constants: Constants | None = None) -> Any:
+    """Return the key of an object that is part of a cache key, its values included.
+
+    With ``constants``, those of an expression are collected there instead.
+    """
     if value is None:
         return value
     if isinstance(value, type):
@@ -196,25 +313,30 @@ def _literal(value: Any) -> Any:
         return F, value.name
     if kind is Q:
         key: list[Any] = []
+        if constants is not None:
+            _add_condition(value, key, constants)
+            return tuple(key)
         values: list[Any] = []
-        _add_condition(value, key, values)
+        _add_condition(value, key, Constants(values))
         return tuple(key), tuple([_literal(each) for each in values])
     if kind in (tuple, list):
-        return kind, tuple([_literal(each) for each in value])
+        return kind, tuple([_literal(each, constants) for each in value])
     if isinstance(value, BaseExpression | Combinable):
-        return _expression(value)
+        return _expression(value, constants)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
 
 
-def _expression(value: Any) -> Any:
+def _expression(value: Any, constants: Constants | None) -> Any:
     """Return the key of an expression: its class and its attributes."""
     kind = type(value)
     if not kind.__module__.startswith(_TRUSTED) or kind.__module__.startswith(_QUERIES):
         raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}, which may do anything")
     state = vars(value)
-    return kind, tuple(
-        [(name, _held(state[name])) for name in sorted(state) if not _is_derived(kind, name)]
-    )
+    names = [name for name in sorted(state) if not _is_derived(kind, name)]
+    if constants is not None and _is_constant(value):
+        others = tuple([(name, _held(state[name], None)) for name in names if name != "value"])
+        return kind, type(value.value), constants.index(value.value), others
+    return kind, tuple([(name, _held(state[name], constants)) for name in names])
 
 
 def _is_derived(kind: type, name: str) -> bool:
@@ -224,15 +346,15 @@ def _is_derived(kind: type, name: str) -> bool:
     return name == "_constructor_args" or isinstance(getattr(kind, name, None), cached_property)
 
 
-def _held(value: Any) -> Any:
+def _held(value: Any, constants: Constants | None) -> Any:
     """Return the key of an attribute of an expression."""
     if hasattr(value, "get_internal_type"):
         return _field(value)
     if type(value) is dict:
-        return dict, tuple([(name, _held(value[name])) for name in sorted(value)])
+        return dict, tuple([(name, _held(value[name], constants)) for name in sorted(value)])
     if type(value) in (tuple, list):
-        return type(value), tuple([_held(each) for each in value])
-    return _literal(value)
+        return type(value), tuple([_held(each, constants) for each in value])
+    return _literal(value, constants)
 
 
 def _field(field: Any) -> Any:
@@ -244,13 +366,3 @@ def _field(field: Any) -> Any:
         return field
     _, _, args, kwargs = field.deconstruct()
     return kind, _literal(args), tuple([(name, _literal(kwargs[name])) for name in sorted(kwargs)])
-
-
-def names_of_values(kwargs: Mapping[str, Any]) -> list[str]:
-    """Return the names of the lookups whose values are no part of the key."""
-    return [
-        name for name, value in kwargs.items() if _map_value(value, lambda _: _A_VALUE) is _A_VALUE
-    ]
-
-
-_A_VALUE = object()

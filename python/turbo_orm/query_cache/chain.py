@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from itertools import count
 from typing import Any, NamedTuple
 
 from django.db.models.sql import Query
 
-from turbo_orm.query_cache.cache import ANYTHING, CacheEntry, KeyOf, Step, cache
+from turbo_orm.query_cache.cache import CacheEntry, KeyOf, Step, cache
 from turbo_orm.query_cache.cache_key import NoCacheKey, map_values
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import (
@@ -23,9 +24,6 @@ from turbo_orm.query_cache.parameters import (
     without_warnings,
 )
 from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
-
-# The methods whose arguments have values.
-_OF_LOOKUPS = {"exclude", "filter"}
 
 
 class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
@@ -107,9 +105,11 @@ def record(
     """
     entry, given = chain
     name, _, is_sticky = new.key
-    if name in _OF_LOOKUPS:
-        # What is kept is the key, with nothing of the values.
-        args, kwargs = map_values(args, kwargs, lambda value: "")
+    # What is kept is the key, with nothing of the values.
+    places = count()
+    args, kwargs = map_values(
+        args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
+    )
     before = plain_values(given)
 
     def traced(tracers: Sequence[Any]) -> Any:
@@ -123,8 +123,8 @@ def record(
             made_factories = lookup_factories(traced, new.values)
             step.factories = made_factories if any(made_factories) else None
             child = cache.add(entry, new.key, step, made._iterable_class, made._fields)
-            # The call was made before: so was the terminal, as far as can be told.
-            child.seen.add(ANYTHING)
+            # The call was made before: so was what follows it, as far as can be told.
+            child.is_new = True
             factories = child.step.factories  # type: ignore[union-attr]
             values: Any = new.values
             if factories is not None:

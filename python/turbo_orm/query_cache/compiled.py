@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
@@ -86,6 +87,28 @@ class LookupBinder:
         return params  # type: ignore[no-any-return]
 
 
+class ConstantBinder:
+    """Binds values that are constants of expressions, by Django's, which are compiled for each."""
+
+    __slots__ = ("_compiler", "_expressions", "slot")
+
+    def __init__(self, slot: int, expressions: Sequence[tuple[Any, str]], compiler: Any) -> None:
+        self.slot = slot
+        self._expressions = expressions
+        self._compiler = compiler
+
+    def params(self, value: Any) -> Sequence[Any]:
+        found: list[Any] = []
+        for expression, sql in self._expressions:
+            constant = copy(expression)
+            constant.value = value
+            compiled, params = self._compiler.compile(constant)
+            if compiled != sql:
+                raise Unbindable
+            found += params
+        return found
+
+
 class FieldBinder:
     """Binds values that are saved to a field, by its ``get_db_prep_save()``.
 
@@ -128,6 +151,7 @@ class CompiledStatement:
         "_asked",
         "_between",
         "_binders",
+        "_constants",
         "_in_order",
         "_is_ascii",
         "_places",
@@ -163,6 +187,8 @@ class CompiledStatement:
         self._binders = tuple(binders)
         self._places = tuple(places)
         self._asked = tuple(asked)
+        slots = [each.slot for each in binders if type(each) is ConstantBinder]
+        self._constants = slots if len(slots) > 1 else []
         self._in_order = self._places == tuple([(index, 0) for index in range(len(binders))])
         self._between = _split(sql)
         self._is_ascii = sql.isascii()
@@ -188,6 +214,11 @@ class CompiledStatement:
         Raises ``Unbindable``, and whatever Django raises for a value.
         """
         found = [binder.params(values[binder.slot]) for binder in self._binders]
+        if self._constants and len({*map(values.__getitem__, self._constants)}) != len(
+            self._constants
+        ):
+            # Django compares expressions, and may write equal ones once.
+            raise Unbindable
         if self._in_order:
             params = [each[0] for each in found]
         else:

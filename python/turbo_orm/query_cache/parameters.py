@@ -100,7 +100,7 @@ def lookup_factories(
         raise NotCacheable("Django warns of it each time")
     found: list[LookupFactory | None] = []
     for each in traces:
-        if type(each) is slice:
+        if type(each) is slice or (each.is_constant and not each.lookups):
             found.append(None)
             continue
         if len(each.lookups) != 1:

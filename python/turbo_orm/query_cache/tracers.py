@@ -9,10 +9,12 @@ not cached.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from inspect import getattr_static
 from typing import Any
 
+from django.db.models import Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
@@ -31,6 +33,45 @@ class Tracer:
         self.slot = slot
         self.value = value
         self.lookups: list[Any] = []
+        #: Whether it stands for a constant of an expression, and what that was compiled as.
+        self.is_constant = False
+        self.constants: list[tuple[Value, Any]] = []
+
+    def constant(self, expression: Value) -> Any:
+        """Return the expression of a constant with the value, whose parameters say so."""
+        self.is_constant = True
+        traced: Any = copy(expression)
+        traced.__class__ = _TracedConstant
+        traced.value = self.value
+        traced._tracer = self
+        traced.__dict__["_constructor_args"] = ((self.value,), {})
+        return traced
+
+    def add_constant(self, expression: Value, compiled: Any) -> int:
+        """Note how a constant was compiled, and return its index among those."""
+        for index, (_, other) in enumerate(self.constants):
+            if other == compiled:
+                return index
+        self.constants.append((expression, compiled))
+        return len(self.constants) - 1
+
+
+class _TracedConstant(Value):
+    """A constant that returns traced parameters."""
+
+    _tracer: Tracer
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        plain: Any = copy(self)
+        plain.__class__ = Value
+        del plain._tracer
+        sql, params = compiler.compile(plain)
+        if len(params) != 1:
+            raise NotCacheable("a constant becomes no parameter")
+        tracer = self._tracer
+        (param,) = params
+        index = tracer.add_constant(plain, (sql, type(param), repr(param)))
+        return sql, [TracedParameter(tracer.slot, index, param)]
 
 
 def tracers(values: Sequence[Any]) -> list[Any]:

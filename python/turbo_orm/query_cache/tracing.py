@@ -31,6 +31,7 @@ from turbo_orm.query_cache.chain import CachedChain, replay
 from turbo_orm.query_cache.compiled import (
     Binder,
     CompiledStatement,
+    ConstantBinder,
     IntegerBinder,
     LookupBinder,
     PlainBinder,
@@ -75,9 +76,13 @@ class _Refused(Exception):
 
 
 class WrittenValue(NamedTuple):
-    """A value that is written to a field, and what binds it."""
+    """A value that is written to a field, and what binds it.
 
-    binder: Binder
+    A constant of an expression that is written has no binder yet.
+    """
+
+    slot: int
+    binder: Binder | None
     value: Any
 
 
@@ -117,7 +122,7 @@ def trace(
         before = entry.refusals.get(key)
         attempts = 1 if before is None else before.attempts + 1
         is_final = not may_be_traced or attempts > ATTEMPTS
-        cache.refuse(entry, key, Refusal(_reason(exc.__cause__), is_final, attempts))
+        cache.refuse(entry, key, Refusal(_reason(exc), is_final, attempts))
     except Exception as exc:
         if VERIFIES:
             raise
@@ -140,11 +145,11 @@ def _log(entry: CacheEntry, key: Hashable, exc: Exception) -> None:
         )
 
 
-def _reason(cause: BaseException | None) -> str:
+def _reason(refused: _Refused) -> str:
     """Say what Django does, and nothing of the values."""
-    match cause:
+    match cause := refused.__cause__:
         case None:
-            return "Django executes nothing"
+            return str(refused) or "Django executes nothing"
         case AskedOnce():
             return "several statements are executed, not one"
     return f"Django raises {type(cause).__qualname__}"
@@ -164,8 +169,15 @@ def _traced(
     values = plain_values(given)
     traces = tracers(values)
     queryset = replay(chain, over(TracingQuery(entry.model)), traces)
+    constants = [each.value for each in traces if type(each) is Tracer and each.is_constant]
+    if len({*constants}) != len(constants):
+        # Django compares expressions, and may write equal ones once. Other values may be traced.
+        raise _Refused("two constants are equal")
     try:
-        writes = [_TracedWrite(each) for each in written]
+        writes: list[Any] = [
+            Tracer(each.slot, each.value) if each.binder is None else _TracedWrite(each)
+            for each in written
+        ]
     except Exception as exc:
         raise _Refused from exc
 
@@ -200,7 +212,10 @@ def _traced(
         traces.pop()
     binders = [
         *[_binder(each, recorder, value) for each, value in zip(traces, given, strict=False)],
-        *[each.binder for each in written],
+        *[
+            _binder(trace, recorder, each.value) if each.binder is None else each.binder
+            for trace, each in zip(writes, written, strict=True)
+        ],
     ]
     places = [
         (each.slot, each.index) if type(each) is TracedParameter else (each,) for each in params
@@ -264,8 +279,9 @@ class _TracedWrite:
     contains_over_clause = False
 
     def __init__(self, written: WrittenValue) -> None:
+        assert written.binder is not None
         (self._param,) = written.binder.params(written.value)
-        self._slot = written.binder.slot
+        self._slot = written.slot
 
     def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
         return self
@@ -321,6 +337,11 @@ def _untraced(param: Any) -> Any:
 
 def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder:
     """Return what makes the parameters of a value."""
+    if tracer.is_constant:
+        if tracer.lookups:
+            raise NotCacheable("a value is a constant, and is compared with, too")
+        expressions = [(expression, sql) for expression, (sql, *_) in tracer.constants]
+        return ConstantBinder(tracer.slot, expressions, _bare_compiler(recorder.alias))
     (lookup,) = tracer.lookups
     if type(value) in WITH_LOOKUPS:
         try:
