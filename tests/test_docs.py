@@ -123,3 +123,18 @@ def test_make_targets_exist(page: Path) -> None:
         for target in re.findall(r"\bmake (?:[A-Z]+=\S+ )*([a-z]+)", block.code)
     }
     assert shown <= targets
+
+
+def test_nothing_says_to_install_another_project() -> None:
+    """The name on PyPI is that of an unrelated project, until there is a release."""
+    sources = [*READ, *(ROOT / "python").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    installed = re.compile(
+        r"(?:pip install|pip3 install|uv add|uv pip install|poetry add|pipx install)"
+        r"(?:\s+-\S+)*\s+[\"'`]?turbo[-_]orm\b(?!-\*)"
+    )
+    found = {
+        f"{source.relative_to(ROOT)}: {match[0]}"
+        for source in sources
+        for match in installed.finditer(source.read_text(encoding="utf-8"))
+    }
+    assert found == set()

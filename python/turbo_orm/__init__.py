@@ -12,8 +12,8 @@ try:
 except ImportError as exc:
     raise ImportError(
         "turbo-orm's native module turbo_orm._core is missing or was built for another Python. "
-        "Install a wheel with `pip install --force-reinstall turbo-orm`; in a checkout, build it "
-        "with `pip install -e .`, which needs Rust."
+        "In a checkout of turbo-orm, build a wheel for this Python with `make wheel` and install "
+        "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
 from turbo_orm.backend.transaction import async_atomic, async_connection

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from django.db import OperationalError, connections
+from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 
 from tests.library.models import Account
 from tests.support.clients import until
 from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.backend.task_connections import async_connections
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -189,3 +191,30 @@ def test_an_event_loop_that_has_ended_is_not_kept(tables, caplog):
     loops = [asyncio.run(work()) for _ in range(3)]
     gc.collect()
     assert [loop() for loop in loops] == [None] * 3
+
+
+def test_the_first_task_of_a_process_gives_its_connection_away(run):
+    """django-async-backend checks the version of the server on it."""
+    RAN_DB_VERSION_CHECK.discard("pooled")
+    process_connection("pooled").__dict__.pop("pg_version", None)
+
+    async def work():
+        return await pooled().acount()
+
+    async def steps():
+        await pooled().acount()
+        assert "pooled" in RAN_DB_VERSION_CHECK
+        connection = async_connections["pooled"]
+        assert connection.pins == {}
+        # As many others as there are connections in the pool, all at once in transactions.
+        started = asyncio.Barrier(SIZE)
+
+        async def in_transaction():
+            async with async_atomic("pooled"):
+                await pooled().acount()
+                await started.wait()
+
+        await asyncio.gather(*[in_transaction() for _ in range(SIZE)])
+        return await asyncio.create_task(work())
+
+    assert run(steps) == 0

@@ -46,6 +46,9 @@ def _add_value(found: dict[Place, Held], path: str, value: Any) -> None:
     elif issubclass(type(value), type):
         if value.__module__.split(".")[0] in PACKAGES:
             _add_attributes(found, path, value)
+            # Most inherit it.
+            setter = value.__setattr__
+            found[id(value), "__setattr__"] = Held(f"{path}.__setattr__", value, setter)
     else:
         found[id(value), "__class__"] = Held(f"{path}.__class__", value, type(value))
 

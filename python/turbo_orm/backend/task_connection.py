@@ -169,6 +169,8 @@ class TaskConnection(ConnectionState):
 
     async def init_connection_state(self) -> None:
         """Check the server's version, and set time zone and role, unless the pool has."""
+        # To ask a cursor for it would pin the connection.
+        self._pg_version = self.connection.info.server_version
         if self._source is None or self.alias not in RAN_DB_VERSION_CHECK:
             await super().init_connection_state()  # type: ignore[misc]
 

@@ -16,11 +16,15 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from django.db import router
+from django.db.models import Model
+from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
 
-from turbo_orm.backend.connection_state import Owner, current_task
+from turbo_orm.backend.connection_state import Block, Owner, current_task
 from turbo_orm.backend.task_connection import TaskConnection
+from turbo_orm.bridge import signals, sync_to_async
 
 # The wrappers, by alias, that the running code has or has inherited: those of async_connections,
 # which takes 11 Python calls to ask for one.
@@ -35,6 +39,47 @@ def task_connection(backend: Any, settings_dict: dict[str, Any], alias: str) -> 
     connection = TaskConnection.over(backend.AsyncDatabaseWrapper)(settings_dict, alias)
     connection.claim(current_task())
     return connection
+
+
+def open_block(alias: str | None = None) -> Block | None:
+    """Return the block that the running task has open on an alias, or on any; or ``None``."""
+    task = current_task()
+    for name, connection in in_context.get().items():
+        if alias in (None, name) and connection.owner is task and connection.is_inside_block():
+            block: Block = connection.block
+            return block
+    return None
+
+
+def needs_bridge(function: Any, owner: Any) -> bool:
+    """Return whether a function has to run on the bridge, since the task is in a block.
+
+    ``owner`` is the object that it is a method of. The sync receivers of a signal do: they may
+    query. Raises if another one would miss the block in its thread.
+    """
+    block = open_block()
+    if block is None:
+        return False
+    if getattr(function, "__module__", None) == "django.dispatch.dispatcher":
+        return True
+    alias = _alias_of(owner)
+    if alias is None or (block := open_block(alias)) is not None:
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        raise TransactionManagementError(
+            f"A {block.what} is open in {block.task} ({block.where}), and Django would call "
+            f"{name}() in a thread, on another connection: it would see nothing of the block, and "
+            "what it writes would be committed at once. Give the model an AsyncManager, or set "
+            'TURBO_ORM = {"PATCH_DJANGO": True} for the async methods of all models.'
+        )
+    return False
+
+
+def _alias_of(owner: Any) -> str | None:
+    """Return the database that a method of Django's would use, ``None`` if that is not known."""
+    if isinstance(owner, Model):
+        return router.db_for_write(type(owner), instance=owner)
+    alias = getattr(owner, "db", None)
+    return alias if isinstance(alias, str) else None
 
 
 class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
@@ -103,3 +148,6 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
 # Its class is TaskConnectionHandler where turbo-orm is installed (turbo_orm.patches). The handler
 # has no state of its own: the connections that exist already stay.
 async_connections: Any = _backend_connections
+
+sync_to_async.use_bridge_where(needs_bridge)
+signals.await_in_order_where(lambda: open_block() is not None)

@@ -57,10 +57,22 @@ def _gather(*awaitables: Any) -> Awaitable[list[Any]]:
 ASYNCIO = SimpleNamespace(gather=_gather)
 
 
+_conditions: list[Callable[[], bool]] = []
+
+
+def await_in_order_where(condition: Callable[[], bool]) -> None:
+    """Have async receivers awaited in order where a condition holds: in a transaction."""
+    _conditions.append(condition)
+
+
 def _share_a_connection() -> bool:
     # Where all of Django is patched, asend() has the sync receivers called in the task that awaits
     # it: the async ones have to be in its transaction, too.
-    return bridge.active() or sync_to_async.redirects_everything()
+    return (
+        bridge.active()
+        or sync_to_async.redirects_everything()
+        or any(condition() for condition in _conditions)
+    )
 
 
 class _InOrder:

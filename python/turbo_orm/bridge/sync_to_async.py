@@ -21,11 +21,14 @@ from django.db.models.query import RawQuerySet, prefetch_related_objects
 
 from turbo_orm import bridge
 
-#: Django's modules in which methods of models, querysets and related managers call it.
+#: Django's modules in which it is called by methods of models, querysets and related managers, and
+#: by signals.
 MODULES = (
     "django.db.models.base",
     "django.db.models.fields.related_descriptors",
     "django.db.models.query",
+    # The sync receivers of asend().
+    "django.dispatch.dispatcher",
 )
 #: That of generic relations, which can be imported only where contenttypes is installed.
 GENERIC_RELATIONS = "django.contrib.contenttypes.fields"
@@ -34,6 +37,7 @@ GENERIC_RELATIONS = "django.contrib.contenttypes.fields"
 _bridged: tuple[type, ...] = ()
 _counterparts: dict[Callable[..., Any], Callable[..., Awaitable[Any]]] = {}
 _everything = False
+_conditions: list[Callable[[Any, Any], bool]] = []
 
 
 def _belongs_in_a_thread(func: Any, owner: Any) -> bool:
@@ -69,6 +73,14 @@ def redirect_everything(
     _unless = unless or _belongs_in_a_thread
 
 
+def use_bridge_where(condition: Callable[[Any, Any], bool]) -> None:
+    """Have what would run in a thread run on the bridge where a condition holds. It may raise.
+
+    It gets what is to be called, and the object that this is a method of, or ``None``.
+    """
+    _conditions.append(condition)
+
+
 def redirects_everything() -> bool:
     """Return whether the calls for all models use the bridge."""
     return _everything
@@ -94,6 +106,8 @@ def sync_to_async(
             counterpart = _counterparts.get(getattr(method, "__func__", None))  # type: ignore[arg-type]
             if counterpart is not None and not args:
                 return await counterpart(method.__self__, **kwargs)
+            return await bridge.run(func, *args, **kwargs)
+        if any(condition(func, getattr(func, "__self__", None)) for condition in _conditions):
             return await bridge.run(func, *args, **kwargs)
         return await in_thread(*args, **kwargs)
 

@@ -42,7 +42,6 @@ _MODULES = {
     "django.contrib.sessions.backends.db": "django.contrib.sessions",
     "django.core.cache.backends.base": None,
     "django.core.paginator": None,
-    "django.dispatch.dispatcher": None,
     "django.utils.deprecation": "django.contrib.sessions",
 }
 
