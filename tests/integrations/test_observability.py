@@ -8,6 +8,8 @@ from django.db import connection, connections, reset_queries
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from tests.library.models import Account, Entry
+from tests.support.answers import fingerprint
+from tests.support.givens import accounts
 from turbo_orm import async_atomic
 from turbo_orm.backend.task_connections import async_connections
 
@@ -192,3 +194,65 @@ def test_the_backends_own_log_is_the_same_one(run):
         assert connection.queries_log is async_connections["default"].queries_log
 
     run(steps)
+
+
+def prefixed(execute, sql, params, many, context):
+    """Do what pgtrigger.ignore() and pghistory.context() do, and look at the rows of the query."""
+    if getattr(context["cursor"], "name", None):
+        return execute(sql, params, many, context)
+    result = execute(
+        "SELECT set_config('turbo_orm.prefix', 'x', false); " + sql, params, many, context
+    )
+    context["cursor"].nextset()
+    return result
+
+
+READS = {
+    "list": (
+        lambda: list(Account.objects.order_by("pk")),
+        lambda: Account.objects.order_by("pk").alist(),
+    ),
+    "values_list": (
+        lambda: list(Account.objects.values_list("owner")),
+        lambda: Account.objects.values_list("owner").alist(),
+    ),
+    "iterated": (
+        lambda: list(Account.objects.order_by("pk")),
+        lambda: iterated(Account.objects.order_by("pk")),
+    ),
+    "iterator": (
+        lambda: list(Account.objects.order_by("pk").iterator()),
+        lambda: iterated(Account.objects.order_by("pk").aiterator()),
+    ),
+    "in_bulk": (lambda: Account.objects.in_bulk(), lambda: Account.objects.ain_bulk()),
+    "get": (
+        lambda: Account.objects.get(owner="Ada"),
+        lambda: Account.objects.aget(owner="Ada"),
+    ),
+    "count": (lambda: Account.objects.count(), lambda: Account.objects.acount()),
+    "prefetch": (
+        lambda: list(Account.objects.prefetch_related("entries")),
+        lambda: Account.objects.prefetch_related("entries").alist(),
+    ),
+}
+
+
+async def iterated(rows):
+    return [each async for each in rows]
+
+
+@pytest.mark.parametrize("case", READS)
+def test_an_execute_wrapper_that_sends_another_statement_first(run, case):
+    by_django, ours = READS[case]
+    accounts()
+    with connection.execute_wrapper(prefixed):
+        expected = fingerprint(by_django())
+
+    async def steps():
+        found = []
+        for _ in range(3):
+            with connection.execute_wrapper(prefixed):
+                found.append(fingerprint(await ours()))
+        return found
+
+    assert run(steps) == [expected] * 3

@@ -221,8 +221,17 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     @property
     def can_stream(self) -> bool:
-        """Whether a result can be received in chunks: not with server-side binding."""
-        return streaming_cursor.is_possible() and not self.features.uses_server_side_binding
+        """Whether a result can be received in chunks.
+
+        That is one statement, as Django writes it: not where an execute wrapper or a tool's cursor
+        may send another one, or several, and not with server-side binding.
+        """
+        return (
+            streaming_cursor.is_possible()
+            and not self.execute_wrappers
+            and "cursor" not in self.__dict__
+            and not self.features.uses_server_side_binding
+        )
 
     def streaming_cursor(self, chunk_size: int) -> Any:
         """Return a cursor whose result arrives in chunks of rows.
