@@ -254,8 +254,10 @@ def on_class_modified(function: Callable[[], None]) -> None:
     reported as unraisable. Raises ``RuntimeError`` where there is such a function already.
     """
 
-def watch_class(class_: type) -> None:
-    """Watch a class. Do nothing if it is watched already.
+def watch_class(class_: type) -> bool:
+    """Watch a class, and return whether its next modification will be told of.
+
+    CPython 3.13 tells of a thousand for each class.
 
     Of modifications that follow on each other, without an attribute of the class being looked up
     in between, only the first is told of.

@@ -490,7 +490,6 @@ def test_unpatching_puts_back_what_was_there(tables):
         ("RawQuerySet", "iterator"),
         ("django.core.cache.backends.base", "sync_to_async"),
         ("django.core.paginator", "sync_to_async"),
-        ("django.dispatch.dispatcher", "sync_to_async"),
     }
     if django.VERSION < (6, 0):
         expected.remove(("django.core.paginator", "sync_to_async"))

@@ -12,7 +12,7 @@ import pytest
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import F, Func, Model, QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import IContains
@@ -20,7 +20,7 @@ from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import translation
 
-from tests.library.models import Author, Book, Note, Tag
+from tests.library.models import Author, Book, Tag
 from tests.support.answers import fingerprint
 from turbo_orm import AsyncManager, AsyncQuerySet, cache_info
 from turbo_orm.query_cache import tracing
@@ -65,28 +65,26 @@ def asked(run):
 @contextmanager
 def other_content_types():
     """Give the models other content types, as a flush or another tenant's schema does."""
-    found = {each.pk: each.pk + 1000 for each in ContentType.objects.all()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conrelid::regclass::text, attname FROM pg_constraint "
+            "JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] "
+            "WHERE contype = 'f' AND confrelid = 'django_content_type'::regclass"
+        )
+        keys = cursor.fetchall()
 
     def move(sign):
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-            cursor.execute(
-                "UPDATE django_content_type SET id = id + %s; "
-                f"UPDATE {Note._meta.db_table} SET content_type_id = content_type_id + %s",
-                [1000 * sign, 1000 * sign],
-            )
+        with transaction.atomic(), connection.cursor() as cursor:
+            for table, column in [("django_content_type", "id"), *keys]:
+                cursor.execute(f"UPDATE {table} SET {column} = {column} + %s", [1000 * sign])
         ContentType.objects.clear_cache()
 
-    from django.db import transaction
-
-    assert found
-    with transaction.atomic():
-        move(1)
+    assert keys
+    move(1)
     try:
         yield
     finally:
-        with transaction.atomic():
-            move(-1)
+        move(-1)
 
 
 GENERIC = {
@@ -517,3 +515,73 @@ def test_an_ordering_by_an_expression_of_a_third_party_is_djangos(run):
         ]
     finally:
         Author._meta.ordering = ordering
+
+
+# What another package puts in the place of what fetches the rows: a cache of results
+
+
+def result_cache(original, seen):
+    """Return a ``_fetch_all()`` as of cacheops: it answers for querysets without results."""
+
+    def _fetch_all(self):
+        if self._result_cache is None:
+            key = str(self.query)
+            if key in seen:
+                self._result_cache = list(seen[key])
+            else:
+                original(self)
+                seen[key] = list(self._result_cache)
+        original(self)
+
+    return _fetch_all
+
+
+ROWS = {
+    "instances": lambda: Book.objects.order_by("pk"),
+    "values": lambda: Book.objects.values_list("pk", flat=True).order_by("pk"),
+    "prefetched": lambda: Book.objects.prefetch_related("tags").order_by("pk"),
+    "of a manager of Django's": lambda: ContentType.objects.order_by("pk"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_cache_of_results_in_the_place_of_fetch_all(run, case):
+    seen = {}
+    expected = fingerprint(list(ROWS[case]()))
+    is_async = isinstance(ROWS[case](), AsyncQuerySet)
+
+    def ask():
+        yield fingerprint(list(ROWS[case]()))
+        if is_async:
+            yield fingerprint(run(lambda: ROWS[case]().alist()))
+
+    for _ in range(3):
+        assert list(ask()) == [expected] * (1 + is_async)
+    with mock.patch.object(QuerySet, "_fetch_all", result_cache(QuerySet._fetch_all, seen)):
+        assert list(ask()) == [expected] * (1 + is_async)
+        assert seen
+        for key in seen:
+            seen[key] = []
+        empty = fingerprint([])
+        assert list(ask()) == [empty] * (1 + is_async)
+    assert list(ask()) == [expected] * (1 + is_async)
+
+
+def test_an_iterator_that_is_replaced(run):
+    original = QuerySet._iterator
+    seen = []
+
+    def _iterator(self, *args, **kwargs):
+        seen.append(self.model)
+        return original(self, *args, **kwargs)
+
+    async def pks():
+        return [book.pk async for book in Book.objects.order_by("pk").aiterator()]
+
+    expected = run(pks)
+    with mock.patch.object(QuerySet, "_iterator", _iterator):
+        assert run(pks) == expected
+        assert [book.pk for book in Book.objects.order_by("pk").iterator()] == expected
+    assert seen == [Book, Book]
+    assert run(pks) == expected
+    assert seen == [Book, Book]

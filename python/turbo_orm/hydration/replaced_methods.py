@@ -25,17 +25,9 @@ _IGNORED = {"__class_getitem__"}
 class Modifications:
     """How often a watched class was modified, and what wants to know at once."""
 
-    # CPython 3.13 tells of a thousand modifications of a class, and of no more.
-    LIMIT = 900
-
     def __init__(self) -> None:
         self.count = 0
         self._listeners: list[Callable[[], None]] = []
-
-    @property
-    def are_told(self) -> bool:
-        """Whether the next one will be noticed."""
-        return self.count < self.LIMIT
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Have a function called at each one, before it can be seen. It must use no class."""
@@ -77,14 +69,15 @@ def _is_built_in(method: Any) -> bool:
 
 
 def replaced(*classes: type, names: Iterable[str] | None = None) -> str:
-    """Return the dotted name of the first method of the classes that is not theirs, or ``""``.
+    """Return what is wrong with the first method of the classes that is not theirs, or ``""``.
 
     ``names`` are the methods that are looked at, by default all that the classes define. The
-    classes are watched from then on.
+    classes are watched from then on: that is wrong, too, if one cannot be watched any more.
     """
     for class_ in classes:
-        watch_class(class_)
+        if not watch_class(class_):
+            return f"{class_.__qualname__} was modified too often for CPython to tell of it"
         for name in vars(class_) if names is None else names:
             if name not in _IGNORED and not is_own(getattr_static(class_, name, None)):
-                return f"{class_.__module__}.{class_.__qualname__}.{name}"
+                return f"{class_.__module__}.{class_.__qualname__}.{name} is not Django's"
     return ""

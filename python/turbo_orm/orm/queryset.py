@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -19,6 +20,7 @@ from turbo_orm.orm import bulk_update, fallback, save
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
+from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.chain import CachedChain, extend
 from turbo_orm.query_cache.lookup import lookup, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit
@@ -115,7 +117,11 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
         """
         if chunk_size <= 0:
             raise ValueError("Chunk size must be strictly positive.")
-        chunks = await bridge.run(evaluation.open_chunks, self, chunk_size)
+        if cache.has_foreign("iterator") or cache.has_foreign("_iterator"):
+            rows = await bridge.run(self.iterator, chunk_size)
+            chunks: Any = (list(batch) for batch in batched(rows, chunk_size))
+        else:
+            chunks = await bridge.run(evaluation.open_chunks, self, chunk_size)
         try:
             while chunk := await bridge.run(next, chunks, None):
                 for result in chunk:
@@ -354,7 +360,9 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
 
     def _fetch_all(self) -> None:
         try:
-            evaluation.fill_cache(self)
+            # What another package has put in Django's class is to see a queryset without results.
+            if not cache.has_foreign("_fetch_all"):
+                evaluation.fill_cache(self)
             super()._fetch_all()
         except SynchronousOnlyOperation as exc:
             raise SynchronousOnlyOperation(_SYNC_HINT) from exc
@@ -366,5 +374,8 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
             return found or super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
 
     def _iterator(self, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[_Row]:
+        if cache.has_foreign("_iterator"):
+            yield from super()._iterator(use_chunked_fetch, chunk_size)  # type: ignore[misc]
+            return
         for chunk in evaluation.chunks(self, use_chunked_fetch, chunk_size):
             yield from chunk

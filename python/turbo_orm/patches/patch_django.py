@@ -29,6 +29,7 @@ from django.utils.deprecation import MiddlewareMixin
 from turbo_orm import conf
 from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.execution import evaluation, fetching
+from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
@@ -145,10 +146,12 @@ def _on_postgresql(queryset: Any) -> str | None:
 
 def hydrating(original: Any) -> Any:
     """Return ``QuerySet._fetch_all()``, to hydrate by the native core."""
+    is_djangos = is_own(original)
 
     @wraps(original)
     def _fetch_all(self: Any) -> None:
-        if self._result_cache is None and (using := _on_postgresql(self)):
+        # What another package has put there before is to see a queryset without results.
+        if is_djangos and self._result_cache is None and (using := _on_postgresql(self)):
             evaluation.fill_cache(self, using)
         original(self)
 
@@ -157,10 +160,11 @@ def hydrating(original: Any) -> Any:
 
 def iterating(original: Any) -> Any:
     """Return ``QuerySet._iterator()``, to hydrate by the native core."""
+    is_djangos = is_own(original)
 
     @wraps(original)
     def _iterator(self: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[Any]:
-        if using := _on_postgresql(self):
+        if is_djangos and (using := _on_postgresql(self)):
             for chunk in evaluation.chunks(self, use_chunked_fetch, chunk_size, using):
                 yield from chunk
         else:
@@ -171,10 +175,11 @@ def iterating(original: Any) -> Any:
 
 def iterating_raw(original: Any) -> Any:
     """Return ``RawQuerySet.iterator()``, to hydrate by the native core."""
+    is_djangos = is_own(original)
 
     @wraps(original)
     def iterator(self: Any) -> Iterator[Any]:
-        if _on_postgresql(self):
+        if is_djangos and _on_postgresql(self):
             for instances in fetching.raw(self):
                 yield from instances
         else:

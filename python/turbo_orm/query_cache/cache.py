@@ -236,6 +236,12 @@ class QueryCache:
             self.configure()
         return self.is_enabled
 
+    def has_foreign(self, method: str) -> bool:
+        """Return whether another package has replaced a method of Django's QuerySet."""
+        if self._is_suspended:
+            self.configure()
+        return method in overrides.foreign
+
     def info(self) -> CacheInfo:
         """Return how often it was asked and how large it is."""
         counted = self.statistics

@@ -20,7 +20,7 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.where import WhereNode
 
 from turbo_orm._core import watch_class
-from turbo_orm.hydration.replaced_methods import is_own, modifications, replaced
+from turbo_orm.hydration.replaced_methods import is_own, replaced
 
 _lookups = [
     each for each in vars(lookups).values() if getattr(each, "__module__", "") == lookups.__name__
@@ -54,6 +54,9 @@ _STEPS = {
     and not name.startswith("a")
 } | {"alias", "all", "annotate", "_annotate", "_avoid_cloning"}
 
+#: The methods of Django's QuerySet that another package has replaced.
+foreign: frozenset[str] = frozenset()
+
 # The methods of the class that querysets are derived from, as they were when it was made.
 _originals: dict[str, Any] = {}
 _classes: list[Any] = []
@@ -71,14 +74,12 @@ def add(queryset_class: Any) -> None:
 
 def update() -> str:
     """Set anew what all classes override. Return what keeps all from being cached."""
+    global foreign
+    foreign = frozenset([name for name in _originals if not is_own(vars(QuerySet).get(name))])
     for queryset_class in _classes:
         _update(queryset_class)
-    method = replaced(*_DECIDING) or replaced(Model, names=["_get_pk_val", "_set_pk_val", "pk"])
-    if method:
-        return f"{method} is not Django's"
-    if not modifications.are_told:
-        return "classes of Django's were modified too often for it to be noticed"
-    return ""
+    keys = ["_get_pk_val", "_set_pk_val", "pk"]
+    return replaced(*_DECIDING) or replaced(Model, names=keys) or replaced(QuerySet, names=[])
 
 
 def _update(queryset_class: Any) -> None:
@@ -88,7 +89,7 @@ def _update(queryset_class: Any) -> None:
             name
             for name, original in _originals.items()
             if getattr_static(queryset_class, name, None) is not original
-            or not is_own(vars(QuerySet).get(name))
+            or name in foreign
             or not is_own(original)
         ]
     )

@@ -45,12 +45,13 @@ pub fn on_class_modified(py: Python<'_>, function: Py<PyAny>) -> PyResult<()> {
         .map_err(|_| PyRuntimeError::new_err("There is such a function already."))
 }
 
-/// Watch a class. Do nothing if it is watched already.
+/// Watch a class, and return whether its next modification will be told of. `CPython` 3.13 tells of a
+/// thousand for each class.
 ///
 /// Of modifications that follow on each other, without an attribute of the class being looked up in
 /// between, only the first is told of.
 #[pyfunction]
-pub fn watch_class(py: Python<'_>, class_: &Bound<'_, PyType>) -> PyResult<()> {
+pub fn watch_class(py: Python<'_>, class_: &Bound<'_, PyType>) -> PyResult<bool> {
     let watcher = *WATCHER.get_or_try_init(py, || {
         // SAFETY: the function lives as long as the process.
         match unsafe { PyType_AddWatcher(modified) } {
@@ -60,9 +61,15 @@ pub fn watch_class(py: Python<'_>, class_: &Bound<'_, PyType>) -> PyResult<()> {
     })?;
     // A class is told of only while CPython caches look-ups in it: it does from the first on.
     class_.hasattr(intern!(py, "_is_watched"))?;
-    // SAFETY: the watcher was added above, and the class is a type.
-    match unsafe { PyType_Watch(watcher, class_.as_ptr()) } {
+    // SAFETY: the watcher was added above, and the class is a type, of which a number is read.
+    let (watched, version) = unsafe {
+        (
+            PyType_Watch(watcher, class_.as_ptr()),
+            (*class_.as_type_ptr()).tp_version_tag,
+        )
+    };
+    match watched {
         -1 => Err(PyErr::fetch(py)),
-        _ => Ok(()),
+        _ => Ok(version != 0),
     }
 }
