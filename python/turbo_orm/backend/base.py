@@ -28,7 +28,7 @@ from django.db.utils import load_backend
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend import streaming_cursor
+from turbo_orm.backend import instrumentation, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
 from turbo_orm.backend.on_commit import CommitHook, call_outside_transaction
@@ -230,6 +230,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             streaming_cursor.is_possible()
             and not self.execute_wrappers
             and "cursor" not in self.__dict__
+            and not instrumentation.replaced_method()
             and not self.features.uses_server_side_binding
         )
 

@@ -21,7 +21,7 @@ from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttrib
 from django.db.models.signals import post_init, pre_init
 
 from turbo_orm._core import Instance, watch_class
-from turbo_orm.hydration.replaced_methods import is_own, modifications
+from turbo_orm.bridge.replaced_methods import is_own, modifications
 
 HAS_FETCH_MODES = django.VERSION >= (6, 1)
 

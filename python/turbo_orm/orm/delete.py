@@ -15,8 +15,8 @@ from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
 from turbo_orm import bridge
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.execution import direct
-from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.query_cache.cache import cache
 

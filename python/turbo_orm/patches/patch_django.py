@@ -28,8 +28,8 @@ from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import conf
 from turbo_orm.bridge import installation, sync_to_async
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.execution import evaluation, fetching
-from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement

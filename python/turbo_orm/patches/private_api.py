@@ -221,7 +221,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(
         "django.db.backends.base.base:BaseDatabaseWrapper",
         "ensure_connection",
-        "backend execution",
+        "backend",
     ),
     *_names(
         f"{_ON_POSTGRESQL}.base:DatabaseWrapper",

@@ -23,7 +23,7 @@ from django.db.models.signals import post_init, pre_init
 
 from turbo_orm import conf
 from turbo_orm.bridge import installation
-from turbo_orm.hydration.replaced_methods import modifications
+from turbo_orm.bridge.replaced_methods import modifications
 from turbo_orm.query_cache import overrides
 from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics

@@ -3,7 +3,7 @@
 A class that overrides a method that decides the SQL has no cached querysets, and one that
 overrides a terminal no cached statements of that. A method that Django's own class has lost to
 another package, or to a test's mock, counts as overridden. That is found out when a class is made,
-and anew whenever one is modified (turbo_orm.hydration.replaced_methods).
+and anew whenever one is modified (turbo_orm.bridge.replaced_methods).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.where import WhereNode
 
 from turbo_orm._core import watch_class
-from turbo_orm.hydration.replaced_methods import is_own, replaced
+from turbo_orm.bridge.replaced_methods import is_own, replaced
 
 _lookups = [
     each for each in vars(lookups).values() if getattr(each, "__module__", "") == lookups.__name__

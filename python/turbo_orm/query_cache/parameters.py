@@ -20,8 +20,8 @@ from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups
 
 from turbo_orm.backend.handler import process_connection
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.fields import UNCHANGED_BY
-from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
 from turbo_orm.query_cache.tracers import NotCacheable, tracers
 

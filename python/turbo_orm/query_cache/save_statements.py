@@ -20,8 +20,8 @@ from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from turbo_orm import bridge
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
-from turbo_orm.hydration.replaced_methods import is_own
 from turbo_orm.query_cache import tracing, verification
 from turbo_orm.query_cache.cache import ModelEntry, cache
 from turbo_orm.query_cache.compiled import (

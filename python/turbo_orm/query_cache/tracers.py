@@ -18,7 +18,7 @@ from django.db.models import Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
-from turbo_orm.hydration.replaced_methods import is_own
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import cache_key, content_types
 
 

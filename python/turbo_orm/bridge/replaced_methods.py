@@ -43,32 +43,36 @@ modifications = Modifications()
 on_class_modified(modifications)
 
 
-def is_own(method: Any) -> bool:
-    """Return whether what a class has under a name is Django's or turbo-orm's, or no method.
+def is_own(method: Any, packages: tuple[str, ...] = _OWN) -> bool:
+    """Return whether what a class has under a name is of the packages, or no method.
+
+    They are those whose names begin so, by default Django and turbo-orm.
 
     ``functools.wraps()`` copies a function's ``__module__``, but not its globals. A method of
-    turbo-orm's that wraps another one is what that is.
+    turbo-orm's, or a context manager, that wraps another one is what that is.
     """
     if isinstance(method, classmethod | staticmethod):
         method = method.__func__
     elif isinstance(method, property):
-        return all(map(is_own, (method.fget, method.fset, method.fdel)))
+        return all(is_own(each, packages) for each in (method.fget, method.fset, method.fdel))
     elif isinstance(method, cached_property | django_cached_property):
         method = method.func
     if not isinstance(method, FunctionType):
         # None, a class, a descriptor of C's; or a mock.
         return not callable(method) or isinstance(method, type) or _is_built_in(method)
     name: str = method.__globals__.get("__name__") or ""
-    if name.startswith("turbo_orm."):
-        return is_own(getattr(method, "__wrapped__", None))
-    return name.startswith(_OWN)
+    if name.startswith("turbo_orm.") or name == "contextlib":
+        return is_own(getattr(method, "__wrapped__", None), packages)
+    return name.startswith(packages)
 
 
 def _is_built_in(method: Any) -> bool:
     return type(method).__module__ == "builtins"
 
 
-def replaced(*classes: type, names: Iterable[str] | None = None) -> str:
+def replaced(
+    *classes: type, names: Iterable[str] | None = None, packages: tuple[str, ...] = _OWN
+) -> str:
     """Return what is wrong with the first method of the classes that is not theirs, or ``""``.
 
     ``names`` are the methods that are looked at, by default all that the classes define. The
@@ -78,6 +82,6 @@ def replaced(*classes: type, names: Iterable[str] | None = None) -> str:
         if not watch_class(class_):
             return f"{class_.__qualname__} was modified too often for CPython to tell of it"
         for name in vars(class_) if names is None else names:
-            if name not in _IGNORED and not is_own(getattr_static(class_, name, None)):
-                return f"{class_.__module__}.{class_.__qualname__}.{name} is not Django's"
+            if name not in _IGNORED and not is_own(getattr_static(class_, name, None), packages):
+                return f"{class_.__module__}.{class_.__qualname__}.{name} is another package's"
     return ""
