@@ -31,18 +31,6 @@ TESTS = [
         "queries.test_iterator.QuerySetIteratorTests.test_iterator_chunk_size",
         "mocks cursor_iter(), by which Django's compiler makes tuples of rows",
     ),
-    *(
-        Listed(
-            test,
-            "counts calls of add_q(), and a chain that is taken for the first time is taken once "
-            "more, to learn from it",
-            modes=DRIVEN,
-        )
-        for test in (
-            "prefetch_related.tests.CustomPrefetchTests.test_filter_deferred",
-            "prefetch_related.tests.PrefetchRelatedTests.test_filter_deferred",
-        )
-    ),
     Listed(
         "queries.test_sqlcompiler.SQLCompilerTest.test_repr",
         "compares the repr() of a connection, which on the bridge is a BridgedDatabaseWrapper",

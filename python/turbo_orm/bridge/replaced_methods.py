@@ -18,6 +18,8 @@ from django.utils.functional import cached_property as django_cached_property
 from turbo_orm._core import on_class_modified, watch_class
 
 _OWN = ("django.", "turbo_orm.")
+#: The modules whose functions are what they wrap, by ``__wrapped__``, as those of turbo-orm are.
+TRANSPARENT = {"contextlib"}
 # Typing packages add this one to Django's classes.
 _IGNORED = {"__class_getitem__"}
 
@@ -49,7 +51,7 @@ def is_own(method: Any, packages: tuple[str, ...] = _OWN) -> bool:
     They are those whose names begin so, by default Django and turbo-orm.
 
     ``functools.wraps()`` copies a function's ``__module__``, but not its globals. A method of
-    turbo-orm's, or a context manager, that wraps another one is what that is.
+    turbo-orm's, or of a ``TRANSPARENT`` module, is what it wraps.
     """
     if isinstance(method, classmethod | staticmethod):
         method = method.__func__
@@ -57,13 +59,26 @@ def is_own(method: Any, packages: tuple[str, ...] = _OWN) -> bool:
         return all(is_own(each, packages) for each in (method.fget, method.fset, method.fdel))
     elif isinstance(method, cached_property | django_cached_property):
         method = method.func
+    method = unwrapped(method)
     if not isinstance(method, FunctionType):
         # None, a class, a descriptor of C's; or a mock.
         return not callable(method) or isinstance(method, type) or _is_built_in(method)
-    name: str = method.__globals__.get("__name__") or ""
-    if name.startswith("turbo_orm.") or name == "contextlib":
-        return is_own(getattr(method, "__wrapped__", None), packages)
-    return name.startswith(packages)
+    return _module(method).startswith((*packages, "turbo_orm."))
+
+
+def unwrapped(method: Any) -> Any:
+    """Return what functions of turbo-orm and of ``TRANSPARENT`` modules wrap, if they wrap it."""
+    while isinstance(method, FunctionType) and hasattr(method, "__wrapped__"):
+        name = _module(method)
+        if name not in TRANSPARENT and not name.startswith("turbo_orm."):
+            break
+        method = method.__wrapped__
+    return method
+
+
+def _module(function: FunctionType) -> str:
+    """Return the name of the module that a function was written in."""
+    return function.__globals__.get("__name__") or ""
 
 
 def _is_built_in(method: Any) -> bool:

@@ -20,7 +20,7 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.where import WhereNode
 
 from turbo_orm._core import watch_class
-from turbo_orm.bridge.replaced_methods import is_own, replaced
+from turbo_orm.bridge.replaced_methods import is_own, replaced, unwrapped
 
 _lookups = [
     each for each in vars(lookups).values() if getattr(each, "__module__", "") == lookups.__name__
@@ -88,7 +88,7 @@ def _update(queryset_class: Any) -> None:
         [
             name
             for name, original in _originals.items()
-            if getattr_static(queryset_class, name, None) is not original
+            if unwrapped(getattr_static(queryset_class, name, None)) is not unwrapped(original)
             or name in foreign
             or not is_own(original)
         ]
