@@ -187,8 +187,8 @@ class CompiledStatement:
         self._binders = tuple(binders)
         self._places = tuple(places)
         self._asked = tuple(asked)
-        slots = [each.slot for each in binders if type(each) is ConstantBinder]
-        self._constants = slots if len(slots) > 1 else []
+        slots = tuple([each.slot for each in binders if type(each) is ConstantBinder])
+        self._constants = slots if len(slots) > 1 else ()
         self._in_order = self._places == tuple([(index, 0) for index in range(len(binders))])
         self._between = _split(sql)
         self._is_ascii = sql.isascii()
