@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 from django.db import models
-from django.db.models import Value
+from django.db.models import F
 from django.db.models.query import ModelIterable
 from django.db.models.signals import post_init
 from django.test import override_settings
@@ -185,15 +185,13 @@ def test_a_model_that_is_prepared(held):
 
 # Each makes as many statements as it is given numbers.
 MANY = {
-    "tuples": lambda number: Author.objects.annotate(**{f"n{number}": Value(True)}).values_list(
-        "pk"
-    ),
+    "tuples": lambda number: Author.objects.annotate(**{f"n{number}": F("pk")}).values_list("pk"),
     "instances": lambda number: Book.objects.filter(pages__gt=1).annotate(
-        **{f"n{number}": Value(True)}
+        **{f"n{number}": F("pk")}
     ),
-    "of two models": lambda number: Book.objects.annotate(
-        **{f"n{number}": Value(True)}
-    ).select_related("author"),
+    "of two models": lambda number: Book.objects.alias(**{f"n{number}": F("pk")}).select_related(
+        "author"
+    ),
 }
 
 
