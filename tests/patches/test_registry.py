@@ -107,7 +107,7 @@ print(json.dumps([
 """
     of_app_alone, of_all_alone, of_app, of_all = in_project(code)
     assert of_app_alone == of_all_alone == []
-    assert 10 < of_app < of_all - 10
+    assert 10 < of_app <= of_all - 10
 
 
 def test_it_is_undone_without_a_trace():

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from inspect import getattr_static
 from typing import Any
 
-from django.db import DatabaseError
 from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
@@ -226,8 +224,12 @@ def _trace(kind: Kind, instance: Model, using: str) -> SaveStatement | str:
 def _record(kind: Kind, instance: Any, using: str) -> RecordingConnection:
     """Return a connection that has recorded how Django saves an instance."""
     recorder = RecordingConnection.for_alias(using)
-    with suppress(DatabaseError):  # No row was updated.
+    try:
         bridge.with_stand_in(using, recorder, instance.save, using=using, **save_options(kind))
+    except Exception:
+        # No row was updated, or no key came back, which Django before 6.0 does not expect.
+        if not recorder.recorded:
+            raise
     return recorder
 
 
