@@ -170,6 +170,16 @@ def driver(tables: None) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
+def empty_cache() -> Iterator[None]:
+    """Have the query cache empty, and leave nothing there."""
+    from turbo_orm.query_cache.cache import cache
+
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
 def scratch(tables: None) -> None:
     """Have the tables that tests write to empty, and their keys begin at 1."""
     from tests.support.tables import empty

@@ -24,16 +24,8 @@ from tests.library.models import Author, Book, Tag
 from tests.support.answers import fingerprint
 from turbo_orm import AsyncManager, AsyncQuerySet, cache_info
 from turbo_orm.query_cache import tracing
-from turbo_orm.query_cache.cache import cache
 
-pytestmark = pytest.mark.usefixtures("library")
-
-
-@pytest.fixture(autouse=True)
-def without_entries():
-    cache.clear()
-    yield
-    cache.clear()
+pytestmark = pytest.mark.usefixtures("library", "empty_cache")
 
 
 def outcome(function):

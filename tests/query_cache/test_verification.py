@@ -11,16 +11,9 @@ from turbo_orm.query_cache import tracing, verification
 from turbo_orm.query_cache.cache import cache
 
 pytestmark = [
-    pytest.mark.usefixtures("library"),
+    pytest.mark.usefixtures("library", "empty_cache"),
     pytest.mark.skipif(tracing.VERIFIES, reason="A mismatch is raised"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def without_entries():
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def spoil(statement):
@@ -104,4 +97,7 @@ def test_saves_are_verified(run, monkeypatch, caplog):
             run(lambda label=label: saved(label))
         for label in "abc":
             assert run(lambda label=label: saved(label)) == label
+        # What a dropped statement took is given back.
+        saves = cache.model(Tag).saves
+        assert saves._size == sum([each.size for each in saves._statements.values()])
     assert any("library.Tag" in record.getMessage() for record in caplog.records)

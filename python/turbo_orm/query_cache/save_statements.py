@@ -135,14 +135,17 @@ class SaveStatements:
             statement = self._statements.get(key)
         bound = None if statement is None else statement.bind(instance)
         if bound is not None and verification.interval:
-
-            def drop() -> None:
-                self._statements.pop(key, None)
-
-            label = instance._meta.label
-            if not verification.agrees(label, partial(statement.compare, bound, instance), drop):  # type: ignore[union-attr]
+            assert statement is not None
+            compare = partial(statement.compare, bound, instance)
+            if not verification.agrees(instance._meta.label, compare, partial(self._drop, key)):
                 return None
         return bound
+
+    def _drop(self, key: tuple[Kind, str]) -> None:
+        """Drop the statement that there may be."""
+        statement = self._statements.pop(key, None)
+        if statement is not None:
+            self._grow(-statement.size)
 
     def _trace(self, kind: Kind, instance: Model, using: str) -> None:
         """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
