@@ -1,8 +1,9 @@
 """Tools that put methods of their own in the place of a cursor's, or of a connection's.
 
-Sentry, OpenTelemetry and the like trace statements so. Where one does, each statement takes the
-cursor path, and its result arrives in one piece, as Django's does: they see what is sent. It is
-noticed whenever it is done, and undone.
+Sentry traces statements so. Where a tool does, each statement takes the cursor path, and its
+result arrives in one piece, as Django's does: the tool sees what is sent. It is noticed whenever it
+is done, and undone; but a proxy that passes for the function (wrapt's, as OpenTelemetry puts there)
+is taken for it.
 """
 
 from __future__ import annotations
@@ -18,22 +19,28 @@ _OF_DJANGO = (BaseDatabaseWrapper, CursorDebugWrapper, CursorWrapper, DatabaseWr
 _OF_PSYCOPG = (psycopg.AsyncClientCursor, psycopg.AsyncConnection, psycopg.AsyncCursor)
 _CALLED = ("connect", "cursor", "execute", "executemany", "stream")
 
-_found: str | None = None
+#: What ``replaced_method()`` returned last, ``None`` if a class was modified since.
+found: str | None = None
 
 
 def replaced_method() -> str:
     """Return which method is another package's, or an empty string."""
-    global _found
-    if _found is None:
-        _found = replaced(*_OF_DJANGO) or replaced(
-            *_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm.")
-        )
-    return _found
+    global found
+    if found is not None:
+        return found
+    count = modifications.count
+    method = replaced(*_OF_DJANGO) or replaced(
+        *_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm.")
+    )
+    # Another thread may have modified one meanwhile.
+    if count == modifications.count:
+        found = method
+    return method
 
 
 def _forget() -> None:
-    global _found
-    _found = None
+    global found
+    found = None
 
 
 modifications.listen(_forget)

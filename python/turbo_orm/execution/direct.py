@@ -23,17 +23,14 @@ from turbo_orm import bridge, conf
 from turbo_orm.backend import instrumentation
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
-from turbo_orm.bridge.replaced_methods import modifications
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
 
 _POSITION = DiagnosticField.STATEMENT_POSITION
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
-#: Whether statements may be executed directly: as ``TURBO_ORM["DIRECT_EXECUTION"]`` says, unless
-#: another package has replaced a method of a cursor's.
+#: What ``TURBO_ORM["DIRECT_EXECUTION"]`` says.
 is_enabled = True
-_is_suspended = False
 
 
 class Executable(Protocol):
@@ -119,7 +116,9 @@ def _source(using: str) -> Source | None:
     """Return what has a connection for the running task, if nothing watches its statements."""
     if (
         settings.DEBUG
-        or not (is_enabled or _is_enabled_again())
+        or not is_enabled
+        # Empty while no method is replaced, so this is no call.
+        or (instrumentation.found != "" and instrumentation.replaced_method())
         or not apps.ready
         or not installation.is_installed
         or using in async_connections.shared
@@ -168,29 +167,9 @@ def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
 
 
 def configure() -> None:
-    """Take over the settings, and look for methods that were replaced."""
-    global is_enabled, _is_suspended
-    # A modification from here on suspends it again.
-    _is_suspended = False
-    is_own = not instrumentation.replaced_method()
-    is_enabled = conf.get("DIRECT_EXECUTION") and is_own and not _is_suspended
-
-
-def _suspend() -> None:
-    """Execute nothing directly until the next statement: a watched class is about to change."""
-    global is_enabled, _is_suspended
-    is_enabled = False
-    _is_suspended = True
-
-
-def _is_enabled_again() -> bool:
-    """Return whether statements may be executed directly, looking anew at modified classes."""
-    if _is_suspended:
-        configure()
-    return is_enabled
-
-
-modifications.listen(_suspend)
+    """Take over the settings."""
+    global is_enabled
+    is_enabled = conf.get("DIRECT_EXECUTION")
 
 
 def follow_setting(*, setting: str, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 //! Notices that a class is modified: a method is replaced, by whatever tool, at whatever time.
 //!
-//! CPython's type watchers tell. Comparing thirty methods by identity before each statement takes a
-//! microsecond, which is what a statement's look-up takes; this takes nothing.
+//! CPython's type watchers tell. Comparing thirty methods by identity takes 0.9 µs, and it would have
+//! to be done before each statement; this takes nothing then.
 
 use std::ffi::c_int;
 
