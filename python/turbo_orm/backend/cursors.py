@@ -41,12 +41,7 @@ class BridgedCursor:
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> BridgedCursor:
         try:
-            try:
-                bridge.await_(self._cursor.execute(query, params, **kwargs))
-            except psycopg.errors.FeatureNotSupported as exc:
-                if not self._deallocates(exc):
-                    raise
-                bridge.await_(self._cursor.execute(query, params, **kwargs))
+            self._execute(query, params, **kwargs)
         except BaseException as exc:
             # Django closes a cursor if an Exception is raised. CancelledError and GeneratorExit
             # are none.
@@ -54,6 +49,14 @@ class BridgedCursor:
                 self.close()
             raise
         return self
+
+    def _execute(self, query: Any, params: Any, **kwargs: Any) -> None:
+        try:
+            bridge.await_(self._cursor.execute(query, params, **kwargs))
+        except psycopg.errors.FeatureNotSupported as exc:
+            if not self._deallocates(exc):
+                raise
+            bridge.await_(self._cursor.execute(query, params, **kwargs))
 
     def _deallocates(self, exc: psycopg.Error) -> bool:
         """Return whether a statement that has failed is to be executed again, prepared anew.

@@ -46,7 +46,7 @@ _PLAIN: frozenset[type] = frozenset(
 _UNLIKE = {datetime.datetime, datetime.time, decimal.Decimal, float}
 _VALUES = (*_PLAIN, Model)
 # Arguments of these types that are no keyword are names.
-_NAMES = {str, *_PLAIN, list, tuple}
+_NAMES = {*_PLAIN, list, tuple}
 _SETS = {frozenset, set}
 _SEQUENCES = {list, tuple, *_SETS}
 
@@ -321,7 +321,7 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
         return tuple(key), tuple([_literal(each) for each in values])
     if kind in (tuple, list):
         return kind, tuple([_literal(each, constants) for each in value])
-    if isinstance(value, BaseExpression | Combinable):
+    if _is_expression(value):
         return _expression(value, constants)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
 

@@ -13,7 +13,6 @@ from itertools import count
 from typing import Any
 
 from turbo_orm import conf
-from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.compiled import BoundStatement
 from turbo_orm.query_cache.parameters import without_warnings
@@ -24,7 +23,7 @@ logger = logging.getLogger("turbo_orm")
 MISMATCH = "Django would execute another statement than the cached one, which is a defect"
 
 #: One hit in so many is verified, none if it is 0.
-interval = 1 if VERIFIES else 0
+interval = 1 if conf.VERIFIES else 0
 _hits = count(1)
 
 
@@ -35,7 +34,7 @@ class CacheMismatch(AssertionError):
 def configure() -> None:
     """Take over the settings."""
     global interval
-    interval = 1 if VERIFIES else conf.get("QUERY_CACHE_VERIFY")
+    interval = 1 if conf.VERIFIES else conf.get("QUERY_CACHE_VERIFY")
 
 
 def follow_setting(*, setting: str, **kwargs: Any) -> None:
@@ -50,7 +49,7 @@ def agrees(label: str, compare: Callable[[], None], drop: Callable[[], None]) ->
     ``compare`` raises ``CacheMismatch``, which is raised where each hit is verified. Otherwise it
     is logged, without the parameters, and ``drop`` drops the statement.
     """
-    if VERIFIES:
+    if conf.VERIFIES:
         compare()
         return True
     if next(_hits) % interval:
@@ -58,12 +57,11 @@ def agrees(label: str, compare: Callable[[], None], drop: Callable[[], None]) ->
     try:
         compare()
     except Exception as exc:
-        sql = exc.args if isinstance(exc, CacheMismatch) else (repr(type(exc)),)
         logger.error(
             "A cached statement of %s is not the one that Django would execute. It was dropped, "
             "and Django answers. This is a defect of turbo-orm: please report it. %s",
             label,
-            sql[-1],
+            exc if isinstance(exc, CacheMismatch) else repr(type(exc)),
         )
         drop()
         return False
@@ -106,6 +104,6 @@ def compare(
         params = recorded[0][1] or ()
         if len(params) == len(bound.params) and all(map(is_same, bound.params, params)):
             return
-    cached = (bound.sql, list(bound.params)) if VERIFIES else bound.sql
-    django = recorded if VERIFIES else statements
+    cached = (bound.sql, list(bound.params)) if conf.VERIFIES else bound.sql
+    django = recorded if conf.VERIFIES else statements
     raise CacheMismatch(f"{cached} was cached, where Django executes {django}")
