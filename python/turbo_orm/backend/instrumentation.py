@@ -1,9 +1,9 @@
 """Tools that put methods of their own in the place of a cursor's, or of a connection's.
 
 Sentry traces statements so. Where a tool does, each statement takes the cursor path, and its
-result arrives in one piece, as Django's does: the tool sees what is sent. It is noticed whenever it
-is done, and undone; but a proxy that passes for the function (wrapt's, as OpenTelemetry puts there)
-is taken for it.
+result arrives in one piece, as Django's does: the tool sees what is sent. It is noticed whenever
+it is done, and undone. A proxy that passes for the function (wrapt's, as OpenTelemetry uses) is
+taken for it.
 """
 
 from __future__ import annotations
