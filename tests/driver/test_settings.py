@@ -54,6 +54,8 @@ def settings(**changes):
         yield
     finally:
         forget_connections()
+        # What was not set before is not set now.
+        of_database.clear()
         of_database.update(before)
 
 
