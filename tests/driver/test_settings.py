@@ -141,7 +141,8 @@ def test_hstore(variation, extended, read):
 
 
 def test_binary_results_are_refused_where_the_client_binds(read):
-    with binary():
+    # A cursor on the server does not bind values in the client.
+    with settings(DISABLE_SERVER_SIDE_CURSORS=True), binary():
         read(QUERYSETS["instances"], raises=NotSupportedError)
 
 
@@ -155,7 +156,7 @@ def test_json_that_is_too_much_for_python(sql, read):
 
 
 def test_binary_json_that_is_too_much_for_python(read):
-    with binary(server_side_binding=True):
+    with settings(DISABLE_SERVER_SIDE_CURSORS=True), binary(server_side_binding=True):
         read(lambda: selected(f"{TOO_LARGE}::jsonb", TextField()), raises=ValueError)
 
 
