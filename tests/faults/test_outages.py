@@ -28,6 +28,7 @@ def filled(server):
     yield
     # Whatever a test has left it in.
     server.start()
+    server.execute("TRUNCATE library_account")
 
 
 def rows(server):
