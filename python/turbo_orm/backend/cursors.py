@@ -70,7 +70,9 @@ class BridgedCursor:
             or driver.info.transaction_status != TransactionStatus.IDLE
         ):
             return False
-        bridge.await_(driver.execute("DEALLOCATE ALL"))
+        # psycopg before 3.3 does not read from the command that they are gone.
+        driver._prepared.clear()
+        bridge.await_(driver.execute("DEALLOCATE ALL", prepare=False))
         return True
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
