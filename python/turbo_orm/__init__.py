@@ -16,8 +16,11 @@ except ImportError as exc:
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
+from django.core import checks as _checks
+
 from turbo_orm.backend.transaction import async_atomic, async_connection
 from turbo_orm.bridge import run as run_sync
+from turbo_orm.checks import check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
 from turbo_orm.orm.manager import AsyncManager
@@ -43,6 +46,9 @@ __all__ = [
 ]
 
 __version__ = metadata.version("turbo-orm")
+
+# The app, if it is installed, registers the other ones.
+_checks.register(check_installation)
 
 # Exports have their public path, which pickles and migrations store.
 for _name in __all__:

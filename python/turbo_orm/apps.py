@@ -5,12 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 
-from turbo_orm.checks import (
-    check_databases_when_patched,
-    check_engines,
-    check_libpq,
-    check_settings,
-)
+from turbo_orm.checks import check_engines, check_libpq, check_settings
 from turbo_orm.patches import registry
 
 
@@ -19,6 +14,6 @@ class TurboOrmConfig(AppConfig):
     verbose_name = "turbo-orm"
 
     def ready(self) -> None:
-        for check in (check_databases_when_patched, check_engines, check_libpq, check_settings):
+        for check in (check_engines, check_libpq, check_settings):
             checks.register(check)
         registry.install()

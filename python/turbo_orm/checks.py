@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,34 +35,35 @@ def check_engines(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return errors
 
 
-def check_databases_when_patched(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the databases of all models have an async connection if all are to use it."""
-    if not conf.get("PATCH_DJANGO"):
+def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the app is installed where turbo-orm is used: it is registered by the import."""
+    if apps.is_installed("turbo_orm"):
+        return []
+    if hasattr(settings, conf.NAME):
+        what = f"The setting {conf.NAME} is there"
+    elif (model := next(_with_async_managers(), None)) is not None:
+        what = f"{model._meta.label} has an AsyncManager"
+    else:
         return []
     return [
-        Warning(
-            f"PATCH_DJANGO is on, and {alias!r}, the database of {model._meta.label}, has no "
-            "async connection: async methods raise ImproperlyConfigured there.",
-            hint=f"Set its ENGINE to {ENGINE!r}; it is {connections.settings[alias]['ENGINE']!r}.",
-            id="turbo_orm.W002",
+        Error(
+            f'{what}, and "turbo_orm" is not in INSTALLED_APPS: nothing of Django is async.',
+            hint='Add "turbo_orm" to INSTALLED_APPS.',
+            id="turbo_orm.E004",
         )
-        for alias, model in _databases(apps.get_models()).items()
-        if not has_async_engine(connections.settings[alias])
     ]
 
 
+def _with_async_managers() -> Iterator[type[Model]]:
+    for model in apps.get_models():
+        if any(isinstance(manager, AsyncManager) for manager in model._meta.managers):
+            yield model
+
+
 def _databases_of_async_managers() -> dict[str, type[Model]]:
-    return _databases(
-        model
-        for model in apps.get_models()
-        if any(isinstance(manager, AsyncManager) for manager in model._meta.managers)
-    )
-
-
-def _databases(models: Iterable[type[Model]]) -> dict[str, type[Model]]:
-    """Return the aliases that models are read from or written to, with a model of each."""
+    """Return the aliases that such models are read from or written to, with a model of each."""
     found: dict[str, type[Model]] = {}
-    for model in models:
+    for model in _with_async_managers():
         for alias in (router.db_for_read(model), router.db_for_write(model)):
             found.setdefault(alias, model)
     return found

@@ -18,7 +18,7 @@ DEFAULTS: dict[str, Any] = {
     # Whether statements go to libpq without a cursor where nothing needs one.
     "DIRECT_EXECUTION": True,
     # Whether all of Django is async, not only the models with an AsyncManager.
-    "PATCH_DJANGO": False,
+    "PATCH_DJANGO": True,
     # Whether statements are cached, how many entries there may be, and how many bytes they may
     # take in a process, by estimate.
     "QUERY_CACHE": True,

@@ -1,18 +1,25 @@
 """What Django would do in a thread, on another connection, while a transaction is open here."""
 
+import asyncio
+import threading
+
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connections, router
 from django.db.models.signals import ModelSignal
-from django.db.transaction import TransactionManagementError
+from django.db.transaction import TransactionManagementError, atomic
 from django.dispatch import Signal
 
-from tests.library.models import Account
+from tests.library.models import Account, Author, Book, Tag
 from tests.plain.models import Label, Shelf
+from tests.support.event_loop import close_connections
 from turbo_orm import async_atomic, async_connection, bridge
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
-# Models with a manager of Django's, where PATCH_DJANGO is not set.
+# Models with a manager of Django's, where PATCH_DJANGO is off, and functions of one's own.
 HOPS = {
     "create": lambda: Label.objects.acreate(name="half"),
     "count": lambda: Label.objects.acount(),
@@ -23,50 +30,128 @@ HOPS = {
     "update": lambda: Label.objects.filter(name="half").aupdate(name="whole"),
     "iterate": lambda: anext(aiter(Label.objects.all()), None),
     "a related manager": lambda: Shelf(pk=1).remarks.acreate(text="half"),
+    "sync_to_async": lambda: sync_to_async(Label.objects.create)(name="half"),
+    "another thread": lambda: asyncio.to_thread(Account.objects.create, owner="half"),
+    "atomic": lambda: sync_to_async(in_atomic)(),
+    "a cursor": lambda: sync_to_async(connections["default"].cursor)(),
 }
 
 
+@atomic
+def in_atomic():
+    Label.objects.create(name="half")
+
+
+def run_with_threads(function):
+    """Run a coroutine function, and let it use threads."""
+
+    async def main():
+        try:
+            return await function()
+        finally:
+            await sync_to_async(connections.close_all)()
+            await close_connections()
+
+    return asyncio.run(main())
+
+
 @pytest.mark.parametrize("case", HOPS)
-def test_it_is_refused_in_a_transaction(run, case):
+def test_a_thread_is_refused_in_a_transaction(case):
     ContentType.objects.get_for_model(Shelf)
 
     async def steps():
         async with async_atomic():
             await Account.objects.acreate(owner="Ada")
-            with pytest.raises(TransactionManagementError) as caught:
+            with pytest.raises((TransactionManagementError, SynchronousOnlyOperation)) as caught:
                 await HOPS[case]()
             # The transaction goes on.
             await Account.objects.acreate(owner="Grace")
         return str(caught.value)
 
-    message = run(steps)
-    assert "PATCH_DJANGO" in message
-    assert "AsyncManager" in message
-    assert __file__ in message
+    message = run_with_threads(steps)
+    if case != "a cursor":
+        assert "run_sync" in message
+        assert "PATCH_DJANGO" in message
+        assert __file__ in message
     assert Account.objects.count() == 2
     assert not Label.objects.filter(name="half").exists()
 
 
-def test_it_is_refused_in_a_block_with_a_session(run):
+def test_it_is_refused_in_a_block_with_a_session():
     async def steps():
         async with async_connection():
             with pytest.raises(TransactionManagementError, match=r"async_connection\(\) block"):
                 await Label.objects.acount()
 
-    run(steps)
+    run_with_threads(steps)
 
 
-def test_another_database_is_none_of_its_business(run):
-    """The guard of the tests raises where a thread is used."""
+def test_an_alias_that_only_the_routers_know_of(monkeypatch):
+    """What is read from a replica is written to the database that has the transaction."""
+
+    class Replica:
+        def db_for_read(self, model, **hints):
+            return "other"
+
+        def db_for_write(self, model, **hints):
+            return "default"
+
+    monkeypatch.setitem(router.__dict__, "routers", [Replica()])
 
     async def steps():
         async with async_atomic():
-            with pytest.raises(AssertionError, match="sync_to_async"):
-                await Label.objects.using("other").acount()
-        with pytest.raises(AssertionError, match="sync_to_async"):
-            await Label.objects.acount()
+            for case in ("create", "update", "save"):
+                with pytest.raises(TransactionManagementError):
+                    await HOPS[case]()
 
-    run(steps)
+    run_with_threads(steps)
+
+
+def test_a_thread_that_outlives_the_block_is_not_refused():
+    begin = threading.Event()
+
+    def write_later():
+        assert begin.wait(30)
+        Account.objects.create(owner="later")
+
+    async def steps():
+        async with async_atomic():
+            writing = asyncio.create_task(sync_to_async(write_later)())
+            await asyncio.sleep(0)
+        begin.set()
+        await writing
+
+    run_with_threads(steps)
+    assert Account.objects.get().owner == "later"
+
+
+def test_another_database_is_none_of_its_business():
+    async def steps():
+        async with async_atomic():
+            found = await Label.objects.using("other").acount()
+            threads = await asyncio.to_thread(Label.objects.using("other").count)
+            await asyncio.to_thread(connections.close_all)
+            return found, threads
+
+    assert run_with_threads(steps) == (0, 0)
+
+
+def test_the_model_of_a_relation_to_many_is_as_its_sides(run):
+    """Django makes it, with a manager of Django's."""
+    through = Book.tags.through
+
+    @async_atomic
+    async def steps():
+        author = await Author.objects.acreate(name="Ada")
+        book = await Book.objects.acreate(author=author, title="Notes")
+        tag = await Tag.objects.acreate(label="new")
+        link = await through.objects.acreate(book=book, tag=tag)
+        await link.arefresh_from_db()
+        found = [each.tag_id async for each in through.objects.all()]
+        await through.objects.filter(book=book).adelete()
+        return found == [tag.pk], await book.tags.acount()
+
+    assert run(steps) == (True, 0)
 
 
 @pytest.mark.parametrize("kind", [Signal, ModelSignal])

@@ -44,7 +44,7 @@ from turbo_orm import (
     unpatch_django,
 )
 from turbo_orm.bridge import sync_to_async
-from turbo_orm.checks import check_databases_when_patched, check_settings
+from turbo_orm.checks import check_installation, check_settings
 
 HOP = r"sync_to_async\(\) was called"
 
@@ -511,7 +511,7 @@ def test_unpatched_models_hop_again(shop, run):
 
 def test_the_setting_is_followed_where_it_changes():
     assert not sync_to_async.redirects_everything()
-    with override_settings(TURBO_ORM={"PATCH_DJANGO": True}):
+    with override_settings(TURBO_ORM={}):
         assert sync_to_async.redirects_everything()
         with override_settings(TURBO_ORM={"PATCH_DJANGO": False}):
             assert not sync_to_async.redirects_everything()
@@ -520,7 +520,7 @@ def test_the_setting_is_followed_where_it_changes():
 
 
 def test_what_is_patched_by_hand_stays_where_the_setting_does_not_change(patched):
-    with override_settings(TURBO_ORM={}):
+    with override_settings(TURBO_ORM={"PATCH_DJANGO": False, "QUERY_CACHE": False}):
         assert sync_to_async.redirects_everything()
     with override_settings(USE_TZ=False):
         assert sync_to_async.redirects_everything()
@@ -538,8 +538,8 @@ def test_it_is_refused_before_the_models_are_loaded(monkeypatch):
 
 
 def test_there_is_nothing_to_complain_of_without_settings():
-    assert check_settings(None) == check_databases_when_patched(None) == []
-    with override_settings(TURBO_ORM={"PATCH_DJANGO": False}):
+    assert check_settings(None) == check_installation(None) == []
+    with override_settings(TURBO_ORM={}):
         assert check_settings(None) == []
 
 
@@ -550,8 +550,8 @@ def test_there_is_nothing_to_complain_of_without_settings():
         ({"patch_django": True}, "E002", "'patch_django'", "Did you mean 'PATCH_DJANGO'?"),
         ({"colour": "red"}, "E002", "'colour'", "PATCH_DJANGO"),
         ({1: "red"}, "E002", "1", "PATCH_DJANGO"),
-        ({"PATCH_DJANGO": "False"}, "E003", "'False'", "False"),
-        ({"PATCH_DJANGO": 1}, "E003", "bool", "False"),
+        ({"PATCH_DJANGO": "False"}, "E003", "'False'", "True"),
+        ({"PATCH_DJANGO": 1}, "E003", "bool", "True"),
         ({"QUERY_CACHE": None}, "E003", "of type bool", "True"),
         ({"DIRECT_EXECUTION": 0}, "E003", "of type bool", "True"),
         ({"QUERY_CACHE_ENTRIES": 0}, "E003", "a positive int", "5000"),
@@ -567,31 +567,45 @@ def test_a_wrong_setting_is_an_error_and_has_no_effect(given, identifier, said, 
         assert error.id == f"turbo_orm.{identifier}"
         assert said in error.msg
         assert hint in error.hint
-        assert conf.get("PATCH_DJANGO") is False
-        assert not sync_to_async.redirects_everything()
+        assert conf.get("PATCH_DJANGO") is True
+        assert sync_to_async.redirects_everything()
         with pytest.raises(SystemCheckError, match=error.id):
             call_command("check")
 
 
-def test_a_database_without_async_connection_is_a_warning_where_all_are_to_have_one(monkeypatch):
-    engine = "django.db.backends.sqlite3"
-    monkeypatch.setitem(connections.settings["default"], "ENGINE", engine)
-    assert check_databases_when_patched(None) == []
-    with override_settings(TURBO_ORM={"PATCH_DJANGO": True}):
-        (warning,) = check_databases_when_patched(None)
-    assert warning.id == "turbo_orm.W002"
-    assert not warning.is_serious()
-    assert "'default'" in warning.msg
-    assert repr(engine) in warning.hint
+def test_a_setting_without_the_app_is_an_error():
+    code = """
+        import turbo_orm
+        from django.core.checks import run_checks
+        answer([[error.id, error.msg, error.hint] for error in run_checks()])
+    """
+    apps = ["django.contrib.contenttypes"]
+    assert run_in_project(code, INSTALLED_APPS=apps) == []
+    ((identifier, said, hint),) = run_in_project(code, INSTALLED_APPS=apps, TURBO_ORM={})
+    assert identifier == "turbo_orm.E004"
+    assert "TURBO_ORM" in said
+    assert "INSTALLED_APPS" in hint
+
+
+def test_a_manager_without_the_app_is_an_error():
+    code = """
+        from django.core.checks import run_checks
+        answer([[error.id, error.msg] for error in run_checks() if "turbo" in error.id])
+    """
+    apps = ["django.contrib.contenttypes", "tests.library"]
+    ((identifier, said),) = run_in_project(
+        code, INSTALLED_APPS=apps, ASYNC_BACKEND_DISABLE_POOL_WARNING=True
+    )
+    assert identifier == "turbo_orm.E004"
+    assert "has an AsyncManager" in said
 
 
 # A project
 
-ON = {"TURBO_ORM": {"PATCH_DJANGO": True}}
 PLAIN_APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.plain"]
 
 
-def test_a_project_is_patched_by_its_setting(shop):
+def test_a_project_is_patched(shop):
     code = """
         from tests.support.event_loop import only_the_event_loop
         from tests.plain.models import Shelf, Volume
@@ -607,46 +621,108 @@ def test_a_project_is_patched_by_its_setting(shop):
             answer(asyncio.run(work()))
     """
     expected = ["volume 0", "volume 3", "volume 6"]
-    assert run_in_project(code, INSTALLED_APPS=PLAIN_APPS, **ON) == expected
+    assert run_in_project(code, INSTALLED_APPS=PLAIN_APPS) == expected
 
 
-def test_a_database_of_another_kind(tables):
-    """Sync code finds in it what it would find without, and async code is told what is wrong."""
-    code = """
-        from django.db import connection
-        from tests.plain.models import Label, Shelf, Volume
+OTHER_KIND = """
+    from asgiref.sync import sync_to_async
+    from django.contrib.contenttypes.models import ContentType
+    from django.core.management import call_command
+    from django.db import connections
+    from tests.plain.models import Label, Remark, Shelf, Volume
+    from tests.support.event_loop import only_the_event_loop
 
-        with connection.schema_editor() as editor:
-            for model in (Shelf, Label, Volume):
-                editor.create_model(model)
-        shelf = Shelf.objects.create(name="a")
-        volume = Volume.objects.create(title="b", shelf=shelf)
-        found = Volume.objects.select_related("shelf").get()
-        raw = Volume.objects.raw("SELECT * FROM plain_volume")[0]
-        iterated = next(Volume.objects.iterator())
-        told = []
+    call_command("migrate", run_syncdb=True, verbosity=0)
 
-        async def tell(ask):
-            try:
-                await ask()
-            except Exception as exc:
-                told.append([type(exc).__name__, "sqlite3" in str(exc)])
+    def warm(alias):
+        ContentType.objects.db_manager(alias).get_for_model(Volume)
 
-        async def iterate():
-            async for _ in Volume.objects.aiterator():
-                pass
+    async def in_threads():
+        try:
+            return await work()
+        finally:
+            await sync_to_async(connections.close_all)()
 
-        for ask in (Volume.objects.aget, volume.asave, volume.labels.aclear, iterate):
-            asyncio.run(tell(ask))
-        answer([
-            [volume == found == raw == iterated, str(found.price), found.shelf.name],
-            told,
-        ])
+    async def work():
+        shelf = await Shelf.objects.acreate(name="a")
+        volume = Volume(title="b", shelf=shelf)
+        await volume.asave()
+        await volume.labels.aadd(await Label.objects.acreate(name="c"))
+        await volume.remarks.acreate(text="d")
+        await Volume.objects.filter(pk=volume.pk).aupdate(price=1)
+        found = await Volume.objects.select_related("shelf").aget()
+        await volume.arefresh_from_db()
+        await Label.objects.filter(name="c").adelete()
+        return [
+            volume == found,
+            str(volume.price),
+            [each.title async for each in Volume.objects.aiterator()],
+            [each.text async for each in volume.remarks.all()],
+            await volume.labels.acount(),
+            [each.pk == volume.pk async for each in Volume.objects.raw("SELECT * FROM plain_volume")],
+        ]
+"""
+WORKED = [True, "1.00", ["b"], ["d"], 0, [True]]
+
+
+def test_a_database_of_another_kind(tables, tmp_path):
+    """It is asked in a thread, as by Django."""
+    code = (
+        OTHER_KIND
+        + """
+    warm("default")
+    answer(asyncio.run(in_threads()))
+    connections.close_all()
     """
-    answers = run_in_project(
+    )
+    answered = run_in_project(
         code,
         INSTALLED_APPS=PLAIN_APPS,
-        DATABASES=databases(ENGINE="django.db.backends.sqlite3", NAME=":memory:"),
-        **ON,
+        DATABASES=databases(ENGINE="django.db.backends.sqlite3", NAME=str(tmp_path / "db")),
     )
-    assert answers == [[True, "9.50", "a"], [["ImproperlyConfigured", True]] * 4]
+    assert answered == WORKED
+
+
+def test_the_routers_name_the_kind_for_each_call(tables, tmp_path):
+    """Where they name PostgreSQL, no thread is used; the default database is another one."""
+    code = (
+        OTHER_KIND
+        + """
+    from django.db import router
+
+    class Router:
+        def db_for_read(self, model, **hints):
+            return alias
+
+        db_for_write = db_for_read
+
+        def allow_relation(self, *instances, **hints):
+            return True
+
+    async def closed():
+        from django_async_backend.db import async_connections
+        found = await work()
+        await async_connections["other"].close()
+        return found
+
+    router.routers[:] = [Router()]
+    alias = "other"
+    warm(alias)
+    with only_the_event_loop():
+        with_postgresql = asyncio.run(closed())
+    for model in (Remark, Volume, Label, Shelf):
+        model.objects.all().delete()
+    alias = "default"
+    warm(alias)
+    answer([with_postgresql, asyncio.run(in_threads())])
+    connections.close_all()
+    """
+    )
+    refill()
+    truncate("other", [model._meta.db_table for model in MODELS])
+    answered = run_in_project(
+        code,
+        INSTALLED_APPS=PLAIN_APPS,
+        DATABASES=databases(ENGINE="django.db.backends.sqlite3", NAME=str(tmp_path / "db")),
+    )
+    assert answered == [WORKED, WORKED]

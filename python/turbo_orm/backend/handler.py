@@ -16,11 +16,14 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.transaction import TransactionManagementError
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm import bridge
+from turbo_orm.backend import calling_thread
 from turbo_orm.backend.base import BridgedDatabaseWrapper
-from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.connection_state import Block
+from turbo_orm.backend.task_connections import async_connections, in_context
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -41,19 +44,51 @@ class BridgedConnectionHandler(ConnectionHandler):
         if bridge.active():
             return bridge.stand_in(alias) or bridged_connection(alias)
         if _is_in_event_loop():
+            if (lent := calling_thread.connection(alias)) is not None:
+                return lent
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
                 return bridged_connection(alias)
         elif alias in async_connections.shared:
             # Of a test, in whose transaction a thread is to be, too.
             return async_connections.shared[alias].django
+        elif (async_connection := in_context.get().get(alias)) is not None:
+            # The thread was started by a task: it has the task's context.
+            if async_connection.is_inside_block():
+                return _refusing(super().__getitem__(alias), async_connection.block)
         return super().__getitem__(alias)
 
     def all(self, initialized_only: bool = False) -> list[Any]:
         """Return the connections, or those that there are already."""
         if initialized_only and (bridge.active() or _is_in_event_loop()):
-            return [self[alias] for alias in self if async_connections.has(alias)]
+            return [
+                self[alias]
+                for alias in self
+                if calling_thread.connection(alias) or async_connections.has(alias)
+            ]
         return list(super().all(initialized_only))
+
+
+def _refusing(connection: Any, block: Block) -> Any:
+    """Return a sync connection like this one, which raises instead of connecting.
+
+    What a thread writes while its task is in a block would be committed at once, it would see
+    nothing of the block, and might wait for ever for a lock that the block holds.
+    """
+
+    def refuse() -> None:
+        raise TransactionManagementError(
+            f"A {block.what} on {connection.alias!r} is open in {block.task} ({block.where}), and "
+            f"this code runs in a thread that was started inside it: it would be on another "
+            f"connection, see nothing of the block, and commit at once. Call it by "
+            f"`await turbo_orm.run_sync(function)` in place of a thread, or outside of the block. "
+            f"If it is a method of Django's, give the model an AsyncManager, or remove "
+            f'"PATCH_DJANGO": False from TURBO_ORM.'
+        )
+
+    refusing = connection.copy()
+    refusing.connect = refusing.ensure_connection = refuse
+    return refusing
 
 
 def _is_in_event_loop() -> bool:
@@ -86,7 +121,8 @@ def process_connection(alias: str) -> BridgedDatabaseWrapper:
     if not has_async_engine(settings_dict):
         raise ImproperlyConfigured(
             f"The database {alias!r} cannot be used from async code: its ENGINE is "
-            f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to {ENGINE!r}."
+            f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to {ENGINE!r}, "
+            f"or call the code in a thread, by asgiref's sync_to_async()."
         )
     return BridgedDatabaseWrapper.of_running_task(settings_dict, alias)
 

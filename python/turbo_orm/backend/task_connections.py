@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
-from django.db import router
-from django.db.models import Model
 from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
 
+from turbo_orm import bridge
 from turbo_orm.backend.connection_state import Block, Owner, current_task
 from turbo_orm.backend.task_connection import TaskConnection
 from turbo_orm.bridge import signals, sync_to_async
@@ -51,35 +50,23 @@ def open_block(alias: str | None = None) -> Block | None:
     return None
 
 
-def needs_bridge(function: Any, owner: Any) -> bool:
+def needs_bridge(function: Any) -> bool:
     """Return whether a function has to run on the bridge, since the task is in a block.
 
-    ``owner`` is the object that it is a method of. The sync receivers of a signal do: they may
-    query. Raises if another one would miss the block in its thread.
+    The sync receivers of a signal do: they may query. Any other raises in its thread, where it
+    asks for a connection (**handler**).
     """
-    block = open_block()
-    if block is None:
-        return False
-    if getattr(function, "__module__", None) == "django.dispatch.dispatcher":
-        return True
-    alias = _alias_of(owner)
-    if alias is None or (block := open_block(alias)) is not None:
-        name = getattr(function, "__qualname__", type(function).__qualname__)
-        raise TransactionManagementError(
-            f"A {block.what} is open in {block.task} ({block.where}), and Django would call "
-            f"{name}() in a thread, on another connection: it would see nothing of the block, and "
-            "what it writes would be committed at once. Give the model an AsyncManager, or set "
-            'TURBO_ORM = {"PATCH_DJANGO": True} for the async methods of all models.'
-        )
-    return False
+    is_dispatcher = getattr(function, "__module__", None) == "django.dispatch.dispatcher"
+    return is_dispatcher and open_block() is not None
 
 
-def _alias_of(owner: Any) -> str | None:
-    """Return the database that a method of Django's would use, ``None`` if that is not known."""
-    if isinstance(owner, Model):
-        return router.db_for_write(type(owner), instance=owner)
-    alias = getattr(owner, "db", None)
-    return alias if isinstance(alias, str) else None
+def _refuse_in_calling_thread(alias: str) -> NoReturn:
+    raise TransactionManagementError(
+        f"async_to_sync() was called inside atomic(), so this code is in a transaction on "
+        f"{alias!r} of the thread that waits for it. An async "
+        f"connection would see nothing of that. Use Django's async methods or async_atomic(), "
+        f"which are executed in the thread, or call async_to_sync() outside of the transaction."
+    )
 
 
 class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
@@ -93,6 +80,8 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     def __getitem__(self, alias: str) -> Any:
         if self.shared and alias in self.shared:
             return self.shared[alias]
+        if bridge.in_calling_thread.get():
+            _refuse_in_calling_thread(alias)
         found = getattr(self._connections, alias, None)
         task = current_task()
         if found is None:
@@ -122,6 +111,8 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         """Return the running task's connection, even inside a block of the task's parent."""
         if alias in self.shared:
             return self.shared[alias]
+        if bridge.in_calling_thread.get():
+            _refuse_in_calling_thread(alias)
         found = getattr(self._connections, alias, None)
         if found is not None and found.owner is (current_task() or Owner.UNCLAIMED):
             return found

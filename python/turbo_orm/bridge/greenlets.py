@@ -13,13 +13,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextvars import ContextVar
 from time import perf_counter
 from types import FrameType
 from typing import Any
 
+from asgiref.sync import SyncToAsync
 from greenlet import getcurrent, greenlet
 
 from turbo_orm.bridge import installation
+
+#: Whether a thread waits for the running coroutine, and is to run what it gives to the bridge.
+in_calling_thread: ContextVar[bool] = ContextVar("turbo_orm_in_calling_thread", default=False)
 
 
 class Bridge(greenlet):
@@ -111,9 +116,15 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
+
+    In a coroutine that a thread inside ``atomic()`` has called by ``async_to_sync()``, that thread
+    calls the function, on its own connection.
     """
     if not installation.is_installed:
         installation.require()
+    if in_calling_thread.get():
+        lent: R = await SyncToAsync(function)(*args, **kwargs)
+        return lent
     bridge = Bridge(function)
     try:
         result = bridge.switch(*args, **kwargs)

@@ -1,7 +1,7 @@
-"""Async receivers of the signals that Django's sync code sends on the bridge.
+"""Async receivers of the signals that are sent on the bridge or in a transaction.
 
-``Signal.send()`` hands them to ``async_to_sync()``, which an event loop's own thread cannot use.
-On the bridge they are awaited, one after the other: they share their task's connection.
+They are awaited one after the other, since they share their task's connection. Elsewhere Django
+runs them side by side.
 
 ``turbo_orm.patches`` puts them in the place of what ``django.dispatch.dispatcher`` uses.
 """
@@ -14,23 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from turbo_orm import bridge
-from turbo_orm.bridge import sync_to_async
 
 type AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
-
-
-def awaiting(async_to_sync: Callable[..., Any]) -> Callable[[AsyncFunction], Callable[..., Any]]:
-    """Return an ``async_to_sync()`` that awaits on the bridge, and is asgiref's elsewhere."""
-
-    def async_to_sync_or_await(function: AsyncFunction) -> Callable[..., Any]:
-        def awaited(*args: Any, **kwargs: Any) -> Any:
-            if bridge.active():
-                return bridge.await_(function(*args, **kwargs))
-            return async_to_sync(function)(*args, **kwargs)
-
-        return awaited
-
-    return async_to_sync_or_await
 
 
 def one_after_the_other(run_parallel: AsyncFunction) -> AsyncFunction:
@@ -66,13 +51,7 @@ def await_in_order_where(condition: Callable[[], bool]) -> None:
 
 
 def _share_a_connection() -> bool:
-    # Where all of Django is patched, asend() has the sync receivers called in the task that awaits
-    # it: the async ones have to be in its transaction, too.
-    return (
-        bridge.active()
-        or sync_to_async.redirects_everything()
-        or any(condition() for condition in _conditions)
-    )
+    return bridge.active() or any(condition() for condition in _conditions)
 
 
 class _InOrder:

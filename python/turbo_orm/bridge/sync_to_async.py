@@ -17,6 +17,7 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.db.models import Model, QuerySet
+from django.db.models.base import ModelBase
 from django.db.models.query import RawQuerySet, prefetch_related_objects
 
 from turbo_orm import bridge
@@ -37,14 +38,18 @@ GENERIC_RELATIONS = "django.contrib.contenttypes.fields"
 _bridged: tuple[type, ...] = ()
 _counterparts: dict[Callable[..., Any], Callable[..., Awaitable[Any]]] = {}
 _everything = False
-_conditions: list[Callable[[Any, Any], bool]] = []
+_conditions: list[Callable[[Any], bool]] = []
+
+# What says of a function, the object that it is a method of, and its arguments whether it belongs
+# in a thread.
+type Unless = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], bool]
 
 
-def _belongs_in_a_thread(func: Any, owner: Any) -> bool:
+def _never(*call: Any) -> bool:
     return False
 
 
-_unless: Callable[[Any, Any], bool] = _belongs_in_a_thread
+_unless: Unless = _never
 
 
 def register(
@@ -60,24 +65,18 @@ def register(
     _counterparts.update(methods)
 
 
-def redirect_everything(
-    everything: bool = True, unless: Callable[[Any, Any], bool] | None = None
-) -> None:
+def redirect_everything(everything: bool = True, unless: Unless = _never) -> None:
     """Have all calls use the bridge, or only those for models with an AsyncManager.
 
-    ``unless`` returns of a function, and of the object that it is a method of, or ``None``,
-    whether it belongs in a thread all the same.
+    ``unless`` returns of a call whether it belongs in a thread all the same.
     """
     global _everything, _unless
     _everything = everything
-    _unless = unless or _belongs_in_a_thread
+    _unless = unless
 
 
-def use_bridge_where(condition: Callable[[Any, Any], bool]) -> None:
-    """Have what would run in a thread run on the bridge where a condition holds. It may raise.
-
-    It gets what is to be called, and the object that this is a method of, or ``None``.
-    """
+def use_bridge_where(condition: Callable[[Any], bool]) -> None:
+    """Have what would run in a thread run on the bridge where a condition holds for it."""
     _conditions.append(condition)
 
 
@@ -101,32 +100,45 @@ def sync_to_async(
         return in_thread
 
     async def redirected(*args: Any, **kwargs: Any) -> Any:
-        if _uses_bridge(func, args):
+        if _uses_bridge(func, args, kwargs):
             method: Any = func
             counterpart = _counterparts.get(getattr(method, "__func__", None))  # type: ignore[arg-type]
             if counterpart is not None and not args:
                 return await counterpart(method.__self__, **kwargs)
             return await bridge.run(func, *args, **kwargs)
-        if any(condition(func, getattr(func, "__self__", None)) for condition in _conditions):
+        if any(condition(func) for condition in _conditions):
             return await bridge.run(func, *args, **kwargs)
         return await in_thread(*args, **kwargs)
 
     return redirected
 
 
-def _uses_bridge(func: Any, args: tuple[Any, ...]) -> bool:
+def _uses_bridge(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     owner = getattr(func, "__self__", None)
-    if _everything:
-        return not _unless(func, owner)
+    return _has_async_manager(func, owner, args) or (
+        _everything and not _unless(func, owner, args, kwargs)
+    )
+
+
+def _has_async_manager(func: Any, owner: Any, args: tuple[Any, ...]) -> bool:
     if isinstance(owner, Model):
         return _is_managed(type(owner))
     if func is prefetch_related_objects:
         return _is_prefetched(*args)
-    return isinstance(owner, _bridged)
+    if isinstance(owner, _bridged):
+        return True
+    model = getattr(owner, "model", None)
+    # Of a relation to many whose model Django makes, the managers are Django's.
+    return isinstance(model, ModelBase) and bool(model._meta.auto_created) and _is_managed(model)
 
 
 def _is_managed(model: type[Model]) -> bool:
-    return any(isinstance(manager, _bridged) for manager in model._meta.managers)
+    """Return whether a model has an AsyncManager; of one that Django makes, whether a side has."""
+    if any(isinstance(manager, _bridged) for manager in model._meta.managers):
+        return True
+    return bool(model._meta.auto_created) and any(
+        _is_managed(field.related_model) for field in model._meta.fields if field.is_relation
+    )
 
 
 def _is_prefetched(instances: Any, *lookups: Any) -> bool:

@@ -163,7 +163,8 @@ def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
         pgresult = driver.pgresult
         if pgresult.status not in _WANTED:
             cursor.fetchone()
-        return pgresult, driver._cursor.connection
+        # On the bridge it is a BridgedCursor, in a thread psycopg's own.
+        return pgresult, getattr(driver, "_cursor", driver).connection
 
 
 def configure() -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 import django
 from django.apps import apps
 
-from turbo_orm.backend import handler, task_connections
+from turbo_orm.backend import calling_thread, handler, task_connections
 from turbo_orm.bridge import installation, signals, sync_to_async
 from turbo_orm.driver import pool
 from turbo_orm.execution import direct
@@ -87,10 +87,10 @@ def _invalidation() -> Iterator[Patch]:
 
 def _signals() -> Iterator[Patch]:
     yield Replacement(
-        _DISPATCHER,
-        "async_to_sync",
-        "async receivers of a signal that is sent on the bridge are awaited there",
-        wrap=signals.awaiting,
+        "asgiref.sync:AsyncToSync",
+        "__call__",
+        "async code that sync code calls uses the connection that is in the transaction",
+        wrap=calling_thread.calling,
     )
     why = "async receivers that share a connection are awaited one after the other"
     if django.VERSION < (6, 1):

@@ -1,18 +1,18 @@
 """All of Django on the async connection: models with any manager, and those of contrib apps.
 
-That is for the whole process, so it is off by default. ``patch_django()`` has every call of
-``sync_to_async()`` that leads to a database use the bridge, and every queryset hydrated by the
-native core; ``unpatch_django()`` puts back what was there. ``TURBO_ORM = {"PATCH_DJANGO": True}``
-does the former when Django starts.
+``patch_django()`` has every call of ``sync_to_async()`` that leads to a database with an async
+connection use the bridge, and every queryset hydrated by the native core; ``unpatch_django()`` puts
+back what was there. It is on from Django's start, so that all that is awaited in a transaction is
+part of it, unless the settings have ``TURBO_ORM = {"PATCH_DJANGO": False}``.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import wraps
 from importlib import import_module
-from inspect import getclosurevars
+from inspect import getclosurevars, isclass
 from typing import Any
 
 from django.apps import apps
@@ -27,11 +27,14 @@ from django.db import connections
 from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import conf
+from turbo_orm.backend.handler import has_async_engine
+from turbo_orm.backend.task_connections import open_block
 from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.execution import evaluation, fetching
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
+from turbo_orm.patches.call_alias import alias_of, is_auth_backend, session_model
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 
 # The modules that call sync_to_async() for what leads to a database, beside those in which
@@ -61,8 +64,8 @@ def patch_django() -> None:
     PostgreSQL are hydrated by the native core, in sync code, too. Done again, it does nothing.
 
     Raises ``AppRegistryNotReady`` before the models are loaded, and ``ImproperlyConfigured``
-    unless ``"turbo_orm"`` is in ``INSTALLED_APPS``. For a database without async connection, the
-    methods raise ``ImproperlyConfigured`` from then on.
+    unless ``"turbo_orm"`` is in ``INSTALLED_APPS``. What leads to a database of another engine, as
+    the routers name it for each call, goes to a thread as before.
     """
     apps.check_models_ready()
     if apps.is_installed("turbo_orm"):
@@ -125,13 +128,13 @@ def _patches() -> Iterator[Patch]:
         queryset,
         "aiterator",
         "chunks are fetched on the bridge, not in a thread",
-        AsyncQuerySet.aiterator,
+        wrap=iterating_async,
     )
     yield Replacement(raw, "iterator", why, wrap=iterating_raw)
 
 
 def _on_install() -> None:
-    sync_to_async.redirect_everything(unless=_waits_for_something_else)
+    sync_to_async.redirect_everything(unless=_belongs_in_a_thread)
 
 
 def _on_uninstall() -> None:
@@ -173,6 +176,18 @@ def iterating(original: Any) -> Any:
     return _iterator
 
 
+def iterating_async(original: Any) -> Any:
+    """Return ``QuerySet.aiterator()``, to fetch chunks on the bridge."""
+
+    @wraps(original)
+    def aiterator(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
+        method: Any = AsyncQuerySet.aiterator if _is_async(self.db) else original
+        chunks: AsyncIterator[Any] = method(self, chunk_size)
+        return chunks
+
+    return aiterator
+
+
 def iterating_raw(original: Any) -> Any:
     """Return ``RawQuerySet.iterator()``, to hydrate by the native core."""
     is_djangos = is_own(original)
@@ -188,33 +203,54 @@ def iterating_raw(original: Any) -> Any:
     return iterator
 
 
-def _waits_for_something_else(func: Any, owner: Any) -> bool:
-    """Return whether what is called belongs in a thread all the same.
+def _belongs_in_a_thread(
+    func: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
+    """Return whether what is called waits for something else than a database of ours.
 
-    That is: a cache elsewhere, which would block the event loop; middleware, but for that of
-    sessions in a database; and the receivers of the signals of requests, which close what the
-    thread has opened.
+    That is: a cache or a store of sessions elsewhere, which would block the event loop; middleware,
+    but for that of sessions in a database; the receivers of the signals of requests, which close
+    what the thread has opened; and what leads to a database of another engine.
     """
     if isinstance(owner, BaseCache):
-        return not isinstance(owner, _CACHES)
-    if isinstance(owner, MiddlewareMixin):
-        return not _has_sessions_in_database(owner)
-    if getattr(func, "__module__", None) == "django.dispatch.dispatcher":
+        if not isinstance(owner, _CACHES):
+            return True
+    elif isinstance(owner, MiddlewareMixin):
+        owner = getattr(owner, "SessionStore", None)
+        if not _is_in_database(owner):
+            return True
+    elif _is_session_store(owner):
+        if not _is_in_database(owner):
+            return True
+    elif getattr(func, "__module__", None) == "django.dispatch.dispatcher":
         signal = getclosurevars(func).nonlocals.get("self")
-        return signal in (request_started, request_finished)
-    return False
+        if signal in (request_started, request_finished):
+            return True
+    elif is_auth_backend(owner) and not is_auth_backend(owner, "ModelBackend"):
+        # It may ask a server of another kind. In a transaction, its queries have to be part of it.
+        return open_block() is None
+    return not _is_async(alias_of(func, owner, args, kwargs))
 
 
-def _has_sessions_in_database(middleware: MiddlewareMixin) -> bool:
-    sessions = sys.modules.get("django.contrib.sessions.middleware")
-    if sessions is None or not isinstance(middleware, sessions.SessionMiddleware):
+def _is_async(alias: str) -> bool:
+    """Return whether a database has an async connection. An unknown one raises where it is used."""
+    settings_dict = connections.settings.get(alias)
+    return settings_dict is None or has_async_engine(settings_dict)
+
+
+def _is_session_store(store: Any) -> bool:
+    sessions = sys.modules.get("django.contrib.sessions.backends.base")
+    class_ = store if isclass(store) else type(store)
+    return sessions is not None and issubclass(class_, sessions.SessionBase)
+
+
+def _is_in_database(store: Any) -> bool:
+    """Return whether sessions are in a database, and their cache, if any, is no server's."""
+    if session_model(store) is None:
         return False
-    backends = "django.contrib.sessions.backends"
-    # Their modules are imported with the middleware's engine, if it is theirs.
-    in_database, in_cache = (sys.modules.get(f"{backends}.{name}") for name in ("db", "cached_db"))
-    if in_database is None or not issubclass(middleware.SessionStore, in_database.SessionStore):
-        return False
-    if in_cache is None or not issubclass(middleware.SessionStore, in_cache.SessionStore):
+    in_cache = sys.modules.get("django.contrib.sessions.backends.cached_db")
+    class_ = store if isclass(store) else type(store)
+    if in_cache is None or not issubclass(class_, in_cache.SessionStore):
         return True
     return isinstance(caches[settings.SESSION_CACHE_ALIAS], _CACHES)
 

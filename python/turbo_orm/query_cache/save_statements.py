@@ -131,6 +131,8 @@ class SaveStatements:
         if statement is None:
             if key in self._refusals or not cache.is_seen(self._entry, ("save", key)):
                 return None
+            if bridge.in_calling_thread.get():
+                return None
             await bridge.run(self._trace, kind, instance, using)
             statement = self._statements.get(key)
         bound = None if statement is None else statement.bind(instance)

@@ -101,6 +101,9 @@ def trace(
     makes a queryset over a query, on the database ``using``. ``of_objects`` says whether the rows
     become objects, as a queryset makes them.
     """
+    if bridge.in_calling_thread.get():
+        # Others may use what is changed for the time of tracing.
+        return
     entry, values = chain
     if "pg_version" not in vars(process_connection(using)):
         if connections[using].connection is None:

@@ -1,0 +1,324 @@
+"""Async code that sync code calls by async_to_sync(), inside a transaction and outside of one."""
+
+import asyncio
+import threading
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.models.signals import post_save
+from django.db.transaction import TransactionManagementError, atomic
+from django_async_backend.db import async_connections
+
+from tests.library.models import Account, Author, Book, Tag
+from tests.plain.models import Label
+from tests.support.event_loop import close_connections
+from turbo_orm import (
+    async_atomic,
+    async_connection,
+    bridge,
+    patch_django,
+    run_sync,
+    unpatch_django,
+)
+
+pytestmark = pytest.mark.usefixtures("scratch")
+
+
+@pytest.fixture(params=["AsyncManager", "patched"])
+def plain(request):
+    """Have models with a manager of Django's be as Django has them, and as turbo-orm patches it."""
+    if request.param == "patched":
+        patch_django()
+    yield
+    unpatch_django()
+
+
+def in_a_loop_of_its_own(view):
+    """Call a sync function as a sync server does."""
+    return view()
+
+
+def in_a_thread_of_a_loop(view):
+    """Call a sync function as Django's ASGI handler calls a sync view."""
+
+    async def main():
+        try:
+            return await sync_to_async(called)()
+        finally:
+            await close_connections()
+
+    def called():
+        try:
+            return view()
+        finally:
+            connections.close_all()
+
+    return asyncio.run(main())
+
+
+CALLERS = [in_a_loop_of_its_own, in_a_thread_of_a_loop]
+
+
+def pid():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+async def ask_everything():
+    """Use what there is, and return how much of it was right."""
+    author = await Author.objects.aget(name="Ada")
+    book = await Book.objects.acreate(author=author, title="Notes", pages=3)
+    book.pages = 4
+    await book.asave()
+    await book.asave(update_fields=["pages"])
+    await Book.objects.abulk_create([Book(author=author, title=f"{i}") for i in range(3)])
+    await book.tags.aadd(await Tag.objects.acreate(label="new"))
+    label = Label(name="plain")
+    await label.asave()
+    await Author.objects.filter(name="Ada").aupdate(name="Countess")
+    await author.arefresh_from_db()
+    spare = await Author.objects.acreate(name="spare")
+    await spare.adelete()
+    right = [
+        author.name == "Countess",
+        await Book.objects.acount() == 4,
+        await Book.objects.filter(pages=4).aexists(),
+        [each.title for each in await Book.objects.order_by("pk").alist()][0] == "Notes",
+        [each.title async for each in Book.objects.order_by("-pk")][-1] == "Notes",
+        [each async for each in Book.objects.values_list("pages", flat=True).order_by("-pages")][0]
+        == 4,
+        len([each async for each in Book.objects.aiterator(chunk_size=2)]) == 4,
+        [each.label async for each in book.tags.all()] == ["new"],
+        [each.name async for each in Label.objects.all()] == ["plain"],
+        len([each async for each in Book.objects.raw("SELECT * FROM library_book")]) == 4,
+        len((await Author.objects.prefetch_related("books").aget()).books.all()) == 4,
+        await asyncio.gather(Book.objects.acount(), Label.objects.acount()) == [4, 1],
+        await run_sync(pid) == await sync_to_async(pid)(),
+        await sync_to_async(Book.objects.count)() == 4,
+    ]
+    # Statements that are cached by now.
+    right += [
+        await Book.objects.acount() == 4,
+        await Author.objects.aget(name="Countess") == author,
+    ]
+    async with asyncio.timeout(5):
+        right.append(await Author.objects.select_for_update().aget() == author)
+    return right
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_it_is_in_the_transaction(called, plain):
+    def view():
+        with pytest.raises(LookupError), atomic():
+            Author.objects.create(name="Ada")
+            with connection.execute_wrapper(count):
+                here = pid()
+                right = async_to_sync(ask_everything)()
+            assert Label.objects.count() == 1
+            assert here == pid()
+            raise LookupError
+        return right
+
+    def count(execute, *args):
+        seen.append(args[0])
+        return execute(*args)
+
+    seen = []
+    right = called(view)
+    assert right == [True] * len(right)
+    assert len(seen) > 30
+    for model in (Author, Book, Label, Tag):
+        assert model.objects.count() == 0
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_savepoints_and_hooks(called, plain):
+    async def change():
+        await Account.objects.acreate(owner="Ada")
+        with pytest.raises(LookupError):
+            async with async_atomic():
+                await Account.objects.acreate(owner="nobody")
+                raise LookupError
+        transaction.on_commit(lambda: hooks.append(Account.objects.count()))
+        assert connection.in_atomic_block
+        assert not hooks
+
+    def view():
+        with atomic():
+            async_to_sync(change)()
+        return [each.owner for each in Account.objects.all()]
+
+    hooks = []
+    assert called(view) == ["Ada"]
+    assert hooks == [1]
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_errors_are_those_of_the_transaction(called, plain):
+    async def fail():
+        with pytest.raises(Author.DoesNotExist):
+            await Author.objects.aget(name="nobody")
+        with pytest.raises(IntegrityError):
+            async with async_atomic():
+                await Tag.objects.acreate(label="twice")
+        with pytest.raises(IntegrityError):
+            await Tag.objects.acreate(label="twice")
+        with pytest.raises(
+            TransactionManagementError, match="until the end of the 'atomic' block"
+        ):
+            await Tag.objects.acount()
+
+    def view():
+        with atomic():
+            Tag.objects.create(label="twice")
+            async_to_sync(fail)()
+            with pytest.raises(TransactionManagementError):
+                Tag.objects.count()
+            transaction.set_rollback(True)
+
+    called(view)
+    assert Tag.objects.count() == 0
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_a_transaction_without_atomic(called):
+    def view():
+        transaction.set_autocommit(False)
+        try:
+            Account.objects.create(owner="Ada")
+            return async_to_sync(Account.objects.all().acount)()
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+
+    assert called(view) == 1
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_outside_of_one_it_has_an_async_connection(called):
+    async def ask():
+        found = await run_sync(pid), await run_sync(bridge.active)
+        await close_connections()
+        return found
+
+    def view():
+        here = pid()
+        with atomic():
+            assert async_to_sync(run_sync)(pid) == here
+            inside = async_to_sync(run_sync)(bridge.active)
+        there, outside = async_to_sync(ask)()
+        return there != here, inside, outside
+
+    assert called(view) == (True, False, True)
+
+
+def test_one_that_is_called_in_it_and_calls_again():
+    def inner():
+        assert not bridge.active()
+        return async_to_sync(Account.objects.all().acount)()
+
+    async def outer():
+        await Account.objects.acreate(owner="Ada")
+        return await sync_to_async(inner)()
+
+    with atomic():
+        assert async_to_sync(outer)() == 1
+        transaction.set_rollback(True)
+    assert Account.objects.count() == 0
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_an_async_connection_is_refused_in_it(called):
+    async def ask():
+        with pytest.raises(TransactionManagementError, match="thread that waits"):
+            async with async_connection():
+                pass
+        with pytest.raises(TransactionManagementError, match="thread that waits"):
+            async_connections["default"].cursor()
+        return await Account.objects.acount()
+
+    def view():
+        with atomic():
+            return async_to_sync(ask)()
+
+    assert called(view) == 0
+
+
+def test_on_the_bridge_it_is_awaited(run):
+    """By a receiver, and by any sync code that async code calls."""
+
+    async def notify(name):
+        assert asyncio.current_task() is task
+        await asyncio.sleep(0)
+        await Tag.objects.acreate(label=name)
+        return await Account.objects.acount()
+
+    def receive(instance, **kwargs):
+        answers.append(async_to_sync(notify)(instance.owner))
+
+    async def steps():
+        nonlocal task
+        task = asyncio.current_task()
+        with pytest.raises(LookupError):
+            async with async_atomic():
+                await Account.objects.acreate(owner="Ada")
+                answers.append(await run_sync(async_to_sync(notify), "Grace"))
+                raise LookupError
+        return await Tag.objects.acount()
+
+    task, answers = None, []
+    post_save.connect(receive, sender=Account)
+    try:
+        assert run(steps) == 0
+    finally:
+        post_save.disconnect(receive, sender=Account)
+    assert answers == [1, 1]
+
+
+def test_errors_of_what_is_awaited_are_raised_there(run):
+    async def fail():
+        await asyncio.sleep(0)
+        raise LookupError
+
+    def called():
+        with pytest.raises(LookupError):
+            async_to_sync(fail)()
+        return "went on"
+
+    assert run(lambda: run_sync(called)) == "went on"
+
+
+def test_in_plain_code_of_an_event_loop_it_is_refused(run):
+    async def steps():
+        with pytest.raises(RuntimeError, match="just await"):
+            async_to_sync(Account.objects.all().acount)()
+
+    run(steps)
+
+
+def test_threads_do_not_take_part_in_each_others(plain):
+    """Two threads at once, each in a transaction of its own."""
+    barrier = threading.Barrier(2, timeout=30)
+
+    async def write(name):
+        await Account.objects.acreate(owner=name)
+        await asyncio.to_thread(barrier.wait)
+        return [each.owner async for each in Account.objects.all()]
+
+    def work(name):
+        try:
+            with atomic():
+                found[name] = async_to_sync(write)(name)
+        finally:
+            connections.close_all()
+
+    found = {}
+    threads = [threading.Thread(target=work, args=[name]) for name in ("Ada", "Grace")]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == {"Ada": ["Ada"], "Grace": ["Grace"]}
+    assert Account.objects.count() == 2
