@@ -26,7 +26,7 @@ pytest.register_assert_rewrite(
 LONGEST = [
     "tests/test_typing.py",
     "tests/faults/test_soak.py",
-    "tests/test_pytest_plugin.py",
+    "tests/test_pytest_django.py",
 ]
 
 _DSN = pytest.StashKey[str]()

@@ -1,14 +1,16 @@
 """Test cases for users: whatever sync and async code writes is there for both, and then gone."""
 
 import asyncio
+import threading
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import IntegrityError, connection, connections, transaction
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
-from django.test import TestCase, override_settings
+from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.testcases import DatabaseOperationForbidden
 from django.urls import path
 
@@ -16,7 +18,7 @@ from tests.library.models import Account, Entry, Event
 from tests.support.tables import empty
 from turbo_orm import async_atomic, async_connection
 from turbo_orm.backend.task_connections import async_connections
-from turbo_orm.test import AsyncTestCase
+from turbo_orm.test import AsyncTestCase, shared_connections
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -297,12 +299,88 @@ class Views(AsyncTestCase):
         assert Account.objects.count() == 1
 
 
-class DjangosOwn(TestCase):
-    """Without sharing, the two connections do not see each other."""
+class OfDjango(TestCase):
+    """A test case of Django's: nothing of turbo-orm's is imported for it."""
 
-    def test_a_query_goes_to_the_sync_connection(self):
-        Account.objects.create(owner="Ada")
-        assert asyncio.run(Account.objects.acount()) == 0
+    databases = {"default", "other"}
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.ada = Account.objects.create(owner="Ada")
+
+    def setUp(self):
+        Account.objects.using("other").create(owner="elsewhere")
+
+    async def test_async_code_is_in_the_transaction(self):
+        assert await Account.objects.aget() == self.ada
+        await Account.objects.acreate(owner="Bo")
+        assert await sync_to_async(Account.objects.count)() == 2
+        assert await asyncio.to_thread(Account.objects.count) == 2
+        assert await Account.objects.using("other").acount() == 1
+
+    test_and_rolled_back_with_it = test_async_code_is_in_the_transaction
+
+    async def test_tasks_take_turns(self):
+        counts = await asyncio.gather(*(Account.objects.acount() for _ in range(3)))
+        assert counts == [1, 1, 1]
+
+    async def test_a_savepoint(self):
+        with pytest.raises(IntegrityError):
+            async with async_atomic():
+                await Account.objects.acreate(owner="Ada")
+        assert await Account.objects.acount() == 1
+
+    async def test_async_client(self):
+        with override_settings(ROOT_URLCONF=__name__):
+            response = await self.async_client.get("/count")
+        assert response.json() == {"made": True, "found": [2, 2]}
+
+    def test_async_code_that_sync_code_calls(self):
+        async_to_sync(Account.objects.all().acreate)(owner="Bo")
+        with transaction.atomic():
+            assert async_to_sync(Account.objects.all().acount)() == 2
+            transaction.set_rollback(True)
+        assert Account.objects.count() == 2
+
+    def test_another_thread_has_its_own_connection(self):
+        """As with Django."""
+
+        def look():
+            try:
+                found.append(Account.objects.count())
+            finally:
+                connections.close_all()
+
+        found = []
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert found == [0]
+
+    def test_in_an_event_loop_it_is_refused(self):
+        async def enter():
+            with shared_connections():
+                pass
+
+        with pytest.raises(SynchronousOnlyOperation, match="An event loop runs here"):
+            asyncio.run(enter())
+
+
+class OfOneDatabase(TestCase):
+    async def test_another_one_is_forbidden(self):
+        with pytest.raises(DatabaseOperationForbidden):
+            await Account.objects.using("other").acount()
+        assert await Account.objects.acount() == 0
+
+
+class Committed(TransactionTestCase):
+    """Nothing is shared where nothing is rolled back."""
+
+    async def test_async_code_has_a_connection_of_its_own(self):
+        assert not async_connections.shared
+        await Account.objects.acreate(owner="Ada")
+        assert await sync_to_async(Account.objects.count)() == 1
+        await async_connections["default"].close()
 
 
 def test_nothing_is_shared_afterwards(tables):

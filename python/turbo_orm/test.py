@@ -1,6 +1,7 @@
-"""Test cases for async code: each test in a transaction that is rolled back.
+"""A test case for async code, with what Django's ``TestCase`` lacks for it.
 
-With pytest-django there is nothing to import: turbo_orm.pytest_plugin does the same for its tests.
+Async code is in the transaction of each test of Django's ``TestCase``, and of pytest-django's
+``db``, without anything of this module.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["AsyncTestCase", "shared_connections"]
 
 
 class AsyncTestCase(TestCase):
-    """Django's ``TestCase``, whose transactions async code is in, too.
+    """Django's ``TestCase``, with fixtures and assertions that are awaited.
 
     Everything of Django's works: ``setUpTestData()``, ``databases``, ``client``, ``async_client``,
     fixtures. What sync code writes async code reads, and the other way round. Coroutine functions
@@ -31,11 +32,6 @@ class AsyncTestCase(TestCase):
     nothing runs side by side; for that, and for what is only seen after a commit, there is
     Django's ``TransactionTestCase``.
     """
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.enterClassContext(shared_connections())
-        super().setUpClass()
 
     def __call__(self, result: Any = None) -> Any:
         method = getattr(self, self._testMethodName)

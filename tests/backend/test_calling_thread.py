@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("scratch")
 
 @pytest.fixture(params=["AsyncManager", "patched"])
 def plain(request):
-    """Have models with a manager of Django's be as Django has them, and as turbo-orm patches it."""
+    """Have models with a manager of Django's as they are, and patched."""
     if request.param == "patched":
         patch_django()
     yield
@@ -85,10 +85,9 @@ async def ask_everything():
         author.name == "Countess",
         await Book.objects.acount() == 4,
         await Book.objects.filter(pages=4).aexists(),
-        [each.title for each in await Book.objects.order_by("pk").alist()][0] == "Notes",
+        (await Book.objects.order_by("pk").alist())[0].title == "Notes",
         [each.title async for each in Book.objects.order_by("-pk")][-1] == "Notes",
-        [each async for each in Book.objects.values_list("pages", flat=True).order_by("-pages")][0]
-        == 4,
+        [each async for each in Book.objects.values_list("pages", flat=True)].count(4) == 1,
         len([each async for each in Book.objects.aiterator(chunk_size=2)]) == 4,
         [each.label async for each in book.tags.all()] == ["new"],
         [each.name async for each in Label.objects.all()] == ["plain"],
@@ -111,14 +110,14 @@ async def ask_everything():
 @pytest.mark.parametrize("called", CALLERS)
 def test_it_is_in_the_transaction(called, plain):
     def view():
-        with pytest.raises(LookupError), atomic():
+        with atomic():
             Author.objects.create(name="Ada")
             with connection.execute_wrapper(count):
                 here = pid()
                 right = async_to_sync(ask_everything)()
             assert Label.objects.count() == 1
             assert here == pid()
-            raise LookupError
+            transaction.set_rollback(True)
         return right
 
     def count(execute, *args):
@@ -137,10 +136,9 @@ def test_it_is_in_the_transaction(called, plain):
 def test_savepoints_and_hooks(called, plain):
     async def change():
         await Account.objects.acreate(owner="Ada")
-        with pytest.raises(LookupError):
-            async with async_atomic():
-                await Account.objects.acreate(owner="nobody")
-                raise LookupError
+        async with async_atomic():
+            await Account.objects.acreate(owner="nobody")
+            transaction.set_rollback(True)
         transaction.on_commit(lambda: hooks.append(Account.objects.count()))
         assert connection.in_atomic_block
         assert not hooks
@@ -261,11 +259,10 @@ def test_on_the_bridge_it_is_awaited(run):
     async def steps():
         nonlocal task
         task = asyncio.current_task()
-        with pytest.raises(LookupError):
-            async with async_atomic():
-                await Account.objects.acreate(owner="Ada")
-                answers.append(await run_sync(async_to_sync(notify), "Grace"))
-                raise LookupError
+        async with async_atomic():
+            await Account.objects.acreate(owner="Ada")
+            answers.append(await run_sync(async_to_sync(notify), "Grace"))
+            await run_sync(transaction.set_rollback, True)
         return await Tag.objects.acount()
 
     task, answers = None, []

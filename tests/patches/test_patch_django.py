@@ -637,6 +637,8 @@ OTHER_KIND = """
     def warm(alias):
         ContentType.objects.db_manager(alias).get_for_model(Volume)
 
+    RAW = "SELECT * FROM plain_volume"
+
     async def in_threads():
         try:
             return await work()
@@ -659,7 +661,7 @@ OTHER_KIND = """
             [each.title async for each in Volume.objects.aiterator()],
             [each.text async for each in volume.remarks.all()],
             await volume.labels.acount(),
-            [each.pk == volume.pk async for each in Volume.objects.raw("SELECT * FROM plain_volume")],
+            [each.pk == volume.pk async for each in Volume.objects.raw(RAW)],
         ]
 """
 WORKED = [True, "1.00", ["b"], ["d"], 0, [True]]

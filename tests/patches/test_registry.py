@@ -19,6 +19,7 @@ SETTINGS = {
     ],
     "SECRET_KEY": "for tests only",
     "STATIC_URL": "/static/",
+    "TURBO_ORM": {"PATCH_DJANGO": False},
     "USE_TZ": True,
 }
 
@@ -410,15 +411,15 @@ def test_the_command_lists_what_is_patched():
     ) in text
     assert "django.core.signals.setting_changed is received by turbo_orm.query_cache." in text
     assert "For django-debug-toolbar\n  nothing\n" in text
-    assert text.endswith("For all of Django (PATCH_DJANGO)\n  nothing\n")
-
-
-def test_the_command_lists_what_the_setting_patches():
-    text = listed(TURBO_ORM={"PATCH_DJANGO": True})
     assert (
         "  django.db.models.query.QuerySet._fetch_all is replaced by "
         "turbo_orm.patches.patch_django.hydrating\n"
     ) in text
+
+
+def test_the_command_lists_what_the_setting_leaves_out():
+    text = listed(TURBO_ORM={"PATCH_DJANGO": False})
+    assert text.endswith("For all of Django (PATCH_DJANGO)\n  nothing\n")
 
 
 def test_the_command_is_one_of_manage_py(tmp_path):

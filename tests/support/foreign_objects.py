@@ -1,6 +1,8 @@
 """What other packages' modules, classes and signals hold, to find out what has been changed."""
 
+import inspect
 import sys
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from django.dispatch import Signal
@@ -46,9 +48,10 @@ def _add_value(found: dict[Place, Held], path: str, value: Any) -> None:
     elif issubclass(type(value), type):
         if value.__module__.split(".")[0] in PACKAGES:
             _add_attributes(found, path, value)
-            # Most inherit it.
-            setter = value.__setattr__
-            found[id(value), "__setattr__"] = Held(f"{path}.__setattr__", value, setter)
+            for name in ("__call__", "__setattr__"):
+                # Most inherit it, or have none.
+                method = inspect.getattr_static(value, name, None)
+                found[id(value), name] = Held(f"{path}.{name}", value, method)
     else:
         found[id(value), "__class__"] = Held(f"{path}.__class__", value, type(value))
 
@@ -61,11 +64,24 @@ def _add_attributes(found: dict[Place, Held], path: str, owner: Any) -> None:
 
 
 def changed(before: dict[Place, Held], after: dict[Place, Held]) -> dict[Place, str]:
-    """Return the places that hold something else, or nothing any more, with their paths."""
-    return {
+    """Return the places that hold something else, or nothing any more, with their paths.
+
+    So are those that hold something by now, where the module or class was there before.
+    """
+    owners = {owner for owner, _ in before}
+    found = {
         place: held.path
         for place, held in before.items()
         if not _is_same(place[1], held, after.get(place))
+    }
+    return found | {
+        place: held.path
+        for place, held in after.items()
+        if place not in before
+        and place[0] in owners
+        and place[1] != "__class__"
+        # A package holds the modules of it that have been imported.
+        and not isinstance(held.value, ModuleType)
     }
 
 

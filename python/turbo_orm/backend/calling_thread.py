@@ -86,16 +86,21 @@ def _lending_connections() -> Iterator[None]:
     mine = {alias: InCallingThread(alias) for alias in lent} or {
         alias: each for alias, each in inherited.items() if not isinstance(each, InCallingThread)
     }
-    undo = (
-        (_connections, _connections.set(lent)),
-        (bridge.in_calling_thread, bridge.in_calling_thread.set(bool(lent))),
-        (in_context, in_context.set(mine)),
-    )
+    with (
+        _value(_connections, lent),
+        _value(bridge.in_calling_thread, bool(lent)),
+        _value(in_context, mine),
+    ):
+        yield
+
+
+@contextmanager
+def _value[T](variable: ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        for variable, token in undo:
-            variable.reset(token)
+        variable.reset(token)
 
 
 def _is_in_transaction(connection: Any) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from asgiref.sync import SyncToAsync
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.transaction import TransactionManagementError
@@ -23,7 +24,7 @@ from turbo_orm import bridge
 from turbo_orm.backend import calling_thread
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import Block
-from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.backend.task_connections import async_connections, in_context, is_in_test
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -49,14 +50,15 @@ class BridgedConnectionHandler(ConnectionHandler):
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
                 return bridged_connection(alias)
-        elif alias in async_connections.shared:
-            # Of a test, in whose transaction a thread is to be, too.
+        elif alias in async_connections.shared and _was_started_by_test():
+            # A test's, in whose transaction the thread is to be, too.
             return async_connections.shared[alias].django
-        elif (async_connection := in_context.get().get(alias)) is not None:
-            # The thread was started by a task: it has the task's context.
-            if async_connection.is_inside_block():
-                return _refusing(super().__getitem__(alias), async_connection.block)
-        return super().__getitem__(alias)
+        connection = super().__getitem__(alias)
+        # A thread that was started by a task has the task's context.
+        inherited = in_context.get().get(alias)
+        if inherited is not None and inherited.is_inside_block():
+            return _refusing(connection, inherited.block)
+        return connection
 
     def all(self, initialized_only: bool = False) -> list[Any]:
         """Return the connections, or those that there are already."""
@@ -89,6 +91,14 @@ def _refusing(connection: Any, block: Block) -> Any:
     refusing = connection.copy()
     refusing.connect = refusing.ensure_connection = refuse
     return refusing
+
+
+def _was_started_by_test() -> bool:
+    """Return whether the thread is the test's, or calls what a task has sent to it.
+
+    asgiref says the latter of its threads: a task's context may be older than the test.
+    """
+    return is_in_test.get() or hasattr(SyncToAsync.threadlocal, "main_event_loop")
 
 
 def _is_in_event_loop() -> bool:

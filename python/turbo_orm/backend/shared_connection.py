@@ -27,6 +27,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections
 from django.db.utils import load_backend
 
@@ -42,7 +43,7 @@ from turbo_orm.backend.connection_state import (
 )
 from turbo_orm.backend.delegation import delegates
 from turbo_orm.backend.handler import has_async_engine
-from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.task_connections import async_connections, is_in_test
 from turbo_orm.bridge import installation
 from turbo_orm.driver.wait_queue import WaitQueue
 
@@ -299,10 +300,18 @@ def shared_connections(aliases: Iterable[str] | None = None) -> Iterator[None]:
     """Have async code use the sync connections of the thread that enters this block.
 
     For tests: in the block, a transaction of one is a transaction of the other. ``aliases`` are
-    those of databases with an async connection; by default all. Code that ``sync_to_async()``
-    sends to a thread uses the same connections.
+    those of databases with an async connection; by default all. Code that a task sends to a thread
+    uses the same connections, and any other thread has its own, as with Django.
+
+    Raises ``SynchronousOnlyOperation`` in an event loop, which has no sync connection.
     """
     installation.require()
+    if _get_running_loop() is not None:
+        raise SynchronousOnlyOperation(
+            "An event loop runs here, so there is no sync connection to share. Begin the test's "
+            "transaction outside of it: in a fixture or a setUp() that is not async."
+        )
+    is_in_test.set(True)
     with ExitStack() as stack:
         for alias in connections if aliases is None else aliases:
             if alias in async_connections.shared or not has_async_engine(

@@ -32,6 +32,9 @@ in_context: ContextVar[Mapping[str, Any]] = ContextVar(
     default=MappingProxyType({}),
 )
 
+# Whether the running code is a test's that shares its connections, or was started by such a test.
+is_in_test: ContextVar[bool] = ContextVar("turbo_orm_is_in_test", default=False)
+
 
 def task_connection(backend: Any, settings_dict: dict[str, Any], alias: str) -> Any:
     """Return a new connection, which the running task owns."""

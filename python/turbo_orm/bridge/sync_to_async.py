@@ -17,7 +17,6 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.db.models import Model, QuerySet
-from django.db.models.base import ModelBase
 from django.db.models.query import RawQuerySet, prefetch_related_objects
 
 from turbo_orm import bridge
@@ -127,15 +126,18 @@ def _has_async_manager(func: Any, owner: Any, args: tuple[Any, ...]) -> bool:
         return _is_prefetched(*args)
     if isinstance(owner, _bridged):
         return True
-    model = getattr(owner, "model", None)
+    model: Any = getattr(owner, "model", None)
     # Of a relation to many whose model Django makes, the managers are Django's.
-    return isinstance(model, ModelBase) and bool(model._meta.auto_created) and _is_managed(model)
+    return isinstance(model, type) and issubclass(model, Model) and _is_managed_through(model)
 
 
-def _is_managed(model: type[Model]) -> bool:
-    """Return whether a model has an AsyncManager; of one that Django makes, whether a side has."""
-    if any(isinstance(manager, _bridged) for manager in model._meta.managers):
-        return True
+def _is_managed(model: Any) -> bool:
+    managers = model._meta.managers
+    return any(isinstance(each, _bridged) for each in managers) or _is_managed_through(model)
+
+
+def _is_managed_through(model: Any) -> bool:
+    """Return whether a model was made for a relation to many, and a side of that is managed."""
     return bool(model._meta.auto_created) and any(
         _is_managed(field.related_model) for field in model._meta.fields if field.is_relation
     )

@@ -69,9 +69,9 @@ def _of_owner(func: Any, owner: Any, kwargs: dict[str, Any]) -> str | None:
         return router.db_for_write(model, instance=getattr(owner, "instance", None))
     if isinstance(owner, DatabaseCache):
         return router.db_for_write(owner.cache_model_class)
-    if (sessions := session_model(owner)) is not None:
+    if (sessions := _session_model(owner)) is not None:
         return router.db_for_write(sessions)
-    if is_auth_backend(owner):
+    if _is_auth_backend(owner):
         return router.db_for_read(get_user_model())
     return None
 
@@ -102,16 +102,15 @@ def _of_closure(func: Any) -> str | None:
     return None
 
 
-def is_auth_backend(backend: Any, class_: str = "BaseBackend") -> bool:
-    """Return whether an object authenticates users: of Django's class, or one derived from it."""
+def _is_auth_backend(owner: Any) -> bool:
     backends = sys.modules.get("django.contrib.auth.backends")
-    return backends is not None and isinstance(backend, getattr(backends, class_))
+    return backends is not None and isinstance(owner, backends.BaseBackend)
 
 
-def session_model(store: Any) -> type[Model] | None:
+def _session_model(store: Any) -> type[Model] | None:
     """Return the model of a session store, or of its class, that is in a database."""
     in_database = sys.modules.get("django.contrib.sessions.backends.db")
-    class_ = store if isclass(store) else type(store)
+    class_: Any = store if isclass(store) else type(store)
     if in_database is None or not issubclass(class_, in_database.SessionStore):
         return None
     model: type[Model] = class_.get_model_class()

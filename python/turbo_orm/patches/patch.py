@@ -23,7 +23,8 @@ class Replacement:
     """An attribute that is replaced: of a module, a class or an instance (its ``__class__``).
 
     ``owner`` is the module that has it, or ``"module:object"``.
-    ``replacement`` is what takes its place, or ``wrap`` returns that for the original.
+    ``replacement`` is what takes its place, or ``wrap`` returns that for the original. For an
+    attribute that is stored on instances (``is_stored``), the class gets a descriptor.
     """
 
     owner: str
@@ -31,6 +32,7 @@ class Replacement:
     why: str
     replacement: Any = None
     wrap: Callable[[Any], Any] | None = None
+    is_stored: bool = False
 
     @property
     def target(self) -> str:
@@ -46,7 +48,7 @@ class Replacement:
         """Replace the attribute, and return what puts back the very object that was there."""
         try:
             owner = resolve_name(self.owner)
-            original = getattr(owner, self.name)
+            original = None if self.is_stored else getattr(owner, self.name)
         except (AttributeError, ImportError) as exc:
             raise ImproperlyConfigured(
                 f"turbo-orm replaces {self.target} ({self.why}), which cannot be found: {exc}. "

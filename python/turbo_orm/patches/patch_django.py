@@ -1,9 +1,9 @@
 """All of Django on the async connection: models with any manager, and those of contrib apps.
 
 ``patch_django()`` has every call of ``sync_to_async()`` that leads to a database with an async
-connection use the bridge, and every queryset hydrated by the native core; ``unpatch_django()`` puts
-back what was there. It is on from Django's start, so that all that is awaited in a transaction is
-part of it, unless the settings have ``TURBO_ORM = {"PATCH_DJANGO": False}``.
+connection use the bridge, and every queryset hydrated by the native core; ``unpatch_django()``
+puts back what was there. It is on from Django's start, so that all that is awaited in a
+transaction is part of it, unless the settings have ``TURBO_ORM = {"PATCH_DJANGO": False}``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import conf
 from turbo_orm.backend.handler import has_async_engine
-from turbo_orm.backend.task_connections import open_block
 from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.execution import evaluation, fetching
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
-from turbo_orm.patches.call_alias import alias_of, is_auth_backend, session_model
+from turbo_orm.patches.call_alias import alias_of
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 
 # The modules that call sync_to_async() for what leads to a database, beside those in which
@@ -208,9 +207,9 @@ def _belongs_in_a_thread(
 ) -> bool:
     """Return whether what is called waits for something else than a database of ours.
 
-    That is: a cache or a store of sessions elsewhere, which would block the event loop; middleware,
-    but for that of sessions in a database; the receivers of the signals of requests, which close
-    what the thread has opened; and what leads to a database of another engine.
+    That is: a cache or a store of sessions elsewhere, which would block the event loop;
+    middleware, but for that of sessions in a database; the receivers of the signals of requests,
+    which close what the thread has opened; and what leads to a database of another engine.
     """
     if isinstance(owner, BaseCache):
         if not isinstance(owner, _CACHES):
@@ -219,40 +218,41 @@ def _belongs_in_a_thread(
         owner = getattr(owner, "SessionStore", None)
         if not _is_in_database(owner):
             return True
-    elif _is_session_store(owner):
+    elif _is_djangos_store(owner):
         if not _is_in_database(owner):
             return True
     elif getattr(func, "__module__", None) == "django.dispatch.dispatcher":
         signal = getclosurevars(func).nonlocals.get("self")
         if signal in (request_started, request_finished):
             return True
-    elif is_auth_backend(owner) and not is_auth_backend(owner, "ModelBackend"):
-        # It may ask a server of another kind. In a transaction, its queries have to be part of it.
-        return open_block() is None
     return not _is_async(alias_of(func, owner, args, kwargs))
 
 
 def _is_async(alias: str) -> bool:
-    """Return whether a database has an async connection. An unknown one raises where it is used."""
+    """Return whether a database has an async connection, or is unknown, which raises later."""
     settings_dict = connections.settings.get(alias)
     return settings_dict is None or has_async_engine(settings_dict)
 
 
-def _is_session_store(store: Any) -> bool:
-    sessions = sys.modules.get("django.contrib.sessions.backends.base")
-    class_ = store if isclass(store) else type(store)
-    return sessions is not None and issubclass(class_, sessions.SessionBase)
+def _is_djangos_store(store: Any) -> bool:
+    """Return whether sessions are stored by a class of Django's, or one derived from it."""
+    return any(_is_store(store, name) for name in ("cache", "cached_db", "db", "file"))
 
 
 def _is_in_database(store: Any) -> bool:
     """Return whether sessions are in a database, and their cache, if any, is no server's."""
-    if session_model(store) is None:
+    if not _is_store(store, "db"):
         return False
-    in_cache = sys.modules.get("django.contrib.sessions.backends.cached_db")
+    return not _is_store(store, "cached_db") or isinstance(
+        caches[settings.SESSION_CACHE_ALIAS], _CACHES
+    )
+
+
+def _is_store(store: Any, name: str) -> bool:
+    # The module is imported, if it is that of the store.
+    module = sys.modules.get(f"django.contrib.sessions.backends.{name}")
     class_ = store if isclass(store) else type(store)
-    if in_cache is None or not issubclass(class_, in_cache.SessionStore):
-        return True
-    return isinstance(caches[settings.SESSION_CACHE_ALIAS], _CACHES)
+    return module is not None and issubclass(class_, module.SessionStore)
 
 
 GROUP = Group("For all of Django (PATCH_DJANGO)", _patches, _on_install, _on_uninstall)

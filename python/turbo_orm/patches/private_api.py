@@ -1,9 +1,9 @@
 """The names of other packages that turbo-orm uses without having been promised any of them.
 
-Names with a leading underscore, and what is public and undocumented: Django, psycopg, psycopg_pool
-and django-async-backend may drop or change them with any release, which is why ``pyproject.toml``
-has upper bounds. The tests look each of them up, and say which rooms need one that is gone. The
-table in ``docs/architecture.md`` is written from them by ``make private-api``.
+Names with a leading underscore, and what is public and undocumented: Django, asgiref, psycopg,
+psycopg_pool and django-async-backend may drop or change them with any release, which is why
+``pyproject.toml`` has upper bounds. The tests look each of them up, and say which rooms need one
+that is gone. The table in ``docs/architecture.md`` is written from them by ``make private-api``.
 """
 
 from __future__ import annotations
@@ -241,10 +241,11 @@ NAMES: tuple[PrivateName, ...] = (
         "get_citext_oids get_hstore_oids register_type_handlers",
         "driver",
     ),
-    *_stored("django.db.transaction:Atomic", "_from_testcase", "backend"),
+    *_stored("django.db.transaction:Atomic", "_from_testcase", "backend patches"),
     *_names("django.test.testcases", "_DatabaseFailure", "backend"),
     # Signals, requests, and calls of sync_to_async()
-    *_names(_DISPATCHER, "async_to_sync", "patches"),
+    *_stored("asgiref.sync:AsyncToSync", "awaitable", "backend"),
+    *_names("asgiref.sync:SyncToAsync", "threadlocal", "backend"),
     *_names(_DISPATCHER, "asyncio", "patches", until=(6, 1)),
     *_names(_DISPATCHER, "_run_parallel", "patches", since=(6, 1), is_optional=True),
     *_stored("django.dispatch.dispatcher:Signal", "receivers", "driver query_cache"),

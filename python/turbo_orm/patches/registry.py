@@ -12,6 +12,7 @@ from turbo_orm.patches import (
     debug_toolbar,
     patch_django,
     private_api,
+    testcases,
 )
 
 #: In the order in which they are installed. ``patch_django()`` installs the last.
@@ -19,6 +20,7 @@ GROUPS = (
     async_managers.GROUP,
     atomic_requests.GROUP,
     debug_toolbar.GROUP,
+    testcases.GROUP,
     patch_django.SETTING,
     patch_django.GROUP,
 )
