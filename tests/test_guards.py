@@ -4,7 +4,7 @@ import asyncio
 
 import psycopg
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.db import connections
 
@@ -26,14 +26,6 @@ def test_a_thread_is_an_error(run):
 def test_sync_to_async_is_an_error(run):
     with pytest.raises(AssertionError, match=r"sync_to_async"):
         run(lambda: sync_to_async(print)())
-
-
-def test_async_to_sync_is_an_error(run):
-    async def hop():
-        async_to_sync(hop)()
-
-    with pytest.raises(AssertionError, match=r"async_to_sync"):
-        run(hop)
 
 
 def test_a_thread_hop_of_djangos_is_an_error(run):

@@ -20,7 +20,7 @@ from django.core import checks as _checks
 
 from turbo_orm.backend.transaction import async_atomic, async_connection
 from turbo_orm.bridge import run as run_sync
-from turbo_orm.checks import check_installation
+from turbo_orm.checks import check_installation as _check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
 from turbo_orm.orm.manager import AsyncManager
@@ -48,7 +48,7 @@ __all__ = [
 __version__ = metadata.version("turbo-orm")
 
 # The app, if it is installed, registers the other ones.
-_checks.register(check_installation)
+_checks.register(_check_installation)
 
 # Exports have their public path, which pickles and migrations store.
 for _name in __all__:

@@ -10,7 +10,7 @@ from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError, atomic
 from django_async_backend.db import async_connections
 
-from tests.library.models import Account, Author, Book, Tag
+from tests.library.models import Account, Player, Skill, Team
 from tests.plain.models import Label
 from tests.support.event_loop import close_connections
 from turbo_orm import (
@@ -68,42 +68,42 @@ def pid():
 
 async def ask_everything():
     """Use what there is, and return how much of it was right."""
-    author = await Author.objects.aget(name="Ada")
-    book = await Book.objects.acreate(author=author, title="Notes", pages=3)
-    book.pages = 4
-    await book.asave()
-    await book.asave(update_fields=["pages"])
-    await Book.objects.abulk_create([Book(author=author, title=f"{i}") for i in range(3)])
-    await book.tags.aadd(await Tag.objects.acreate(label="new"))
+    team = await Team.objects.aget(name="Ada")
+    player = await Player.objects.acreate(team=team, name="Notes", rank=3)
+    player.rank = 4
+    await player.asave()
+    await player.asave(update_fields=["rank"])
+    await Player.objects.abulk_create([Player(team=team, name=f"{i}") for i in range(3)])
+    await player.skills.aadd(await Skill.objects.acreate(name="new"))
     label = Label(name="plain")
     await label.asave()
-    await Author.objects.filter(name="Ada").aupdate(name="Countess")
-    await author.arefresh_from_db()
-    spare = await Author.objects.acreate(name="spare")
+    await Team.objects.filter(name="Ada").aupdate(name="Countess")
+    await team.arefresh_from_db()
+    spare = await Team.objects.acreate(name="spare")
     await spare.adelete()
     right = [
-        author.name == "Countess",
-        await Book.objects.acount() == 4,
-        await Book.objects.filter(pages=4).aexists(),
-        (await Book.objects.order_by("pk").alist())[0].title == "Notes",
-        [each.title async for each in Book.objects.order_by("-pk")][-1] == "Notes",
-        [each async for each in Book.objects.values_list("pages", flat=True)].count(4) == 1,
-        len([each async for each in Book.objects.aiterator(chunk_size=2)]) == 4,
-        [each.label async for each in book.tags.all()] == ["new"],
+        team.name == "Countess",
+        await Player.objects.acount() == 4,
+        await Player.objects.filter(rank=4).aexists(),
+        (await Player.objects.order_by("pk").alist())[0].name == "Notes",
+        [each.name async for each in Player.objects.order_by("-pk")][-1] == "Notes",
+        [each async for each in Player.objects.values_list("rank", flat=True)].count(4) == 1,
+        len([each async for each in Player.objects.aiterator(chunk_size=2)]) == 4,
+        [each.name async for each in player.skills.all()] == ["new"],
         [each.name async for each in Label.objects.all()] == ["plain"],
-        len([each async for each in Book.objects.raw("SELECT * FROM library_book")]) == 4,
-        len((await Author.objects.prefetch_related("books").aget()).books.all()) == 4,
-        await asyncio.gather(Book.objects.acount(), Label.objects.acount()) == [4, 1],
+        len([each async for each in Player.objects.raw("SELECT * FROM library_player")]) == 4,
+        len((await Team.objects.prefetch_related("players").aget()).players.all()) == 4,
+        await asyncio.gather(Player.objects.acount(), Label.objects.acount()) == [4, 1],
         await run_sync(pid) == await sync_to_async(pid)(),
-        await sync_to_async(Book.objects.count)() == 4,
+        await sync_to_async(Player.objects.count)() == 4,
     ]
     # Statements that are cached by now.
     right += [
-        await Book.objects.acount() == 4,
-        await Author.objects.aget(name="Countess") == author,
+        await Player.objects.acount() == 4,
+        await Team.objects.aget(name="Countess") == team,
     ]
     async with asyncio.timeout(5):
-        right.append(await Author.objects.select_for_update().aget() == author)
+        right.append(await Team.objects.select_for_update().aget() == team)
     return right
 
 
@@ -111,7 +111,7 @@ async def ask_everything():
 def test_it_is_in_the_transaction(called, plain):
     def view():
         with atomic():
-            Author.objects.create(name="Ada")
+            Team.objects.create(name="Ada")
             with connection.execute_wrapper(count):
                 here = pid()
                 right = async_to_sync(ask_everything)()
@@ -128,7 +128,7 @@ def test_it_is_in_the_transaction(called, plain):
     right = called(view)
     assert right == [True] * len(right)
     assert len(seen) > 30
-    for model in (Author, Book, Label, Tag):
+    for model in (Team, Player, Label, Skill):
         assert model.objects.count() == 0
 
 
@@ -156,28 +156,28 @@ def test_savepoints_and_hooks(called, plain):
 @pytest.mark.parametrize("called", CALLERS)
 def test_errors_are_those_of_the_transaction(called, plain):
     async def fail():
-        with pytest.raises(Author.DoesNotExist):
-            await Author.objects.aget(name="nobody")
+        with pytest.raises(Team.DoesNotExist):
+            await Team.objects.aget(name="nobody")
         with pytest.raises(IntegrityError):
             async with async_atomic():
-                await Tag.objects.acreate(label="twice")
+                await Skill.objects.acreate(name="twice")
         with pytest.raises(IntegrityError):
-            await Tag.objects.acreate(label="twice")
+            await Skill.objects.acreate(name="twice")
         with pytest.raises(
             TransactionManagementError, match="until the end of the 'atomic' block"
         ):
-            await Tag.objects.acount()
+            await Skill.objects.acount()
 
     def view():
         with atomic():
-            Tag.objects.create(label="twice")
+            Skill.objects.create(name="twice")
             async_to_sync(fail)()
             with pytest.raises(TransactionManagementError):
-                Tag.objects.count()
+                Skill.objects.count()
             transaction.set_rollback(True)
 
     called(view)
-    assert Tag.objects.count() == 0
+    assert Skill.objects.count() == 0
 
 
 @pytest.mark.parametrize("called", CALLERS)
@@ -250,7 +250,7 @@ def test_on_the_bridge_it_is_awaited(run):
     async def notify(name):
         assert asyncio.current_task() is task
         await asyncio.sleep(0)
-        await Tag.objects.acreate(label=name)
+        await Skill.objects.acreate(name=name)
         return await Account.objects.acount()
 
     def receive(instance, **kwargs):
@@ -263,7 +263,7 @@ def test_on_the_bridge_it_is_awaited(run):
             await Account.objects.acreate(owner="Ada")
             answers.append(await run_sync(async_to_sync(notify), "Grace"))
             await run_sync(transaction.set_rollback, True)
-        return await Tag.objects.acount()
+        return await Skill.objects.acount()
 
     task, answers = None, []
     post_save.connect(receive, sender=Account)

@@ -12,7 +12,7 @@ from django.db.models.signals import ModelSignal
 from django.db.transaction import TransactionManagementError, atomic
 from django.dispatch import Signal
 
-from tests.library.models import Account, Author, Book, Tag
+from tests.library.models import Account, Player, Skill
 from tests.plain.models import Label, Shelf
 from tests.support.event_loop import close_connections
 from turbo_orm import async_atomic, async_connection, bridge
@@ -126,30 +126,32 @@ def test_a_thread_that_outlives_the_block_is_not_refused():
 
 
 def test_another_database_is_none_of_its_business():
+    def count():
+        try:
+            return Label.objects.using("other").count()
+        finally:
+            connections.close_all()
+
     async def steps():
         async with async_atomic():
-            found = await Label.objects.using("other").acount()
-            threads = await asyncio.to_thread(Label.objects.using("other").count)
-            await asyncio.to_thread(connections.close_all)
-            return found, threads
+            return await Label.objects.using("other").acount(), await asyncio.to_thread(count)
 
     assert run_with_threads(steps) == (0, 0)
 
 
 def test_the_model_of_a_relation_to_many_is_as_its_sides(run):
     """Django makes it, with a manager of Django's."""
-    through = Book.tags.through
+    through = Player.skills.through
 
     @async_atomic
     async def steps():
-        author = await Author.objects.acreate(name="Ada")
-        book = await Book.objects.acreate(author=author, title="Notes")
-        tag = await Tag.objects.acreate(label="new")
-        link = await through.objects.acreate(book=book, tag=tag)
+        player = await Player.objects.acreate(name="Ada")
+        skill = await Skill.objects.acreate(name="new")
+        link = await through.objects.acreate(player=player, skill=skill)
         await link.arefresh_from_db()
-        found = [each.tag_id async for each in through.objects.all()]
-        await through.objects.filter(book=book).adelete()
-        return found == [tag.pk], await book.tags.acount()
+        found = [each.skill_id async for each in through.objects.all()]
+        await through.objects.filter(player=player).adelete()
+        return found == [skill.pk], await player.skills.acount()
 
     assert run(steps) == (True, 0)
 

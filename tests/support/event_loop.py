@@ -72,8 +72,6 @@ def only_the_event_loop() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         forbid("a thread pool was used", ThreadPoolExecutor, "submit")
         forbid("sync_to_async() was called", asgiref.sync.SyncToAsync, "__call__")
-        # On the bridge, the coroutine is awaited there.
-        forbid("async_to_sync() was called", asgiref.sync.AsyncToSync, "main_wrap")
         forbid("a sync connection was opened", psycopg, "connect")
         forbid("a sync connection was opened", psycopg.Connection, "connect")
         forbid("a sync cursor was used", psycopg.Cursor, "execute")
