@@ -22,7 +22,7 @@ from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.task_connections import async_connections
 
-ENGINE = "django_async_backend.db.backends.postgresql"
+ENGINE = "turbo_orm.backends.postgresql"
 
 # Called with the wrapper of a task that uses its connection for the first time, and with that of
 # the task that has started it, or None.

@@ -1,0 +1,185 @@
+"""turbo-orm's engine: Django's PostgreSQL for sync code, and a pool for async code."""
+
+import pytest
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.utils import load_backend
+
+from tests.support.project import databases, run_in_project
+
+ENGINE = "turbo_orm.backends.postgresql"
+DAB = "django_async_backend.db.backends.postgresql"
+
+SESSIONS = """
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import OperationalError, connection
+    from tests.library.models import Account
+    from tests.support.event_loop import only_the_event_loop
+    from turbo_orm import async_atomic, run_sync
+    from turbo_orm.backend.task_connections import async_connections
+
+    def sessions():
+        "Return how many sessions this process has, of the one that asks."
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND backend_type = 'client backend'"
+                " AND application_name = 'here'"
+            )
+            return cursor.fetchone()[0]
+
+    async def ask():
+        "Go by the cursor, and keep the connection if tasks do."
+        return await run_sync(Account.objects.filter(owner="nobody").count)
+"""
+
+
+def project(code, engine=ENGINE, **changes):
+    """Run code in a project with an engine, whose sessions are told from those of other tests."""
+    options = {
+        **databases()["default"].get("OPTIONS", {}),
+        "application_name": "here",
+        **changes.pop("OPTIONS", {}),
+    }
+    entry = databases(ENGINE=engine, OPTIONS=options, **changes)
+    return run_in_project(f"{SESSIONS}\n{code}", DATABASES=entry)
+
+
+def test_sync_code_has_djangos_wrapper():
+    assert load_backend(ENGINE).DatabaseWrapper is DatabaseWrapper
+
+
+@pytest.mark.parametrize("engine", [ENGINE, DAB])
+def test_either_name_works(engine, scratch):
+    code = """
+    async def work():
+        async with async_atomic():
+            account = await Account.objects.acreate(owner="engine")
+            await account.adelete()
+        return [await Account.objects.acount(), await ask()]
+
+    with only_the_event_loop():
+        found = asyncio.run(work())
+    answer([*found, Account.objects.count(), sessions()])
+    """
+    assert project(code, engine) == [0, 0, 0, 1]
+
+
+def test_150_tasks_at_once_are_served(scratch):
+    code = """
+    async def work(number):
+        async with async_atomic():
+            await Account.objects.acreate(owner=f"{number}")
+        return await ask()
+
+    async def main():
+        await asyncio.gather(*[work(number) for number in range(150)])
+        return await Account.objects.acount(), await run_sync(sessions)
+
+    answer(asyncio.run(main()))
+    """
+    count, found = project(code)
+    assert count == 150
+    assert 1 < found <= 10
+
+
+IDLE = """
+    async def wait(asked, ended):
+        await ask()
+        asked.release()
+        await ended.wait()
+
+    async def main():
+        asked, ended = asyncio.Semaphore(0), asyncio.Event()
+        tasks = [asyncio.create_task(wait(asked, ended)) for _ in range(30)]
+        for _ in tasks:
+            await asked.acquire()
+        found = await run_sync(sessions)
+        ended.set()
+        await asyncio.gather(*tasks)
+        return found
+
+    answer(asyncio.run(main()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("pool", "most"), [({}, 10), ({"pool": {"max_size": 5}}, 5), ({"pool": False}, 31)]
+)
+def test_tasks_that_wait_for_something_else_hold_no_more_than_the_pool_has(pool, most, scratch):
+    found = project(IDLE, OPTIONS=pool)
+    assert found == 31 if most == 31 else found <= most
+
+
+@pytest.mark.parametrize("engine", [ENGINE, DAB])
+def test_a_connection_that_cannot_be_opened_says_so_at_once(engine):
+    """Not after the pool's timeout, and to all that wait for the pool to open."""
+    code = """
+    import time
+
+    async def main():
+        began = time.monotonic()
+        found = await asyncio.gather(*[ask() for _ in range(5)], return_exceptions=True)
+        assert time.monotonic() - began < 5
+        return sorted({f"{type(each).__name__}: {each}" for each in found})
+
+    answer(asyncio.run(main()))
+    """
+    (message,) = project(code, engine, NAME="turbo_orm_test_is_not_there")
+    assert message.startswith("OperationalError: ")
+    assert 'database "turbo_orm_test_is_not_there" does not exist' in message
+
+
+def test_a_pool_opens_again_when_the_server_is_back(scratch):
+    code = """
+    from django.conf import settings
+
+    entry = settings.DATABASES["default"]
+
+    async def main():
+        right, entry["NAME"] = entry["NAME"], "turbo_orm_test_is_not_there"
+        try:
+            await ask()
+        except OperationalError:
+            entry["NAME"] = right
+            # The pool has its parameters already.
+            await async_connections["default"].close_pool()
+        return await ask(), await run_sync(sessions)
+
+    answer(asyncio.run(main()))
+    """
+    assert project(code) == [0, 1]
+
+
+@pytest.mark.parametrize("age", [0, 300, None])
+@pytest.mark.parametrize("engine", [ENGINE])
+def test_connections_get_as_old_as_conn_max_age_says(age, engine):
+    code = """
+    async def main():
+        await ask()
+        return async_connections["default"].pool.max_lifetime
+
+    answer(str(asyncio.run(main())))
+    """
+    expected = {0: "3600.0", 300: "300", None: "inf"}[age]
+    assert project(code, engine, CONN_MAX_AGE=age) == expected
+
+
+@pytest.mark.parametrize(
+    ("pool", "sizes"),
+    [
+        ({}, [0, 10]),
+        ({"pool": True}, [0, 10]),
+        ({"pool": {"timeout": 5}}, [0, 10]),
+        ({"pool": {"min_size": 2}}, [2, 2]),
+        ({"pool": {"min_size": 2, "max_size": 7}}, [2, 7]),
+    ],
+)
+def test_the_sizes_of_the_pool(pool, sizes):
+    code = """
+    async def main():
+        pool = async_connections["default"].pool
+        return [pool.min_size, pool.max_size]
+
+    answer(asyncio.run(main()))
+    """
+    assert project(code, OPTIONS=pool) == sizes
