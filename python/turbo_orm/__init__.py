@@ -16,7 +16,7 @@ except ImportError as exc:
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
-from turbo_orm.backend.transaction import async_atomic, async_connection
+from turbo_orm.backend.transaction import async_atomic, async_connection, release_connection
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
@@ -38,6 +38,7 @@ __all__ = [
     "explain_hydration",
     "explain_shape",
     "patch_django",
+    "release_connection",
     "run_sync",
     "unpatch_django",
 ]

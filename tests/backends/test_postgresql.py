@@ -4,44 +4,7 @@ import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
 
-from tests.support.project import databases, run_in_project
-
-ENGINE = "turbo_orm.backends.postgresql"
-DAB = "django_async_backend.db.backends.postgresql"
-
-SESSIONS = """
-    from django.core.exceptions import ImproperlyConfigured
-    from django.db import OperationalError, connection
-    from tests.library.models import Account
-    from tests.support.event_loop import only_the_event_loop
-    from turbo_orm import async_atomic, run_sync
-    from turbo_orm.backend.task_connections import async_connections
-
-    def sessions():
-        "Return how many sessions this process has, of the one that asks."
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND backend_type = 'client backend'"
-                " AND application_name = 'here'"
-            )
-            return cursor.fetchone()[0]
-
-    async def ask():
-        "Go by the cursor, and keep the connection if tasks do."
-        return await run_sync(Account.objects.filter(owner="nobody").count)
-"""
-
-
-def project(code, engine=ENGINE, **changes):
-    """Run code in a project with an engine, whose sessions are told from those of other tests."""
-    options = {
-        **databases()["default"].get("OPTIONS", {}),
-        "application_name": "here",
-        **changes.pop("OPTIONS", {}),
-    }
-    entry = databases(ENGINE=engine, OPTIONS=options, **changes)
-    return run_in_project(f"{SESSIONS}\n{code}", DATABASES=entry)
+from tests.support.engines import DAB, ENGINE, project
 
 
 def test_sync_code_has_djangos_wrapper():
@@ -108,6 +71,34 @@ IDLE = """
 def test_tasks_that_wait_for_something_else_hold_no_more_than_the_pool_has(pool, most, scratch):
     found = project(IDLE, OPTIONS=pool)
     assert found == 31 if most == 31 else found <= most
+
+
+def test_what_tasks_leave_idle_is_closed_in_the_end(scratch):
+    """Though the tasks go on."""
+    code = """
+    async def main():
+        asked, ended = asyncio.Semaphore(0), asyncio.Event()
+
+        async def wait():
+            await ask()
+            asked.release()
+            await ended.wait()
+            return await ask()
+
+        tasks = [asyncio.create_task(wait()) for _ in range(8)]
+        for _ in tasks:
+            await asked.acquire()
+        found = [await run_sync(sessions)]
+        async with asyncio.timeout(20):
+            while await run_sync(sessions) > 1:
+                await asyncio.sleep(0.2)
+        ended.set()
+        return found + await asyncio.gather(*tasks)
+
+    answer(asyncio.run(main()))
+    """
+    pool = {"min_size": 0, "max_size": 2, "max_idle": 1}
+    assert project(code, OPTIONS={"pool": pool}) == [2, *[0] * 8]
 
 
 @pytest.mark.parametrize("engine", [ENGINE, DAB])
