@@ -21,6 +21,8 @@ from django.db.utils import ConnectionHandler, load_backend
 from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backends.postgresql.base import AsyncDatabaseWrapper
+from turbo_orm.backends.postgresql.pool import given_options, pool_options
 
 ENGINE = "turbo_orm.backends.postgresql"
 
@@ -94,6 +96,13 @@ def process_connection(alias: str) -> BridgedDatabaseWrapper:
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:
     """Return whether the engine of a ``DATABASES`` entry has an async connection."""
     return _has_async_connection(settings_dict["ENGINE"])
+
+
+def async_pool_options(settings_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the options of the pool that async code has with an engine, or ``None``."""
+    wrapper = load_backend(settings_dict["ENGINE"]).AsyncDatabaseWrapper
+    is_ours = issubclass(wrapper, AsyncDatabaseWrapper)
+    return pool_options(settings_dict) if is_ours else given_options(settings_dict)
 
 
 @cache

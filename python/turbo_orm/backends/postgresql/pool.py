@@ -21,16 +21,32 @@ _SIZES = {"min_size": 0, "max_size": 10, "max_idle": 60.0}
 
 def pool_options(settings_dict: dict[str, Any]) -> dict[str, Any] | None:
     """Return the arguments for the pool of an entry of ``DATABASES``, or ``None`` for no pool."""
-    given = settings_dict["OPTIONS"].get("pool", True)
-    if not given:
+    options = given_options(settings_dict, default=True)
+    if options is None:
         return None
-    options = {} if given is True else dict(given)
     if options.keys().isdisjoint(("min_size", "max_size")):
         options = {**_SIZES, **options}
     age = settings_dict["CONN_MAX_AGE"]
     if age != 0:
         options.setdefault("max_lifetime", float("inf") if age is None else age)
     return options
+
+
+def given_options(settings_dict: dict[str, Any], default: bool = False) -> dict[str, Any] | None:
+    """Return what ``OPTIONS["pool"]`` says, by which Django makes the pool of sync code."""
+    given = settings_dict["OPTIONS"].get("pool", default)
+    if not given:
+        return None
+    return {} if given is True else dict(given)
+
+
+def largest_size(options: dict[str, Any] | None) -> int:
+    """Return how many connections a pool may have, by psycopg's defaults; 0 if there is none."""
+    if options is None:
+        return 0
+    smallest: int = options.get("min_size", 4)
+    largest: int | None = options.get("max_size")
+    return smallest if largest is None else largest
 
 
 class DriverPool(AsyncConnectionPool[AsyncConnection[Any]]):
