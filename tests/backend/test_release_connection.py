@@ -52,8 +52,11 @@ def test_a_cursor_that_is_done_with_does_not_keep_it(scratch):
     """When one of django-async-backend's is closed does not show, so it pins the connection."""
     code = """
     async def main():
-        async with await async_connections["default"].cursor() as cursor:
-            await cursor.execute("SELECT 1")
+        cursor = async_connections["default"].cursor()
+        if asyncio.iscoroutine(cursor):
+            cursor = await cursor
+        async with cursor as opened:
+            await opened.execute("SELECT 1")
         before = available()
         await release_connection()
         return [before, available()]

@@ -5,6 +5,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
 
 from tests.support.engines import DAB, ENGINE, project
+from tests.support.project import databases
 
 
 def test_sync_code_has_djangos_wrapper():
@@ -174,3 +175,76 @@ def test_the_sizes_of_the_pool(pool, sizes):
     answer(asyncio.run(main()))
     """
     assert project(code, OPTIONS=pool) == sizes
+
+
+COMMANDS = """
+    import io
+    from django.core.management import call_command
+    from django.test.runner import DiscoverRunner
+    from django.test import TestCase, TransactionTestCase
+    from unittest import TestLoader
+    from turbo_orm.test import AsyncTestCase
+
+    def called(*arguments, **options):
+        out = io.StringIO()
+        call_command(*arguments, stdout=out, **options)
+        return out.getvalue()
+"""
+
+
+def test_inspectdb(tables):
+    code = """
+    answer(called("inspectdb", "library_account"))
+    """
+    assert "class LibraryAccount(models.Model):" in project(COMMANDS + code)
+
+
+@pytest.mark.parametrize("pool", [{}, {"pool": True}, {"pool": False}])
+def test_dbshell_is_given_what_psql_understands(pool, tables):
+    code = """
+    arguments, environment = connection.client.settings_to_cmd_args_env(
+        connection.settings_dict, ["--version"]
+    )
+    answer(arguments)
+    """
+    command, *arguments = project(COMMANDS + code, OPTIONS=pool)
+    assert command == "psql"
+    assert {"--version", databases()["default"]["NAME"]} <= {*arguments}
+
+
+@pytest.mark.parametrize("pool", [{}, {"pool": True}, {"pool": False}])
+def test_a_test_database_is_made_migrated_and_dropped(pool, scratch):
+    """Django's runner drops it: no session is left there."""
+    code = """
+    class Rolled(AsyncTestCase):
+        async def test_async(self):
+            async with async_atomic():
+                await Account.objects.acreate(owner="async")
+            self.assertEqual(await Account.objects.acount(), 1)
+
+        def test_sync(self):
+            Account.objects.create(owner="sync")
+            self.assertEqual(Account.objects.count(), 1)
+
+    class Committed(TransactionTestCase):
+        async def test_many(self):
+            await asyncio.gather(*[Account.objects.acreate(owner=f"{n}") for n in range(20)])
+            self.assertEqual(await ask(), 0)
+            self.assertEqual(await Account.objects.acount(), 20)
+
+    class Runner(DiscoverRunner):
+        def run_checks(self, databases):
+            "The library has fields of an app that is not installed here."
+
+        def build_suite(self, *args, **kwargs):
+            load = TestLoader().loadTestsFromTestCase
+            return self.test_suite([load(Rolled), load(Committed)])
+
+    runner = Runner(verbosity=0, interactive=False)
+    import contextlib
+    with contextlib.redirect_stderr(io.StringIO()) as shown:
+        failures = runner.run_tests([])
+    answer([failures, shown.getvalue()])
+    """
+    failures, shown = project(COMMANDS + code, OPTIONS=pool)
+    assert failures == 0, shown

@@ -38,5 +38,9 @@ def project(code: str, engine: str = ENGINE, **changes: Any) -> Any:
         "application_name": "here",
         **changes.pop("OPTIONS", {}),
     }
-    entry = databases(ENGINE=engine, OPTIONS=options, **changes)
-    return run_in_project(f"{_SESSIONS}\n{code}", DATABASES=entry)
+    return run_in_project(
+        f"{_SESSIONS}\n{code}",
+        DATABASES=databases(ENGINE=engine, OPTIONS=options, **changes),
+        # Without migrations of its own, so that the tables of the test app can refer to it.
+        MIGRATION_MODULES={"contenttypes": None},
+    )
