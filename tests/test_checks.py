@@ -14,10 +14,16 @@ from django.db.backends.signals import connection_created
 
 import turbo_orm
 from tests.library.models import Account
+from tests.support.engines import DAB
 from tests.support.project import APPS, ROOT, databases, run_in_project, run_python
 from turbo_orm import async_atomic
 from turbo_orm.backend.handler import ENGINE
-from turbo_orm.checks import check_engines, check_libpq
+from turbo_orm.checks import (
+    check_connection_ages,
+    check_engines,
+    check_libpq,
+    check_number_of_connections,
+)
 from turbo_orm.codecs import libpq
 
 WRONG_ENGINES = ["django.db.backends.postgresql", "django.db.backends.sqlite3"]
@@ -69,6 +75,93 @@ def test_a_libpq_that_is_not_found_is_a_warning(monkeypatch):
     (warning,) = check_libpq(None)
     assert warning.id == "turbo_orm.W001"
     assert not warning.is_serious()
+
+
+POOLS = {
+    "missing": ({}, ENGINE, None),
+    "missing, of the other engine": ({}, DAB, "turbo_orm.I001"),
+    "none": ({"pool": False}, ENGINE, "turbo_orm.I001"),
+    "given": ({"pool": {"max_size": 5}}, ENGINE, "turbo_orm.E004"),
+    "given, of the other engine": ({"pool": True}, DAB, "turbo_orm.E004"),
+    "given, of Django's engine": ({"pool": True}, WRONG_ENGINES[0], None),
+}
+
+
+@pytest.mark.parametrize("case", POOLS)
+@pytest.mark.parametrize("age", [0, 60, None])
+def test_a_conn_max_age_without_effect_is_told(case, age, monkeypatch):
+    options, engine, expected = POOLS[case]
+    entry = connections.settings["other"]
+    monkeypatch.setitem(entry, "ENGINE", engine)
+    monkeypatch.setitem(entry, "OPTIONS", options)
+    monkeypatch.setitem(entry, "CONN_MAX_AGE", age)
+    found = [message for message in check_connection_ages(None) if "'other'" in message.msg]
+    assert [message.id for message in found] == ([expected] if expected and age != 0 else [])
+
+
+def test_django_refuses_what_the_error_is_about():
+    code = """
+        from django.core.exceptions import ImproperlyConfigured
+        from tests.library.models import Account
+
+        try:
+            Account.objects.count()
+        except ImproperlyConfigured as error:
+            answer(str(error))
+    """
+    entry = databases(ENGINE=ENGINE, OPTIONS={"pool": True}, CONN_MAX_AGE=60)
+    assert "persistent connections" in run_in_project(code, DATABASES=entry)
+
+
+BUDGETS = {
+    "the defaults": ({}, None, None),
+    "as many as the server admits": ({"pool": {"min_size": 1, "max_size": 40}}, None, None),
+    "a pool that is too large": (
+        {"pool": {"max_size": 60}},
+        None,
+        "A process may open 120 connections to 'default' (60 of async code's pool, 60 of sync "
+        "code's pool), and the server admits 97.",
+    ),
+    "too many processes": (
+        {},
+        "12",
+        "A process may open 10 connections to 'default' (10 of async code's pool), there are 12 "
+        "processes (WEB_CONCURRENCY), and the server admits 97.",
+    ),
+    "an odd number of processes": ({}, "many", None),
+    "no pool": ({"pool": False}, "200", None),
+}
+
+
+@pytest.mark.parametrize("case", BUDGETS)
+def test_a_pool_that_the_server_does_not_admit_is_told(case, monkeypatch, tables):
+    options, processes, expected = BUDGETS[case]
+    entry = connections.settings["default"]
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+        )
+        if cursor.fetchone() != (97,):
+            pytest.skip("the server does not admit the number of connections it does by default")
+    monkeypatch.setitem(entry, "ENGINE", ENGINE)
+    monkeypatch.setitem(entry, "OPTIONS", options)
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    if processes:
+        monkeypatch.setenv("WEB_CONCURRENCY", processes)
+    found = [message.msg for message in check_number_of_connections(None, databases=["default"])]
+    assert found == ([expected] if expected else [])
+    assert check_number_of_connections(None) == []
+
+
+def test_a_server_that_is_not_there_is_told_by_what_needs_it():
+    code = """
+        from turbo_orm.checks import check_number_of_connections
+
+        answer(check_number_of_connections(None, databases=["default"]))
+    """
+    entry = databases(ENGINE=ENGINE, NAME="turbo_orm_test_is_not_there")
+    assert run_in_project(code, DATABASES=entry) == []
 
 
 # Errors

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-ENGINE = "django_async_backend.db.backends.postgresql"
+ENGINE = "turbo_orm.backends.postgresql"
 
 # What a Django DATABASES entry calls the connection parameters that libpq knows by other names.
 _DJANGO_NAMES = {

@@ -18,7 +18,7 @@ except ImportError as exc:
 
 from django.core import checks as _checks
 
-from turbo_orm.backend.transaction import async_atomic, async_connection
+from turbo_orm.backend.transaction import async_atomic, async_connection, release_connection
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.checks import check_installation as _check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
@@ -41,6 +41,7 @@ __all__ = [
     "explain_hydration",
     "explain_shape",
     "patch_django",
+    "release_connection",
     "run_sync",
     "unpatch_django",
 ]

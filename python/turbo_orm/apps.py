@@ -5,7 +5,13 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 
-from turbo_orm.checks import check_engines, check_libpq, check_settings
+from turbo_orm.checks import (
+    check_connection_ages,
+    check_engines,
+    check_libpq,
+    check_number_of_connections,
+    check_settings,
+)
 from turbo_orm.patches import registry
 
 
@@ -14,6 +20,12 @@ class TurboOrmConfig(AppConfig):
     verbose_name = "turbo-orm"
 
     def ready(self) -> None:
-        for check in (check_engines, check_libpq, check_settings):
+        for check in (
+            check_connection_ages,
+            check_engines,
+            check_libpq,
+            check_settings,
+        ):
             checks.register(check)
+        checks.register(check_number_of_connections, checks.Tags.database)
         registry.install()

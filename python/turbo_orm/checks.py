@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
-from django.db import connections, router
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.db import OperationalError, connections, router
 from django.db.models import Model
 
 from turbo_orm import conf
-from turbo_orm.backend.handler import ENGINE, has_async_engine
+from turbo_orm.backend.handler import ENGINE, async_pool_options, has_async_engine
+from turbo_orm.backends.postgresql.pool import given_options, largest_size
 from turbo_orm.codecs import libpq
 from turbo_orm.orm.manager import AsyncManager
 
@@ -49,7 +51,7 @@ def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         Error(
             f'{what}, and "turbo_orm" is not in INSTALLED_APPS: nothing of Django is async.',
             hint='Add "turbo_orm" to INSTALLED_APPS.',
-            id="turbo_orm.E004",
+            id="turbo_orm.E005",
         )
     ]
 
@@ -114,3 +116,86 @@ def check_libpq(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="turbo_orm.W001",
         )
     ]
+
+
+def check_connection_ages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that ``CONN_MAX_AGE`` is not refused, and has an effect in async code, too."""
+    return [
+        message
+        for alias, settings_dict in connections.settings.items()
+        if has_async_engine(settings_dict) and settings_dict["CONN_MAX_AGE"] != 0
+        for message in _of_age(alias, settings_dict)
+    ]
+
+
+def _of_age(alias: str, settings_dict: dict[str, Any]) -> Iterator[CheckMessage]:
+    if settings_dict["OPTIONS"].get("pool"):
+        yield Error(
+            f"{alias!r} has a CONN_MAX_AGE and an OPTIONS['pool'], which Django refuses when it "
+            "connects.",
+            hint="Leave one of them out. How old a pool's connections may get is the option "
+            "'max_lifetime' of the pool.",
+            id="turbo_orm.E004",
+        )
+    elif async_pool_options(settings_dict) is None:
+        yield Info(
+            f"CONN_MAX_AGE of {alias!r} has no effect in async code: without a pool, a "
+            "connection is closed at the end of the task that has opened it.",
+            hint=f"Set ENGINE to {ENGINE!r}, and leave OPTIONS['pool'] out.",
+            id="turbo_orm.I001",
+        )
+
+
+def check_number_of_connections(
+    app_configs: Any, databases: Iterable[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that the servers admit all connections that the pools of processes may open.
+
+    Like all checks that query, it runs where ``--database`` names one, and in ``migrate``.
+    """
+    return [
+        message
+        for alias in databases or ()
+        if has_async_engine(connections.settings[alias])
+        for message in _of_number(alias, connections.settings[alias])
+    ]
+
+
+def _of_number(alias: str, settings_dict: dict[str, Any]) -> Iterator[CheckMessage]:
+    sizes = {
+        "async": largest_size(async_pool_options(settings_dict)),
+        "sync": largest_size(given_options(settings_dict)),
+    }
+    number = sum(sizes.values())
+    processes = _processes()
+    if number and processes * number > (admitted := _admitted(alias)):
+        shares = ", ".join(f"{size} of {code} code's pool" for code, size in sizes.items() if size)
+        how_many = f", there are {processes} processes (WEB_CONCURRENCY)" if processes > 1 else ""
+        yield Warning(
+            f"A process may open {number} connections to {alias!r} ({shares}){how_many}, and the "
+            f"server admits {admitted}.",
+            hint="Lower OPTIONS['pool']['max_size'] or the number of processes, or raise "
+            "max_connections of the server. Silence this where a pooler is in between.",
+            id="turbo_orm.W003",
+        )
+
+
+def _processes() -> int:
+    """Return how many processes a server has: uvicorn and gunicorn take it of the environment."""
+    given = os.environ.get("WEB_CONCURRENCY", "")
+    return max(int(given), 1) if given.isdecimal() else 1
+
+
+def _admitted(alias: str) -> float:
+    """Return how many connections a server admits, or infinity if it is not there."""
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('max_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int"
+            )
+            admitted: int = cursor.fetchone()[0]
+            return admitted
+    except OperationalError:
+        # What is about to use it says so.
+        return float("inf")

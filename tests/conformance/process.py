@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from atlas.postgres import database
 from tests.conformance.part import VARIANTS, Part, Settings
+from tests.support.databases import database
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -103,6 +103,19 @@ async def held(number, block=async_atomic):
 
 
 @pytest.mark.parametrize("block", [async_atomic, async_connection])
+def test_what_is_idle_goes_back_after_a_moment_and_what_is_in_a_block_does_not(block, run):
+    async def steps():
+        async with held(SIZE - 1, block):
+            await bridge.run(server_process)
+            before = stats()["pool_available"]
+            # The timer has run by then for those in the block, too.
+            await until(lambda: stats()["pool_available"] == 1)
+            return before
+
+    assert run(steps) == 0
+
+
+@pytest.mark.parametrize("block", [async_atomic, async_connection])
 def test_a_connection_in_a_block_is_not_taken_away(block, run):
     async def steps():
         async with held(SIZE - 1, block):

@@ -17,8 +17,8 @@ from typing import Any
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
-from atlas.postgres import database
 from tests.faults.fault import Action, Fault, Toward
+from tests.support.databases import database
 
 CANCEL_REQUEST = 80877102
 

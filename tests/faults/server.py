@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from atlas.postgres import database
+from tests.support.databases import database
 
 # Those who come by the file system, and by the network.
 _KINDS = [("local", ""), ("host", "all")]

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from atlas.postgres import database, server_dsn
+from atlas.postgres import server_dsn
+from tests.support.databases import database
 
 # The part of the time after which memory has to stay as it is.
 WARM = 1 / 3

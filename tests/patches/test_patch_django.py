@@ -582,7 +582,7 @@ def test_a_setting_without_the_app_is_an_error():
     apps = ["django.contrib.contenttypes"]
     assert run_in_project(code, INSTALLED_APPS=apps) == []
     ((identifier, said, hint),) = run_in_project(code, INSTALLED_APPS=apps, TURBO_ORM={})
-    assert identifier == "turbo_orm.E004"
+    assert identifier == "turbo_orm.E005"
     assert "TURBO_ORM" in said
     assert "INSTALLED_APPS" in hint
 
@@ -596,7 +596,7 @@ def test_a_manager_without_the_app_is_an_error():
     ((identifier, said),) = run_in_project(
         code, INSTALLED_APPS=apps, ASYNC_BACKEND_DISABLE_POOL_WARNING=True
     )
-    assert identifier == "turbo_orm.E004"
+    assert identifier == "turbo_orm.E005"
     assert "has an AsyncManager" in said
 
 

@@ -11,11 +11,19 @@ from django.db import connections
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from atlas.postgres import database
+import atlas.postgres
 
 NAMES = {alias: f"turbo_orm_test_{alias}_{os.getpid()}" for alias in ("default", "other")}
 
+# Without a pool where a test asks for none: what a task does with a connection of its own shows.
+ENGINE = "django_async_backend.db.backends.postgresql"
+
 EXTENSIONS = ["citext", "hstore"]
+
+
+def database(dsn: str, **overrides: Any) -> dict[str, Any]:
+    """Return a ``DATABASES`` entry for a DSN, with the engine of django-async-backend."""
+    return atlas.postgres.database(dsn, **{"ENGINE": ENGINE, **overrides})
 
 
 def create(dsn: str) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
 from psycopg.pq import TransactionStatus
@@ -189,7 +189,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return the driver's connection parameters: none, where the pool connects."""
-        if self.settings_dict["OPTIONS"].get("pool") and self.alias != NO_DB_ALIAS:
+        if self.async_connection.pool is not None:
             return {}
         params: dict[str, Any] = self.async_connection.get_connection_params()
         return params

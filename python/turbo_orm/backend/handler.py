@@ -25,8 +25,10 @@ from turbo_orm.backend import calling_thread
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import Block
 from turbo_orm.backend.task_connections import async_connections, in_context, is_in_test
+from turbo_orm.backends.postgresql.base import AsyncDatabaseWrapper
+from turbo_orm.backends.postgresql.pool import given_options, pool_options
 
-ENGINE = "django_async_backend.db.backends.postgresql"
+ENGINE = "turbo_orm.backends.postgresql"
 
 # Called with the wrapper of a task that uses its connection for the first time, and with that of
 # the task that has started it, or None.
@@ -140,6 +142,13 @@ def process_connection(alias: str) -> BridgedDatabaseWrapper:
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:
     """Return whether the engine of a ``DATABASES`` entry has an async connection."""
     return _has_async_connection(settings_dict["ENGINE"])
+
+
+def async_pool_options(settings_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the options of the pool that async code has with an engine, or ``None``."""
+    wrapper = load_backend(settings_dict["ENGINE"]).AsyncDatabaseWrapper
+    is_ours = issubclass(wrapper, AsyncDatabaseWrapper)
+    return pool_options(settings_dict) if is_ours else given_options(settings_dict)
 
 
 @cache

@@ -11,10 +11,13 @@ from contextlib import AsyncContextDecorator, asynccontextmanager
 from typing import Any, overload
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.transaction import Atomic
+from django.db.transaction import Atomic, TransactionManagementError
+from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.connection_state import Pin, State, current_task
+from turbo_orm.backend.handler import process_connection
+from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
 
 
@@ -75,3 +78,43 @@ async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
         yield connection
     finally:
         connection.leave_block()
+
+
+async def release_connection(using: str | None = None) -> None:
+    """Give the running task's connection back to the pool, or close it where there is none.
+
+    For a task that is to wait for something else for long, as that of a websocket. Where there is
+    a pool, an idle connection goes back by itself within a second or two. The next statement
+    acquires one again.
+
+    Raises ``TransactionManagementError`` while the connection is in use: in a transaction, an
+    ``async_connection()``, an iterator or sync code that ``run_sync()`` has called. Raises
+    ``ImproperlyConfigured`` for a database without async connection.
+    """
+    installation.require()
+    alias = using or DEFAULT_DB_ALIAS
+    process_connection(alias)
+    connection = in_context.get().get(alias)
+    if alias in async_connections.shared or connection is None:
+        return
+    if connection.owner is current_task() and connection.connection is not None:
+        if use := _use(connection):
+            raise TransactionManagementError(
+                f"The connection to {alias!r} is in use ({use}), and cannot be released. Await "
+                "release_connection() after that."
+            )
+        await connection.close()
+
+
+def _use(connection: Any) -> str | None:
+    """Return what needs a task's connection as it is, or ``None``."""
+    for pin in connection.pins:
+        # When a cursor of django-async-backend's is closed does not show.
+        if pin is not Pin.CURSOR:
+            where = f" at {connection.block.where}" if connection.block is not None else ""
+            return f"{pin}{where}"
+    if connection.state is State.IN_USE:
+        return "sync code"
+    status = connection.connection.pgconn.transaction_status
+    has_begun = status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+    return Pin.TRANSACTION.value if has_begun or not connection.autocommit else None

@@ -28,6 +28,7 @@ from psycopg.pq import TransactionStatus
 
 from turbo_orm.driver import connection_created
 from turbo_orm.driver.connection import AsyncConnection
+from turbo_orm.driver.idle_release import IdleRelease
 from turbo_orm.driver.wait_queue import PoolQueue
 
 
@@ -67,6 +68,7 @@ class Pool:
             driver_pool.connection_class = AsyncConnection
         self.queue = PoolQueue(driver_pool)
         self.holders: dict[Holder, None] = {}
+        self._idle_release = IdleRelease(self)
         # A connection that is released goes here and to psycopg's waiting clients by turns.
         self._is_psycopgs_turn = False
         # What a connection has to be like to be used for a statement as it is. The first holder
@@ -85,9 +87,9 @@ class Pool:
             await self.driver_pool.open()
         connection = None
         if not self.driver_pool.get_stats()["pool_available"]:
-            connection = self._detach_idle()
+            connection = self.detach_idle()
             while is_checked and connection is not None and not await self._works(connection):
-                connection = self._detach_idle()
+                connection = self.detach_idle()
         if connection is None:
             self.waiting += 1
             try:
@@ -95,9 +97,11 @@ class Pool:
             finally:
                 self.waiting -= 1
         self.holders[holder] = None
+        self._idle_release.start()
         return connection
 
-    def _detach_idle(self) -> Any:
+    def detach_idle(self) -> Any:
+        """Return an idle connection of a holder, which has none any more, or ``None``."""
         for holder in self.holders:
             if holder.is_idle():
                 del self.holders[holder]
@@ -147,7 +151,7 @@ class Pool:
         if self.queue.is_waited() or driver_pool._lock.locked():
             return None
         if not free:
-            connection = self._detach_idle()
+            connection = self.detach_idle()
             return None if connection is None else self._fit(connection)
         driver_pool._stats["requests_num"] += 1
         connection = free.popleft()

@@ -217,7 +217,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored(_COMPILER, "annotation_col_map klass_info select", "hydration"),
     *_names(_INSERT, "as_sql assemble_as_sql pre_save_val prepare_value", "backend"),
     # Connections
-    *_names("django.db.backends.base.base", "NO_DB_ALIAS", "backend driver"),
+    *_names("django.db.backends.base.base", "NO_DB_ALIAS", "backends driver"),
     *_names(
         "django.db.backends.base.base:BaseDatabaseWrapper",
         "ensure_connection",
@@ -281,7 +281,7 @@ NAMES: tuple[PrivateName, ...] = (
         "_close _commit _configure_timezone _rollback _set_autocommit create_cursor",
         "backend",
     ),
-    *_names(_WRAPPER, "_configure_connection _connection_pools", "backend"),
+    *_names(_WRAPPER, "_configure_connection _connection_pools", "backend backends"),
     *_names("django_async_backend.db:async_connections", "_connections", "backend"),
     *_names(
         "django_async_backend.db.backends.base.base", "RAN_DB_VERSION_CHECK", "backend driver"
@@ -308,6 +308,8 @@ NAMES: tuple[PrivateName, ...] = (
         "_closed _lock _nconns_min _pool _pool_full_event _reset _stats _waiting",
         "driver",
     ),
+    *_names(_POOL, "_add_to_pool _check_open _connect", "backends"),
+    *_stored(_POOL, "_nconns", "backends"),
     *_stored(_POOL, "_drained_at", "driver", since=(3, 3)),
     *_stored("psycopg_pool.base", "_created_at", "driver", since=(3, 3)),
     *_stored("psycopg_pool.base", "_expire_at", "driver"),
