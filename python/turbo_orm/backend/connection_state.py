@@ -27,7 +27,8 @@ from django.db.transaction import TransactionManagementError
 
 from turbo_orm import bridge
 
-_LIBRARIES = (
+# The folders of Django, of what is below it here, and of turbo-orm.
+LIBRARIES = (
     str(Path(__file__).parent.parent) + os.sep,
     *[
         str(Path(module.__file__ or "").parent) + os.sep
@@ -176,7 +177,7 @@ class ConnectionState:
 def place() -> str:
     """Return the file and line of the nearest caller that is no library's."""
     for frame in bridge.frames():
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+        if not frame.f_code.co_filename.startswith(LIBRARIES):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
     return "unknown code"
 
