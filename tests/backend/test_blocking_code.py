@@ -50,7 +50,6 @@ async def an_author():
 
 
 async def a_note():
-    ContentType.objects.clear_cache()
     return await Note.objects.afirst()
 
 
@@ -238,7 +237,10 @@ CASES = {
     ),
     "the content type of a model": (
         a_note,
-        lambda note: ContentType.objects.get_for_model(Book),
+        lambda note: (
+            ContentType.objects.clear_cache(),
+            ContentType.objects.get_for_model(Book),
+        ),
         ["The content type of Book", "run_sync(ContentType.objects"],
     ),
     "a cache that pickles a queryset": (

@@ -98,11 +98,13 @@ def _generic(self: Any, instance: Any, **others: Any) -> Access:
 
 
 def _content_type(model: Any = None, **others: Any) -> Access:
-    of = f"The content type of {model.__name__}" if model is not None else "A content type"
+    name = getattr(model, "__name__", type(model).__name__)
+    what = "A content type" if model is None else f"The content type of {name}"
+    warm = "*apps.get_models()" if model is None else name
+    method = "get_for_models" if model is None else "get_for_model"
     return Access(
-        f"{of} is not in Django's cache yet",
-        "`await turbo_orm.run_sync(ContentType.objects.get_for_models, *apps.get_models())` "
-        "when the process starts",
+        f"{what} is not in Django's cache yet",
+        f"`await turbo_orm.run_sync(ContentType.objects.{method}, {warm})` before",
     )
 
 

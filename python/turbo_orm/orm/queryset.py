@@ -239,7 +239,8 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
                 if HAS_FETCH_MODES:
                     instance._state.fetch_mode = self._fetch_mode
                 return instance
-        return await bridge.run(self.create, **kwargs)
+        created: _ModelT = await bridge.run(fallback.create, self, kwargs)
+        return created
 
     @_alters_data
     async def aget_or_create(

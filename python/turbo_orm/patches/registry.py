@@ -10,6 +10,7 @@ from turbo_orm.patches import (
     async_managers,
     atomic_requests,
     debug_toolbar,
+    generic_relations,
     patch_django,
     private_api,
 )
@@ -18,6 +19,7 @@ from turbo_orm.patches import (
 GROUPS = (
     async_managers.GROUP,
     atomic_requests.GROUP,
+    generic_relations.GROUP,
     debug_toolbar.GROUP,
     patch_django.SETTING,
     patch_django.GROUP,
