@@ -104,6 +104,9 @@ _blocks: ContextVar[Mapping[str, Block]] = ContextVar(
     default=MappingProxyType({}),
 )
 
+# What the block that is being entered is for, where no line of code of the site's own says so.
+entered_for: ContextVar[str | None] = ContextVar("turbo_orm_entered_for", default=None)
+
 
 class ConnectionState:
     """The state of a connection, its owner, and its pins. Mixed into a wrapper's class."""
@@ -144,7 +147,8 @@ class ConnectionState:
         """Keep the connection until ``unpin()`` is called as often with the same reason."""
         self.pins[reason] = self.pins.get(reason, 0) + 1
         if self.block is None and reason in _BLOCKS:
-            self.block = Block(reason.value, place(), name_of(self.owner))
+            where = entered_for.get() or place()
+            self.block = Block(reason.value, where, name_of(self.owner))
             _blocks.set({**_blocks.get(), self.alias: self.block})
         self.settle()
 
