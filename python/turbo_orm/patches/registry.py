@@ -12,6 +12,7 @@ from turbo_orm.patches import (
     debug_toolbar,
     generic_relations,
     patch_django,
+    pool_warning,
     private_api,
 )
 
@@ -19,6 +20,7 @@ from turbo_orm.patches import (
 GROUPS = (
     async_managers.GROUP,
     atomic_requests.GROUP,
+    pool_warning.GROUP,
     generic_relations.GROUP,
     debug_toolbar.GROUP,
     patch_django.SETTING,
