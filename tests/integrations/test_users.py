@@ -107,3 +107,54 @@ def test_permissions_are_asked_for(site):
     answer(asyncio.run(main()))
     """
     assert site(CODE + code) == [[True, False], ["ada"], ["library.add_team"]]
+
+
+UNLOADED = """
+    from django.core.exceptions import SynchronousOnlyOperation
+    from django.http import HttpResponse
+    from django.shortcuts import render
+    from django.template import engines
+
+    def show(request):
+        return engines["django"].from_string("{{ user }}").render({}, request)
+
+    WORK = {
+        "user": lambda request: request.user.username,
+        "session": lambda request: request.session["_auth_user_id"],
+        "template": show,
+    }
+
+    async def touch(request, name):
+        if request.GET.get("load"):
+            request.user = await request.auser()
+        try:
+            return JsonResponse({"found": str(WORK[name](request))})
+        except SynchronousOnlyOperation as exc:
+            return JsonResponse({"error": str(exc)})
+
+    urlpatterns.append(path("touch/<name>/", touch))
+
+    async def main():
+        await Member.objects.acreate_user("ada", "", "secret")
+        client = AsyncClient()
+        await client.post("/enter/", {"username": "ada", "password": "secret"})
+        errors = [(await client.get(f"/touch/{name}/")).json() for name in WORK]
+        found = [(await client.get(f"/touch/{name}/?load=1")).json() for name in WORK]
+        await close()
+        return [errors, found]
+
+    answer(asyncio.run(main()))
+"""
+
+
+def test_a_user_or_a_session_that_is_not_loaded_is_named(site):
+    errors, found = site(CODE + UNLOADED)
+    user, session, template = [each["error"] for each in errors]
+    assert "request.user is not loaded" in user
+    assert "`await request.auser()`" in user
+    assert "The session is not loaded" in session
+    assert "request.session.aget(" in session
+    assert "request.user is not loaded while the template of a string" in template
+    assert "run_sync(render" in template
+    assert [found[0], found[2]] == [{"found": "ada"}] * 2
+    assert set(found[1]) == {"found"}

@@ -251,3 +251,52 @@ def test_a_database_without_async_connection_is_refused_as_by_django(scratch):
 def test_without_the_app_django_refuses(scratch):
     apps = [app for app in APPS if app != "turbo_orm"]
     assert visit(REFUSED, INSTALLED_APPS=apps) == [DJANGOS, [1, 1]]
+
+
+INSIDE = """
+    from turbo_orm import async_atomic
+    from django.contrib.auth.models import User
+
+    async def child(request):
+        return await asyncio.create_task(Account.objects.acount())
+
+    @transaction.non_atomic_requests(using="other")
+    async def gathered(request):
+        return await asyncio.gather(*[Account.objects.acount() for _ in range(2)])
+
+    class Grouped(View):
+        async def get(self, request):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(Account.objects.acount())
+
+    async def pinned(request):
+        async with async_atomic():
+            return await asyncio.create_task(Account.objects.acount())
+
+    async def threaded(request):
+        return await User.objects.aexists()
+
+    VIEWS = [child, gathered, Grouped.as_view(), partial(child), pinned, threaded]
+    urlpatterns = [path(f"{i}/", view) for i, view in enumerate(VIEWS)]
+
+    async def told(url):
+        try:
+            await AsyncClient().get(url)
+        except ExceptionGroup as exc:
+            return str(exc.exceptions[0])
+        except transaction.TransactionManagementError as exc:
+            return str(exc)
+        finally:
+            await close()
+
+    answer([asyncio.run(told(f"/{i}/")) for i in range(len(VIEWS))])
+"""
+
+
+def test_what_is_refused_inside_names_the_view_and_the_setting(scratch):
+    apps = [*APPS, "django.contrib.auth"]
+    said = visit(INSIDE, INSTALLED_APPS=apps, MIDDLEWARE=[])
+    names = ["child", "gathered", "Grouped", "child", "pinned", "threaded"]
+    for name, message in zip(names, said, strict=True):
+        assert f"(the view __main__.{name}, by ATOMIC_REQUESTS" in message
+        assert "transaction.non_atomic_requests" in message

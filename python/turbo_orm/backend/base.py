@@ -28,7 +28,7 @@ from django.db.utils import load_backend
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend import instrumentation, streaming_cursor
+from turbo_orm.backend import blocking_code, instrumentation, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
 from turbo_orm.backend.on_commit import CommitHook, call_outside_transaction
@@ -51,12 +51,7 @@ def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def bridged(self: BridgedDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
         if not bridge.active():
-            raise SynchronousOnlyOperation(
-                f"{method.__name__}() of connections[{self.alias!r}] waits for the database, "
-                f"which plain code in an event loop cannot. Use turbo-orm's async methods, "
-                f"async_atomic() or `async_connections[{self.alias!r}]`, or have "
-                f"turbo_orm.run_sync() call the code."
-            )
+            raise SynchronousOnlyOperation(blocking_code.refusal(method.__name__, self.alias))
         return method(self, *args, **kwargs)
 
     return bridged

@@ -27,7 +27,8 @@ from django.db.transaction import TransactionManagementError
 
 from turbo_orm import bridge
 
-_LIBRARIES = (
+# The folders of Django, of what is below it here, and of turbo-orm.
+LIBRARIES = (
     str(Path(__file__).parent.parent) + os.sep,
     *[
         str(Path(module.__file__ or "").parent) + os.sep
@@ -103,6 +104,9 @@ _blocks: ContextVar[Mapping[str, Block]] = ContextVar(
     default=MappingProxyType({}),
 )
 
+# What the block that is being entered is for, where no line of code of the site's own says so.
+entered_for: ContextVar[str | None] = ContextVar("turbo_orm_entered_for", default=None)
+
 
 class ConnectionState:
     """The state of a connection, its owner, and its pins. Mixed into a wrapper's class."""
@@ -143,7 +147,8 @@ class ConnectionState:
         """Keep the connection until ``unpin()`` is called as often with the same reason."""
         self.pins[reason] = self.pins.get(reason, 0) + 1
         if self.block is None and reason in _BLOCKS:
-            self.block = Block(reason.value, place(), name_of(self.owner))
+            where = entered_for.get() or place()
+            self.block = Block(reason.value, where, name_of(self.owner))
             _blocks.set({**_blocks.get(), self.alias: self.block})
         self.settle()
 
@@ -176,7 +181,7 @@ class ConnectionState:
 def place() -> str:
     """Return the file and line of the nearest caller that is no library's."""
     for frame in bridge.frames():
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+        if not frame.f_code.co_filename.startswith(LIBRARIES):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
     return "unknown code"
 

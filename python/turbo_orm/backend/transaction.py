@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.transaction import Atomic, TransactionManagementError
+from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
@@ -19,6 +20,12 @@ from turbo_orm.backend.connection_state import Pin, State, current_task
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
+
+_LOST = (
+    "An earlier statement of this block has failed or was cancelled, and its exception was caught "
+    "inside: the transaction is lost. Put what may fail into a savepoint, and catch outside of "
+    "that: `try:`, `async with async_atomic():`, the statement, `except`."
+)
 
 
 class AsyncAtomic(AsyncContextDecorator):
@@ -33,7 +40,18 @@ class AsyncAtomic(AsyncContextDecorator):
         await bridge.run(self._atomic.__enter__)
 
     async def __aexit__(self, *exc_info: Any) -> None:
+        if exc_info[1] is not None:
+            self._explain(exc_info[1])
         await bridge.run(self._atomic.__exit__, *exc_info)
+
+    def _explain(self, error: BaseException) -> None:
+        """Add a note to the error of a statement in a transaction that was lost before."""
+        is_aborted = isinstance(error.__cause__, InFailedSqlTransaction) or (
+            isinstance(error, TransactionManagementError)
+            and async_connections[self.using or DEFAULT_DB_ALIAS].needs_rollback
+        )
+        if is_aborted and _LOST not in getattr(error, "__notes__", ()):
+            error.add_note(_LOST)
 
 
 @overload

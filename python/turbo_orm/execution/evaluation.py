@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.query import prefetch_related_objects
 
+from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import fetching
 from turbo_orm.hydration.row_layout import hydrates
 
@@ -34,12 +35,17 @@ def fill_cache(queryset: Any, using: str | None = None) -> None:
     ``using`` is the alias of its database, if the routers have been asked for it already.
     """
     if queryset._result_cache is None and hydrates(queryset):
-        queryset._result_cache = fetching.fetch_all(queryset, compiler_for(queryset, using))
+        compiler = compiler_for(queryset, using)
+        queryset._result_cache = fetching.fetch_all(queryset, compiler)
+        content_type_cache.fill(compiler.using)
 
 
 def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
     """Return the results in lists, from a cursor on the server unless the settings forbid it."""
-    settings = connections[queryset.db].settings_dict
+    using = queryset.db
+    settings = connections[using].settings_dict
+    # While rows arrive, nothing else can be asked of the connection.
+    content_type_cache.fill(using)
     return chunks(queryset, not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
 
 

@@ -20,6 +20,7 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
+from turbo_orm.backend.content_type_cache import fill, is_missing
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.columns import result_columns, row_columns
@@ -51,7 +52,8 @@ def hydrate(
 ) -> list[Any] | Awaitable[list[Any]]:
     """Return the rows of a cached statement as the queryset's objects.
 
-    For more than ``SLICE`` rows, or where a model's own code may query, that is an awaitable.
+    For more than ``SLICE`` rows, where a model's own code may query, or where content types are
+    not known, that is an awaitable.
     ``connection`` is the driver's.
     """
     rows = statement.rows = pgresult.ntuples
@@ -67,7 +69,7 @@ def hydrate(
             objects: list[Any] = plan.hydrate(connection, pgresult)
             return objects
         hydrator = _hydrator(statement, queryset, connection, pgresult)
-        if hydrator.is_native and rows <= SLICE:
+        if hydrator.is_native and rows <= SLICE and not is_missing(statement.using):
             return hydrator.result(pgresult, 0, rows)
     except psycopg.Error:
         with process_connection(statement.using).wrap_database_errors:
@@ -95,6 +97,7 @@ def _hydrator(
 
 
 def _hydrate_slices(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
+    fill(statement.using)
     with process_connection(statement.using).wrap_database_errors:
         return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
 

@@ -13,6 +13,7 @@ from django.core.exceptions import FieldDoesNotExist, MultipleObjectsReturned, O
 from django.db.models import Model
 
 from turbo_orm import bridge
+from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import evaluation
 from turbo_orm.query_cache import cache_key, terminals
 from turbo_orm.query_cache.cache import cache
@@ -63,6 +64,13 @@ def fetch(queryset: Any, outcome: Miss | Bypass) -> None:
     statement = chain[0].statements.get(key)
     if statement is not None and found is not None:
         statement.rows = len(found)
+
+
+def create(queryset: Any, kwargs: dict[str, Any]) -> Any:
+    """Create an instance as Django does, whose generic relations are touched in plain code."""
+    instance = queryset.create(**kwargs)
+    content_type_cache.fill(instance._state.db)
+    return instance
 
 
 def update(queryset: Any, outcome: Miss | Bypass, kwargs: dict[str, Any]) -> int:

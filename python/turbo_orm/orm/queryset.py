@@ -7,7 +7,6 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import django
-from django.core.exceptions import SynchronousOnlyOperation
 from django.db import router, transaction
 from django.db.models import Model
 from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
@@ -38,11 +37,6 @@ if TYPE_CHECKING:
 else:
     # Nothing looks at them: Django's classes ignore what is in their brackets.
     _ModelT = _Row = Any
-
-_SYNC_HINT = (
-    "A queryset was evaluated by sync code while the event loop runs. "
-    "Use `await queryset.alist()` or `async for` instead."
-)
 
 
 def _alters_data[F: Callable[..., Any]](method: F) -> F:
@@ -245,7 +239,8 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
                 if HAS_FETCH_MODES:
                     instance._state.fetch_mode = self._fetch_mode
                 return instance
-        return await bridge.run(self.create, **kwargs)
+        created: _ModelT = await bridge.run(fallback.create, self, kwargs)
+        return created
 
     @_alters_data
     async def aget_or_create(
@@ -359,13 +354,10 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
     # How Django's methods get at rows, be it on the bridge or on a sync connection
 
     def _fetch_all(self) -> None:
-        try:
-            # What another package has put in Django's class is to see a queryset without results.
-            if not cache.has_foreign("_fetch_all"):
-                evaluation.fill_cache(self)
-            super()._fetch_all()
-        except SynchronousOnlyOperation as exc:
-            raise SynchronousOnlyOperation(_SYNC_HINT) from exc
+        # What another package has put in Django's class is to see a queryset without results.
+        if not cache.has_foreign("_fetch_all"):
+            evaluation.fill_cache(self)
+        super()._fetch_all()
 
     if django.VERSION >= (6, 0):
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import DatabaseError, router, transaction
 
 from turbo_orm import bridge
+from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import direct
 from turbo_orm.query_cache.save_statements import (
     INSERT,
@@ -43,7 +44,7 @@ async def save(
     kind = None if any(options.values()) else _kind(instance, update_fields)
     statements = None if kind is None else save_statements(type(instance), {})
     if kind is None or statements is None:
-        await bridge.run(instance.save, using=using, update_fields=update_fields, **options)
+        await bridge.run(_by_django, instance, using=using, update_fields=update_fields, **options)
     elif is_insert(kind):
         await insert(statements, instance, using)
     else:
@@ -53,6 +54,12 @@ async def save(
         except Exception:
             with transaction.mark_for_rollback_on_error(using=using):
                 raise
+
+
+def _by_django(instance: Any, **options: Any) -> None:
+    instance.save(**options)
+    # Its generic relations are touched in plain code.
+    content_type_cache.fill(instance._state.db or options["using"])
 
 
 def _kind(instance: Any, update_fields: Any) -> Kind | None:
@@ -83,7 +90,7 @@ async def _insert(statements: SaveStatements, instance: Any, using: str) -> None
     kind = INSERT if getattr(instance, attname) is None else INSERT_WITH_KEY
     bound = await statements.bind(kind, instance, using)
     if bound is None:
-        await bridge.run(instance.save, force_insert=True, using=using)
+        await bridge.run(_by_django, instance, force_insert=True, using=using)
         return
     pgresult, _ = await direct.execute(using, bound)
     if pgresult.ntuples:
@@ -95,7 +102,7 @@ async def _insert(statements: SaveStatements, instance: Any, using: str) -> None
 async def _update(statements: SaveStatements, kind: Kind, instance: Any, using: str) -> None:
     bound = await statements.bind(kind, instance, using)
     if bound is None:
-        await bridge.run(instance.save, **save_options(kind), using=using)
+        await bridge.run(_by_django, instance, **save_options(kind), using=using)
         return
     pgresult, _ = await direct.execute(using, bound)
     if not pgresult.command_tuples:

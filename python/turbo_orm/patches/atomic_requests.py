@@ -7,17 +7,47 @@ here, in ``async_atomic()``; sync views are left to Django.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
+from inspect import unwrap
 from typing import Any
 
 from django.core.handlers import base
 from django.db import connections
 
+from turbo_orm.backend.connection_state import entered_for
 from turbo_orm.backend.handler import has_async_engine
-from turbo_orm.backend.transaction import async_atomic
+from turbo_orm.backend.transaction import AsyncAtomic
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
 type View = Callable[..., Any]
+
+
+class AtomicRequest(AsyncAtomic):
+    """The transaction of a view, which errors name: no line of the site's own begins it."""
+
+    def __init__(self, using: str, view: str) -> None:
+        super().__init__(using, savepoint=True, durable=False)
+        self._view = view
+
+    async def __aenter__(self) -> None:
+        entered = entered_for.set(
+            f"the view {self._view}, by ATOMIC_REQUESTS, from which "
+            "transaction.non_atomic_requests exempts it"
+        )
+        try:
+            await super().__aenter__()
+        finally:
+            entered_for.reset(entered)
+
+
+def _name(view: View) -> str:
+    """Return what errors call a view: a function, a class, or what a wrapper is around."""
+    named: Any = unwrap(getattr(view, "view_class", view))
+    while isinstance(named, partial):
+        named = named.func
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any, View], View]:
@@ -35,8 +65,9 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         aliases = _atomic_aliases(view)
         if not is_async(view) or not all(map(_has_async_connection, aliases)):
             return djangos(handler, view)
+        name = _name(view)
         for alias in aliases:
-            view = async_atomic(alias)(view)
+            view = AtomicRequest(alias, name)(view)
         return view
 
     return make_view_atomic

@@ -273,7 +273,13 @@ NAMES: tuple[PrivateName, ...] = (
         "_get_from_cache _get_opts",
         "query_cache",
     ),
-    *_stored("django.contrib.contenttypes.models:ContentTypeManager", "_cache", "query_cache"),
+    *_names("django.contrib.contenttypes.models:ContentTypeManager", "_add_to_cache", "backend"),
+    *_stored(
+        "django.contrib.contenttypes.models:ContentTypeManager", "_cache", "backend query_cache"
+    ),
+    *_names(
+        "django.contrib.contenttypes.fields:GenericRelation", "get_extra_restriction", "patches"
+    ),
     *_names("django.core.paginator", "sync_to_async", "patches", since=(6, 0)),
     # django-async-backend
     *_names(

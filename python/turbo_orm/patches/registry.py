@@ -10,7 +10,9 @@ from turbo_orm.patches import (
     async_managers,
     atomic_requests,
     debug_toolbar,
+    generic_relations,
     patch_django,
+    pool_warning,
     private_api,
     testcases,
 )
@@ -19,6 +21,8 @@ from turbo_orm.patches import (
 GROUPS = (
     async_managers.GROUP,
     atomic_requests.GROUP,
+    pool_warning.GROUP,
+    generic_relations.GROUP,
     debug_toolbar.GROUP,
     testcases.GROUP,
     patch_django.SETTING,

@@ -13,7 +13,8 @@ from functools import wraps
 from typing import Any
 
 from turbo_orm import conf
-from turbo_orm.query_cache.cache import cache
+from turbo_orm.backend import content_type_cache
+from turbo_orm.query_cache.cache import ModelEntry, cache
 
 
 def clear_cache(**kwargs: Any) -> None:
@@ -53,3 +54,22 @@ def clearing_for_instances(register: Any) -> Any:
     The one for a class calls ``_clear_cached_class_lookups()``, which does.
     """
     return type(register)(register.class_method, _clearing(register.instance_method))
+
+
+def forgetting_plans(clear_content_types: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return Django's method that empties its cache of content types, to have it filled again.
+
+    The next instances of a model with generic relations are hydrated and saved where it can be.
+    """
+
+    @wraps(clear_content_types)
+    def clear_cache(self: Any) -> None:
+        clear_content_types(self)
+        for entry in cache:
+            if content_type_cache.is_generic(entry.model):
+                for statement in list(entry.statements.values()):
+                    statement.cached_plan = None
+                if isinstance(entry, ModelEntry) and entry.saves is not None:
+                    entry.saves.clear()
+
+    return clear_cache

@@ -18,6 +18,7 @@ from django.db.models import Manager, Model
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from turbo_orm import bridge
+from turbo_orm.backend import content_type_cache
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
 from turbo_orm.query_cache import tracing, verification
@@ -143,6 +144,12 @@ class SaveStatements:
                 return None
         return bound
 
+    def clear(self) -> None:
+        """Drop all statements."""
+        self._statements.clear()
+        self._refusals.clear()
+        self._grow(-self._size)
+
     def _drop(self, key: tuple[Kind, str]) -> None:
         """Drop the statement that there may be."""
         statement = self._statements.pop(key, None)
@@ -151,10 +158,10 @@ class SaveStatements:
 
     def _trace(self, kind: Kind, instance: Model, using: str) -> None:
         """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
+        # The generic relations of the instance are touched in plain code.
+        content_type_cache.fill(using)
         if len(self) >= MAX_KINDS:
-            self._statements.clear()
-            self._refusals.clear()
-            self._grow(-self._size)
+            self.clear()
         traced = _trace(kind, instance, using)
         if isinstance(traced, str):
             self._refusals[kind, using] = traced
