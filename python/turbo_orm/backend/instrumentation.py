@@ -2,8 +2,8 @@
 
 Sentry traces statements so. Where a tool does, each statement takes the cursor path, and its
 result arrives in one piece, as Django's does: the tool sees what is sent. It is noticed whenever
-it is done, and undone. A proxy that passes for the function (wrapt's, as OpenTelemetry uses) is
-taken for it.
+it is done, and undone. Bytecode that a tool injects into a function modifies no class: it is
+noticed if it is there when the first statement is executed, or when a class is modified next.
 """
 
 from __future__ import annotations
