@@ -27,7 +27,6 @@ def answer(value):
     print(json.dumps(value))
 
 settings.configure(**json.loads(sys.argv[1]))
-django.setup()
 """
 
 
@@ -44,8 +43,11 @@ def databases(**changes: Any) -> dict[str, Any]:
     return found
 
 
-def run_in_project(code: str, **changes: Any) -> Any:
-    """Run code in a project, whose settings can be changed, and return what it answers."""
+def run_in_project(code: str, before: str = "", **changes: Any) -> Any:
+    """Run code in a project, whose settings can be changed, and return what it answers.
+
+    ``before`` is run before the project is set up.
+    """
     configuration = {
         "DATABASES": databases(),
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
@@ -55,7 +57,8 @@ def run_in_project(code: str, **changes: Any) -> Any:
         **changes,
     }
     project = forks(*python_path())
-    printed = output(project.run(_SET_UP + dedent(code), json.dumps(configuration)))
+    code = "\n".join([_SET_UP, dedent(before), "django.setup()", dedent(code)])
+    printed = output(project.run(code, json.dumps(configuration)))
     return json.loads(printed.splitlines()[-1])
 
 

@@ -12,6 +12,7 @@ import os
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,8 +20,10 @@ from django.db import connections
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm import bridge
+from turbo_orm.backend import instrumentation
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.bridge.replaced_methods import is_own
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -70,11 +73,24 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
     shared = process_connection(alias)
     connection = async_connections[alias]
     if connection.bridged is None:
-        connection.bridged = shared.of(connection)
+        connection.bridged = _seen_by_tools(alias, shared.of(connection))
         for inherit in inherit_hooks:
             inherit(connection.bridged, connection.bridged_parent)
     bridged: BridgedDatabaseWrapper = connection.bridged
     return bridged
+
+
+def _seen_by_tools(alias: str, bridged: BridgedDatabaseWrapper) -> BridgedDatabaseWrapper:
+    """Return a wrapper as Django's handler gives it.
+
+    A tool that has replaced the handler's method (ddtrace) wraps methods of what it returns.
+    """
+    if instrumentation.found == "" or is_own(ConnectionHandler.__getitem__):
+        return bridged
+    handler: Any = object.__new__(ConnectionHandler)
+    handler._connections = SimpleNamespace(**{alias: bridged})
+    seen: BridgedDatabaseWrapper = handler[alias]
+    return seen
 
 
 @cache

@@ -12,6 +12,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
+from django.db.utils import ConnectionHandler
 
 from turbo_orm.bridge.replaced_methods import modifications, replaced
 
@@ -29,8 +30,10 @@ def replaced_method() -> str:
     if found is not None:
         return found
     count = modifications.count
-    method = replaced(*_OF_DJANGO) or replaced(
-        *_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm.")
+    method = (
+        replaced(*_OF_DJANGO)
+        or replaced(ConnectionHandler, names=["__getitem__"])
+        or replaced(*_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm."))
     )
     # Another thread may have modified one meanwhile.
     if count == modifications.count:

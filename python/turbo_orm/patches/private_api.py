@@ -218,11 +218,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(_INSERT, "as_sql assemble_as_sql pre_save_val prepare_value", "backend"),
     # Connections
     *_names("django.db.backends.base.base", "NO_DB_ALIAS", "backend driver"),
-    *_names(
-        "django.db.backends.base.base:BaseDatabaseWrapper",
-        "ensure_connection",
-        "backend",
-    ),
+    *_names("django.utils.asyncio", "get_running_loop", "patches"),
     *_names(
         f"{_ON_POSTGRESQL}.base:DatabaseWrapper",
         "_close _commit _rollback _set_autocommit",
@@ -235,6 +231,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(f"{_ON_POSTGRESQL}.psycopg_any", "BaseTzLoader", "codecs"),
     *_names(f"{_ON_POSTGRESQL}.psycopg_any", "IsolationLevel", "backend"),
     *_names("django.db.utils", "ConnectionHandler load_backend", "backend"),
+    *_stored("django.db.utils:ConnectionHandler", "_connections", "backend"),
     *_names("django.db.utils", "DatabaseErrorWrapper", "driver"),
     *_names(
         "django.contrib.postgres.signals",
