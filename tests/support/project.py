@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -13,6 +14,9 @@ from django.conf import settings
 from tests.support.forks import forks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Those of packages that need not be installed.
+OPTIONAL_APPS = [app for app in ("pgtrigger", "pghistory") if find_spec(app)]
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
 

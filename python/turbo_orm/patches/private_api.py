@@ -23,6 +23,8 @@ _warned: set[str] = set()
 # The packages whose distributions have other names.
 _DISTRIBUTIONS = {
     "debug_toolbar": "django-debug-toolbar",
+    "pghistory": "django-pghistory",
+    "pgtrigger": "django-pgtrigger",
     "django_async_backend": "django-async-backend",
     "psycopg_pool": "psycopg-pool",
 }
@@ -323,6 +325,15 @@ NAMES: tuple[PrivateName, ...] = (
         "_djdt_logger",
         ("patches",),
         is_stored=True,
+        is_optional=True,
+    ),
+    # django-pghistory and django-pgtrigger
+    *_names("pghistory.runtime", "_tracker", "patches", is_optional=True),
+    *_names(
+        "pgtrigger.runtime",
+        "_can_inject_variable _execute_wrapper _ignore _inject_pgtrigger_ignore _query_to_str "
+        "_schema _set_ignore_session_state",
+        "patches",
         is_optional=True,
     ),
 )

@@ -11,6 +11,7 @@ from turbo_orm.patches import (
     atomic_requests,
     debug_toolbar,
     patch_django,
+    pghistory,
     private_api,
 )
 
@@ -19,6 +20,7 @@ GROUPS = (
     async_managers.GROUP,
     atomic_requests.GROUP,
     debug_toolbar.GROUP,
+    pghistory.GROUP,
     patch_django.SETTING,
     patch_django.GROUP,
 )
