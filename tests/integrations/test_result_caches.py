@@ -1,4 +1,4 @@
-"""Packages that keep results of Django's see what is read and written, and what they keep is used."""
+"""Packages that keep Django's results see what is written, and what they keep is used."""
 
 import re
 import shutil
