@@ -15,6 +15,7 @@ PACKAGES = {
     "pgtrigger",
     "psycopg",
     "psycopg_pool",
+    "silk",
 }
 
 # The special methods that are replaced.

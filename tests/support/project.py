@@ -16,7 +16,7 @@ from tests.support.forks import forks
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Those of packages that need not be installed.
-OPTIONAL_APPS = [app for app in ("pgtrigger", "pghistory") if find_spec(app)]
+OPTIONAL_APPS = [app for app in ("pgtrigger", "pghistory", "silk") if find_spec(app)]
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
 

@@ -25,6 +25,7 @@ _DISTRIBUTIONS = {
     "debug_toolbar": "django-debug-toolbar",
     "pghistory": "django-pghistory",
     "pgtrigger": "django-pgtrigger",
+    "silk": "django-silk",
     "django_async_backend": "django-async-backend",
     "psycopg_pool": "psycopg-pool",
 }
@@ -336,4 +337,6 @@ NAMES: tuple[PrivateName, ...] = (
         "patches",
         is_optional=True,
     ),
+    # django-silk
+    *_names("silk.collector", "local", "patches", is_optional=True),
 )

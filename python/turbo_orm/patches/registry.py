@@ -13,6 +13,7 @@ from turbo_orm.patches import (
     patch_django,
     pghistory,
     private_api,
+    silk,
 )
 
 #: In the order in which they are installed. ``patch_django()`` installs the last.
@@ -21,6 +22,7 @@ GROUPS = (
     atomic_requests.GROUP,
     debug_toolbar.GROUP,
     pghistory.GROUP,
+    silk.GROUP,
     patch_django.SETTING,
     patch_django.GROUP,
 )
