@@ -29,7 +29,7 @@ from turbo_orm import bridge
 from turbo_orm.backend import instrumentation, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
-from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, require_bridge
+from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, refuse
 from turbo_orm.backend.on_commit import CommitHook, call_outside_transaction
 from turbo_orm.backend.operations import Operations
 from turbo_orm.backend.streaming_cursor import StreamingCursor
@@ -126,7 +126,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         The server may be down: what has ended the block must not wait for it, nor be replaced by
         an error of connecting. The next statement connects.
         """
-        require_bridge(self.alias, "set_autocommit")
+        if not bridge.active():
+            refuse(self.alias, "set_autocommit")
         connection = self.async_connection
         is_default = autocommit and self.settings_dict["AUTOCOMMIT"]
         is_begin_or_end = is_default and not connection.in_atomic_block

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.backends.postgresql.base import DatabaseWrapper
@@ -24,26 +24,27 @@ def bridged(name: str) -> Callable[..., Any]:
     """Return a method that calls Django's of a name on the bridge, and raises elsewhere."""
     seen = getattr(DatabaseWrapper, name)
     unchecked = _unchecked(seen)
+    code = getattr(seen, "__code__", None)
 
     @wraps(unchecked or getattr(seen, "__wrapped__", seen))
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        require_bridge(self.alias, name)
+        if not bridge.active():
+            refuse(self.alias, name)
         current = getattr(DatabaseWrapper, name)
-        if current is seen and unchecked is not None and not has_injected_code(seen):
+        if current is seen and unchecked is not None and seen.__code__ is code:
             return unchecked(self, *args, **kwargs)
         return bridge.allowed_to_wait(current, self, *args, **kwargs)
 
     return method
 
 
-def require_bridge(alias: str, name: str) -> None:
-    """Raise ``SynchronousOnlyOperation`` where a method of Django's wrapper cannot wait."""
-    if not bridge.active():
-        raise SynchronousOnlyOperation(
-            f"{name}() of connections[{alias!r}] waits for the database, which plain code in an "
-            f"event loop cannot. Use turbo-orm's async methods, async_atomic() or "
-            f"`async_connections[{alias!r}]`, or have turbo_orm.run_sync() call the code."
-        )
+def refuse(alias: str, name: str) -> NoReturn:
+    """Raise for a method of Django's wrapper that is called where it cannot wait."""
+    raise SynchronousOnlyOperation(
+        f"{name}() of connections[{alias!r}] waits for the database, which plain code in an event "
+        f"loop cannot. Use turbo-orm's async methods, async_atomic() or "
+        f"`async_connections[{alias!r}]`, or have turbo_orm.run_sync() call the code."
+    )
 
 
 def _unchecked(method: Any) -> Callable[..., Any] | None:
