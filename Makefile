@@ -43,7 +43,7 @@ demo: $(EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and ti
 # Tests wait for the server as long as they compute, so there are more workers than processors. What
 # they import is compiled once, for them and for the processes that they start.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(EXTENSION) $(call group,test) ## run the tests, by a worker for each processor and one more
+test: $(EXTENSION) $(call group,tools) ## run the tests, by a worker for each processor and one more
 	$(call say,running the tests)
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 

@@ -376,6 +376,10 @@ class OfOneDatabase(TestCase):
 class Committed(TransactionTestCase):
     """Nothing is shared where nothing is rolled back."""
 
+    def _fixture_teardown(self):
+        """Do not empty all tables: other tests share what is in them."""
+        Account.objects.all().delete()
+
     async def test_async_code_has_a_connection_of_its_own(self):
         assert not async_connections.shared
         await Account.objects.acreate(owner="Ada")

@@ -1,6 +1,7 @@
 """Tools that put methods of their own in the place of a cursor's: they see every statement."""
 
 from contextlib import contextmanager
+from functools import partialmethod
 from unittest import mock
 
 import psycopg
@@ -10,6 +11,8 @@ from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from tests.library.models import Account
 from tests.support.givens import accounts
 from turbo_orm import async_atomic, conf
+from turbo_orm.backend import instrumentation
+from turbo_orm.bridge.replaced_methods import modifications
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -70,7 +73,6 @@ def test_what_is_executed_is_seen(run, owner, at_least):
 
 
 def test_statements_are_direct_before_and_after(run, monkeypatch):
-    from turbo_orm.backend import instrumentation
     from turbo_orm.execution import direct
 
     by_cursor = []
@@ -95,3 +97,84 @@ def test_statements_are_direct_before_and_after(run, monkeypatch):
             assert owner.__name__ in instrumentation.replaced_method()
         assert run(ask) == 0
         assert instrumentation.replaced_method() == ""
+
+
+def by_wrapt(original):
+    """Return a proxy that passes for what it wraps: OpenTelemetry and New Relic use it."""
+    wrapt = pytest.importorskip("wrapt")
+
+    @wrapt.decorator
+    def wrapper(wrapped, instance, args, kwargs):
+        return wrapped(*args, **kwargs)
+
+    return wrapper(original)
+
+
+def by_bound_method(original):
+    class Tool:
+        def execute(self, *args, **kwargs):
+            return original(*args, **kwargs)
+
+    return Tool().execute
+
+
+class Descriptor:
+    """A tool's descriptor, which is not callable itself."""
+
+    def __init__(self, original):
+        self.original = original
+
+    def __get__(self, instance, owner):
+        return self.original.__get__(instance, owner)
+
+
+def by_partial(original):
+    def call(self, *args, tool, **kwargs):
+        return original(self, *args, **kwargs)
+
+    return partialmethod(call, tool="one")
+
+
+@pytest.mark.parametrize("wrap", [by_wrapt, by_bound_method, Descriptor, by_partial])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (CursorWrapper, "execute"),
+        (psycopg.AsyncCursor, "execute"),
+        (psycopg.AsyncConnection, "connect"),
+    ],
+)
+def test_what_passes_for_the_method_is_noticed(owner, name, wrap):
+    assert instrumentation.replaced_method() == ""
+    original = vars(owner)[name]
+    setattr(owner, name, wrap(original))
+    try:
+        assert instrumentation.replaced_method().endswith(f"{name} is another package's")
+    finally:
+        setattr(owner, name, original)
+    assert instrumentation.replaced_method() == ""
+
+
+def test_injected_bytecode_is_noticed():
+    """A tool may exchange the bytecode of a function (ddtrace): no class is modified then."""
+
+    def execute(self, sql, params=None):
+        return Tool(self, sql, params)
+
+    class Tool:
+        pass
+
+    code = execute.__code__
+    injected = code.replace(
+        co_freevars=(), co_consts=(*code.co_consts, lambda *args: None), co_code=code.co_code
+    )
+    original = CursorWrapper.execute.__code__
+    CursorWrapper.execute.__code__ = injected
+    try:
+        # It is looked at when a class is modified the next time.
+        modifications()
+        assert "execute is another package's" in instrumentation.replaced_method()
+    finally:
+        CursorWrapper.execute.__code__ = original
+        modifications()
+    assert instrumentation.replaced_method() == ""

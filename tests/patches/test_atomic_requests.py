@@ -295,7 +295,7 @@ INSIDE = """
 
 def test_what_is_refused_inside_names_the_view_and_the_setting(scratch):
     apps = [*APPS, "django.contrib.auth"]
-    said = visit(INSIDE, INSTALLED_APPS=apps, MIDDLEWARE=[])
+    said = visit(INSIDE, INSTALLED_APPS=apps, MIDDLEWARE=[], TURBO_ORM={"PATCH_DJANGO": False})
     names = ["child", "gathered", "Grouped", "child", "pinned", "threaded"]
     for name, message in zip(names, said, strict=True):
         assert f"(the view __main__.{name}, by ATOMIC_REQUESTS" in message

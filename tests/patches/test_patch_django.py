@@ -24,14 +24,15 @@ from django.db.models import (
     aprefetch_related_objects,
     prefetch_related_objects,
 )
-from django.db.models.query import ModelIterable, RawQuerySet
+from django.db.models.query import ModelIterable, RawModelIterable, RawQuerySet
+from django.db.models.sql.compiler import SQLCompiler
 from django.dispatch import Signal
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.test import override_settings
 
 from tests.library.models import Book
 from tests.plain.models import MODELS, Label, Remark, Shelf, Volume, fill
-from tests.support.answers import django_answer, sync_answer, turbo_answer
+from tests.support.answers import django_answer, fingerprint, sync_answer, turbo_answer
 from tests.support.project import databases, run_in_project
 from tests.support.tables import truncate
 from turbo_orm import (
@@ -45,6 +46,7 @@ from turbo_orm import (
 )
 from turbo_orm.bridge import sync_to_async
 from turbo_orm.checks import check_installation, check_settings
+from turbo_orm.hydration.row_layout import NATIVE_ITERABLES
 
 HOP = r"sync_to_async\(\) was called"
 
@@ -309,17 +311,149 @@ def open_cursors():
 # Hydration
 
 
-def test_no_row_is_made_by_djangos_iterables(shop, run, patched, monkeypatch):
-    def never(self):
-        raise AssertionError("Django made the rows")
+@contextmanager
+def calls_of(function):
+    """Count the calls of a function, whatever has been put around it."""
+    calls = []
+    monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
+    monitoring.use_tool_id(tool, "tests")
+    started = monitoring.events.PY_START
+    monitoring.register_callback(tool, started, lambda code, offset: calls.append(code))
+    monitoring.set_local_events(tool, function.__code__, started)
+    try:
+        yield calls
+    finally:
+        monitoring.set_local_events(tool, function.__code__, 0)
+        monitoring.register_callback(tool, started, None)
+        monitoring.free_tool_id(tool)
 
-    monkeypatch.setattr(ModelIterable, "__iter__", never)
-    assert len(list(BY_KEY.all())) == len(list(BY_KEY.iterator())) == 7
-    assert len(run(lambda: collect(BY_KEY.all()))) == 7
-    assert len(run(lambda: in_chunks(BY_KEY.all()))) == 7
+
+def test_no_row_is_made_by_djangos_iterables(shop, run, patched):
     unpatch_django()
-    with pytest.raises(AssertionError, match="Django made the rows"):
-        list(BY_KEY.all())
+    with calls_of(ModelIterable.__iter__) as of_django:
+        patch_django()
+        assert len(list(BY_KEY.all())) == len(list(BY_KEY.iterator())) == 7
+        assert len(run(lambda: collect(BY_KEY.all()))) == 7
+        assert len(run(lambda: in_chunks(BY_KEY.all()))) == 7
+        assert of_django == []
+        unpatch_django()
+        assert len(list(BY_KEY.all())) == 7
+        assert len(of_django) == 1
+
+
+# What packages that keep results put into QuerySet.
+
+
+def fetching_by_iterable(original, seen):
+    """Return a method that evaluates the querysets itself, as that of cacheops does."""
+
+    def _fetch_all(self):
+        seen.append(self._result_cache)
+        if self._result_cache is None:
+            self._result_cache = list(self._iterable_class(self))
+        original(self)
+
+    return _fetch_all
+
+
+def fetching_by_django(original, seen):
+    def _fetch_all(self):
+        seen.append(self._result_cache)
+        original(self)
+
+    return _fetch_all
+
+
+EVALUATED = {
+    "instances": lambda: BY_KEY.prefetch_related("labels"),
+    "dicts": lambda: BY_KEY.values(),
+    "tuples": lambda: BY_KEY.values_list("pk", "title"),
+    "named tuples": lambda: BY_KEY.values_list("pk", "title", named=True),
+    "values": lambda: BY_KEY.values_list("title", flat=True),
+}
+
+
+@pytest.mark.parametrize("rows", EVALUATED)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("wrap", [fetching_by_iterable, fetching_by_django])
+def test_what_keeps_results_sees_a_queryset_without(wrap, is_first, rows, shop, run, patched):
+    unpatch_django()
+    expected = fingerprint(list(EVALUATED[rows]()))
+    iterates = EVALUATED[rows]()._iterable_class.__iter__
+    original, seen = QuerySet._fetch_all, []
+    if not is_first:
+        patch_django()
+        original = QuerySet._fetch_all
+    QuerySet._fetch_all = wrap(original, seen)
+    if is_first:
+        patch_django()
+    try:
+        with calls_of(iterates) as of_django:
+            assert fingerprint(list(EVALUATED[rows]())) == expected
+            assert seen[0] is None
+            count = len(seen)
+            assert fingerprint(run(lambda: collect(EVALUATED[rows]()))) == expected
+            assert seen[count] is None
+        assert of_django == []
+    finally:
+        if is_first:
+            unpatch_django()
+            QuerySet._fetch_all = original
+        else:
+            QuerySet._fetch_all = original
+            unpatch_django()
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("name", ["execute_sql", "results_iter"])
+def test_who_keeps_what_the_compiler_returns_gets_djangos(name, is_first, shop, run, patched):
+    """Cachalot keeps lists of rows, by the SQL: a cursor is no such thing."""
+    unpatch_django()
+    expected = fingerprint(list(EVALUATED["instances"]()))
+    original, results = getattr(SQLCompiler, name), []
+
+    def method(self, *args, **kwargs):
+        results.append((args, kwargs))
+        return original(self, *args, **kwargs)
+
+    if not is_first:
+        patch_django()
+    setattr(SQLCompiler, name, method)
+    try:
+        patch_django()
+        assert fingerprint(list(EVALUATED["instances"]())) == expected
+        assert fingerprint(run(lambda: collect(EVALUATED["instances"]()))) == expected
+    finally:
+        setattr(SQLCompiler, name, original)
+    # The queryset and what is prefetched, twice. None was asked for a cursor.
+    assert len(results) == 4
+    assert not any("cursor" in args for args, _ in results)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+def test_an_iterable_that_was_replaced_makes_the_rows(is_first, shop, run, patched):
+    unpatch_django()
+    if not is_first:
+        patch_django()
+    original = ModelIterable.__iter__
+
+    def shouting(self):
+        for volume in original(self):
+            volume.title += "!"
+            yield volume
+
+    ModelIterable.__iter__ = shouting
+    try:
+        patch_django()
+        expected = [f"volume {i}!" for i in range(7)]
+        assert [volume.title for volume in BY_KEY.all()] == expected
+        assert [volume.title for volume in BY_KEY.iterator()] == expected
+        assert [volume.title for volume in run(lambda: collect(BY_KEY.all()))] == expected
+        assert [volume.title for volume in run(lambda: in_chunks(BY_KEY.all()))] == expected
+        if is_first:
+            unpatch_django()
+    finally:
+        ModelIterable.__iter__ = original
 
 
 def test_an_iterable_of_ones_own_makes_the_rows(shop, run, patched):
@@ -465,6 +599,7 @@ def everything():
     owners = [
         *(module for name, module in sys.modules.items() if name.startswith("django.")),
         *(QuerySet, RawQuerySet, Manager, models.Model),
+        *(*NATIVE_ITERABLES, RawModelIterable),
     ]
     return {(owner, name): value for owner in owners for name, value in vars(owner).items()}
 
@@ -485,9 +620,9 @@ def test_unpatching_puts_back_what_was_there(tables):
     patch_django()
     expected = {
         ("QuerySet", "_fetch_all"),
-        ("QuerySet", "_iterator"),
         ("QuerySet", "aiterator"),
-        ("RawQuerySet", "iterator"),
+        ("RawModelIterable", "__iter__"),
+        *((iterable.__name__, "__iter__") for iterable in NATIVE_ITERABLES),
         ("django.core.cache.backends.base", "sync_to_async"),
         ("django.core.paginator", "sync_to_async"),
     }

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from importlib.util import find_spec
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -16,11 +17,15 @@ from tests.support.private_names import (
 from tests.support.private_names import (
     tables as current,
 )
-from tests.support.project import APPS, run_in_project
+from tests.support.project import APPS, OPTIONAL_APPS, run_in_project
 from turbo_orm.patches import private_api
 from turbo_orm.patches.private_api import NAMES, PrivateName
 
-EXPECTED = [name for name in NAMES if name.is_expected]
+EXPECTED = [
+    name
+    for name in NAMES
+    if name.is_expected and (not name.is_optional or find_spec(name.owner.split(".")[0]))
+]
 
 # What has an underscore, and is documented, or is nothing that a release of theirs could change.
 DOCUMENTED = {
@@ -46,7 +51,12 @@ def there(tables):
     apps = ["auth", "sessions", "staticfiles"]
     return run_in_project(
         code,
-        INSTALLED_APPS=[*APPS, *(f"django.contrib.{app}" for app in apps), "debug_toolbar"],
+        INSTALLED_APPS=[
+            *APPS,
+            *(f"django.contrib.{app}" for app in apps),
+            "debug_toolbar",
+            *OPTIONAL_APPS,
+        ],
         STATIC_URL="/static/",
     )
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.support.project import APPS, run_in_project, run_python
+from tests.support.project import APPS, OPTIONAL_APPS, run_in_project, run_python
 from turbo_orm.patches import registry
 from turbo_orm.patches.patch import Group, Receiver, Replacement
 
@@ -16,6 +16,7 @@ SETTINGS = {
         *(f"django.contrib.{name}" for name in ("auth", "sessions", "staticfiles", "postgres")),
         *APPS,
         "debug_toolbar",
+        *OPTIONAL_APPS,
     ],
     "SECRET_KEY": "for tests only",
     "STATIC_URL": "/static/",
@@ -55,6 +56,7 @@ print(json.dumps([list(changed(before, snapshot()).values()), len(before) > 10_0
 NOT_READY = """
 import json, sys
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import resolve_name
 import django
 from django.conf import settings
@@ -70,7 +72,8 @@ from turbo_orm.patches import private_api, registry
 from turbo_orm.patches.patch import Replacement
 
 for name in private_api.NAMES:
-    import_module(name.owner.partition(":")[0])
+    if not name.is_optional or find_spec(name.owner.split(".")[0]):
+        import_module(name.owner.partition(":")[0])
 
 def places():
     "Return where something is changed by what is listed."

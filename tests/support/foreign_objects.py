@@ -13,9 +13,15 @@ PACKAGES = {
     "django",
     "django_async_backend",
     "greenlet",
+    "pghistory",
+    "pgtrigger",
     "psycopg",
     "psycopg_pool",
+    "silk",
 }
+
+# The special methods that are replaced.
+_REPLACED = {"__aenter__", "__aexit__", "__iter__"}
 
 # Which object, and which attribute of it.
 type Place = tuple[int, str]
@@ -59,7 +65,8 @@ def _add_value(found: dict[Place, Held], path: str, value: Any) -> None:
 def _add_attributes(found: dict[Place, Held], path: str, owner: Any) -> None:
     for key, value in list(vars(owner).items()):
         # Python and abc write down there what they have found out, and Django counts fields.
-        if not key.startswith(("__", "_abc_")) and not key.endswith("creation_counter"):
+        is_written_down = key.startswith(("__", "_abc_")) and key not in _REPLACED
+        if not is_written_down and not key.endswith("creation_counter"):
             found[id(owner), key] = Held(f"{path}.{key}", owner, value)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -13,6 +14,9 @@ from django.conf import settings
 from tests.support.forks import forks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Those of packages that need not be installed.
+OPTIONAL_APPS = [app for app in ("pgtrigger", "pghistory", "silk") if find_spec(app)]
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
 
@@ -27,7 +31,6 @@ def answer(value):
     print(json.dumps(value))
 
 settings.configure(**json.loads(sys.argv[1]))
-django.setup()
 """
 
 
@@ -44,8 +47,11 @@ def databases(**changes: Any) -> dict[str, Any]:
     return found
 
 
-def run_in_project(code: str, **changes: Any) -> Any:
-    """Run code in a project, whose settings can be changed, and return what it answers."""
+def run_in_project(code: str, before: str = "", **changes: Any) -> Any:
+    """Run code in a project, whose settings can be changed, and return what it answers.
+
+    ``before`` is run before the project is set up.
+    """
     configuration = {
         "DATABASES": databases(),
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
@@ -55,7 +61,8 @@ def run_in_project(code: str, **changes: Any) -> Any:
         **changes,
     }
     project = forks(*python_path())
-    printed = output(project.run(_SET_UP + dedent(code), json.dumps(configuration)))
+    code = "\n".join([_SET_UP, dedent(before), "django.setup()", dedent(code)])
+    printed = output(project.run(code, json.dumps(configuration)))
     return json.loads(printed.splitlines()[-1])
 
 

@@ -15,46 +15,27 @@ but it can read ``connection.queries``, install an ``execute_wrapper()`` or regi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from functools import cached_property, partial, update_wrapper, wraps
+from collections.abc import Callable
+from functools import cached_property, partial, update_wrapper
 from types import SimpleNamespace
 from typing import Any, Self
 
-from django.core.exceptions import SynchronousOnlyOperation
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend import blocking_code, instrumentation, streaming_cursor
+from turbo_orm.backend import instrumentation, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
+from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, refuse
 from turbo_orm.backend.on_commit import CommitHook, call_outside_transaction
 from turbo_orm.backend.operations import Operations
 from turbo_orm.backend.streaming_cursor import StreamingCursor
 from turbo_orm.backend.task_connections import async_connections, task_connection
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.driver import connection_created
 from turbo_orm.driver.connection import AsyncConnection
-
-_ensure_connection = BaseDatabaseWrapper.ensure_connection
-
-
-def _bridged(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method of Django's wrapper that works on the bridge, and raises elsewhere.
-
-    Django's own check raises wherever an event loop runs: on the bridge, too.
-    """
-    method = getattr(method, "__wrapped__", method)
-
-    @wraps(method)
-    def bridged(self: BridgedDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
-        if not bridge.active():
-            raise SynchronousOnlyOperation(blocking_code.refusal(method.__name__, self.alias))
-        return method(self, *args, **kwargs)
-
-    return bridged
 
 
 @delegates("async_connection", (*STATE, "connection"))
@@ -70,19 +51,19 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     health_check_enabled: bool
     run_on_commit: Any
 
-    chunked_cursor = _bridged(DatabaseWrapper.chunked_cursor)
-    clean_savepoints = _bridged(DatabaseWrapper.clean_savepoints)
-    close = _bridged(DatabaseWrapper.close)
-    commit = _bridged(DatabaseWrapper.commit)
-    cursor = _bridged(DatabaseWrapper.cursor)
-    get_autocommit = _bridged(DatabaseWrapper.get_autocommit)
-    rollback = _bridged(DatabaseWrapper.rollback)
-    savepoint = _bridged(DatabaseWrapper.savepoint)
-    savepoint_commit = _bridged(DatabaseWrapper.savepoint_commit)
-    savepoint_rollback = _bridged(DatabaseWrapper.savepoint_rollback)
-    _switch_autocommit = _bridged(DatabaseWrapper.set_autocommit)
-    _connect = _bridged(DatabaseWrapper.connect)
-    _ensure_connection = _bridged(DatabaseWrapper.ensure_connection)
+    chunked_cursor = bridged("chunked_cursor")
+    clean_savepoints = bridged("clean_savepoints")
+    close = bridged("close")
+    commit = bridged("commit")
+    cursor = bridged("cursor")
+    get_autocommit = bridged("get_autocommit")
+    rollback = bridged("rollback")
+    savepoint = bridged("savepoint")
+    savepoint_commit = bridged("savepoint_commit")
+    savepoint_rollback = bridged("savepoint_rollback")
+    _switch_autocommit = bridged("set_autocommit")
+    _connect = bridged("connect")
+    _ensure_connection = bridged("ensure_connection")
 
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         # Django's __init__ resets the delegated attributes: here, those of a dummy.
@@ -122,11 +103,6 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         In plain code of an event loop, do nothing: the next statement connects.
         """
         if bridge.active():
-            if BaseDatabaseWrapper.ensure_connection is not _ensure_connection:
-                # A test forbids to connect, or some databases. Its check for an event loop, in
-                # which the bridge runs, does not apply.
-                with suppress(SynchronousOnlyOperation):
-                    super().ensure_connection()
             self.async_connection.acquire_on_bridge()
             self._ensure_connection()
             if self.async_connection.is_zone_due:
@@ -143,13 +119,14 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         if isinstance(self.connection, AsyncConnection):
             self.connection.types = connection_created.types(self.alias)
 
-    @_bridged
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
         """Do as Django, but do not connect for it at the end of a block that lost its connection.
 
         The server may be down: what has ended the block must not wait for it, nor be replaced by
         an error of connecting. The next statement connects.
         """
+        if not bridge.active():
+            refuse(self.alias, "set_autocommit")
         connection = self.async_connection
         is_default = autocommit and self.settings_dict["AUTOCOMMIT"]
         is_begin_or_end = is_default and not connection.in_atomic_block
@@ -260,18 +237,22 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             DatabaseWrapper.on_commit(at_once, hook, robust)
 
     def _commit(self) -> None:
-        self._end_transaction(self.async_connection._commit())
+        self._end_transaction("_commit")
 
     def _rollback(self) -> None:
-        self._end_transaction(self.async_connection._rollback())
+        self._end_transaction("_rollback")
 
-    def _end_transaction(self, end: Coroutine[Any, Any, None]) -> None:
-        """Await a commit or a rollback. If it is cancelled, the transaction ends all the same.
+    def _end_transaction(self, name: str) -> None:
+        """Commit or roll back. If that is cancelled, the transaction ends all the same.
 
         Django closes a connection where an ``Error`` is raised, which a cancellation is not.
         """
+        method = getattr(DatabaseWrapper, name)
         try:
-            bridge.await_(end)
+            if instrumentation.found == "" or is_own(method):
+                bridge.await_(getattr(self.async_connection, name)())
+            else:
+                method(_blocking(self))
         except asyncio.CancelledError:
             # The next transaction must not call them.
             self.run_on_commit = []
@@ -286,3 +267,22 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def _set_autocommit(self, autocommit: bool) -> None:
         bridge.await_(self.async_connection._set_autocommit(autocommit))
+
+
+class _BlockingDatabaseWrapper(BridgedDatabaseWrapper):
+    """The wrapper that a tool's ``_commit()`` gets, to call Django's with.
+
+    Django's calls ``commit()`` of the driver connection, and does not await it.
+    """
+
+    @property
+    def connection(self) -> Any:
+        driver = self.async_connection.connection
+        return None if driver is None else BlockingConnection(driver)
+
+
+def _blocking(wrapper: BridgedDatabaseWrapper) -> _BlockingDatabaseWrapper:
+    """Return a wrapper with the state of another."""
+    blocking = object.__new__(_BlockingDatabaseWrapper)
+    blocking.__dict__ = wrapper.__dict__
+    return blocking

@@ -12,6 +12,7 @@ import os
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from asgiref.sync import SyncToAsync
@@ -21,12 +22,13 @@ from django.db.transaction import TransactionManagementError
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm import bridge
-from turbo_orm.backend import calling_thread
+from turbo_orm.backend import calling_thread, instrumentation
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import Block
 from turbo_orm.backend.task_connections import async_connections, in_context, is_in_test
 from turbo_orm.backends.postgresql.base import AsyncDatabaseWrapper
 from turbo_orm.backends.postgresql.pool import given_options, pool_options
+from turbo_orm.bridge.replaced_methods import is_own
 
 ENGINE = "turbo_orm.backends.postgresql"
 
@@ -117,11 +119,24 @@ def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
     shared = process_connection(alias)
     connection = async_connections[alias]
     if connection.bridged is None:
-        connection.bridged = shared.of(connection)
+        connection.bridged = _seen_by_tools(alias, shared.of(connection))
         for inherit in inherit_hooks:
             inherit(connection.bridged, connection.bridged_parent)
     bridged: BridgedDatabaseWrapper = connection.bridged
     return bridged
+
+
+def _seen_by_tools(alias: str, bridged: BridgedDatabaseWrapper) -> BridgedDatabaseWrapper:
+    """Return a wrapper as Django's handler gives it.
+
+    A tool that has replaced the handler's method (ddtrace) wraps methods of what it returns.
+    """
+    if instrumentation.found == "" or is_own(ConnectionHandler.__getitem__):
+        return bridged
+    handler: Any = object.__new__(ConnectionHandler)
+    handler._connections = SimpleNamespace(**{alias: bridged})
+    seen: BridgedDatabaseWrapper = handler[alias]
+    return seen
 
 
 @cache

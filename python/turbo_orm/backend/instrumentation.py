@@ -2,8 +2,8 @@
 
 Sentry traces statements so. Where a tool does, each statement takes the cursor path, and its
 result arrives in one piece, as Django's does: the tool sees what is sent. It is noticed whenever
-it is done, and undone. A proxy that passes for the function (wrapt's, as OpenTelemetry uses) is
-taken for it.
+it is done, and undone. Bytecode that a tool injects into a function modifies no class: it is
+noticed if it is there when the first statement is executed, or when a class is modified next.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
+from django.db.utils import ConnectionHandler
 
 from turbo_orm.bridge.replaced_methods import modifications, replaced
 
@@ -29,8 +30,10 @@ def replaced_method() -> str:
     if found is not None:
         return found
     count = modifications.count
-    method = replaced(*_OF_DJANGO) or replaced(
-        *_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm.")
+    method = (
+        replaced(*_OF_DJANGO)
+        or replaced(ConnectionHandler, names=["__getitem__"])
+        or replaced(*_OF_PSYCOPG, names=_CALLED, packages=("psycopg", "turbo_orm."))
     )
     # Another thread may have modified one meanwhile.
     if count == modifications.count:

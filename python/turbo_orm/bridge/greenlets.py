@@ -41,6 +41,8 @@ class Bridge(greenlet):
         self._exits: list[Callable[[], None]] = []
         #: What ``django.db.connections`` answers with in place of connections, by alias.
         self.stand_ins: dict[str, Any] = {}
+        #: Whether the code that runs may call what Django forbids where an event loop runs.
+        self.may_wait = False
 
     @property
     def outermost(self) -> Bridge:
@@ -68,6 +70,25 @@ class Bridge(greenlet):
 def active() -> bool:
     """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
     return isinstance(getcurrent(), Bridge)
+
+
+def allowed_to_wait[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function, on the bridge, that calls what is ``async_unsafe`` to Django.
+
+    It is safe if all that it waits for is awaited.
+    """
+    current: Any = getcurrent()
+    before, current.may_wait = current.may_wait, True
+    try:
+        return function(*args, **kwargs)
+    finally:
+        current.may_wait = before
+
+
+def may_wait() -> bool:
+    """Return whether ``allowed_to_wait()`` has called the code that runs."""
+    current = getcurrent()
+    return isinstance(current, Bridge) and current.may_wait
 
 
 def with_stand_in[**P, R](

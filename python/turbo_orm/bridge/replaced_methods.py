@@ -8,9 +8,18 @@ whenever it is made, and undone, and costs nothing until then.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partialmethod
 from inspect import getattr_static
-from types import FunctionType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from django.utils.functional import cached_property as django_cached_property
@@ -22,6 +31,14 @@ _OWN = ("django.", "turbo_orm.")
 TRANSPARENT = {"contextlib"}
 # Typing packages add this one to Django's classes.
 _IGNORED = {"__class_getitem__"}
+_BUILT_IN = {
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+}
 
 
 class Modifications:
@@ -50,25 +67,36 @@ def is_own(method: Any, packages: tuple[str, ...] = _OWN) -> bool:
 
     They are those whose names begin so, by default Django and turbo-orm.
 
-    ``functools.wraps()`` copies a function's ``__module__``, but not its globals. A method of
-    turbo-orm's, or of a ``TRANSPARENT`` module, is what it wraps.
+    ``functools.wraps()`` copies a function's ``__module__``, but not its globals. A proxy
+    (wrapt's) passes for the function that it wraps, globals and all, even to ``isinstance()``:
+    only ``type()`` tells. A method of turbo-orm's, or of a ``TRANSPARENT`` module, is what it
+    wraps.
     """
-    if isinstance(method, classmethod | staticmethod):
-        method = method.__func__
-    elif isinstance(method, property):
+    kind = type(method)
+    if issubclass(kind, property):
         return all(is_own(each, packages) for each in (method.fget, method.fset, method.fdel))
-    elif isinstance(method, cached_property | django_cached_property):
+    if issubclass(kind, classmethod | staticmethod | MethodType):
+        method = method.__func__
+    elif issubclass(kind, cached_property | django_cached_property | partialmethod):
         method = method.func
     method = unwrapped(method)
-    if not isinstance(method, FunctionType):
-        # None, a class, a descriptor of C's; or a mock.
-        return not callable(method) or isinstance(method, type) or _is_built_in(method)
-    return _module(method).startswith((*packages, "turbo_orm."))
+    kind = type(method)
+    if kind is FunctionType:
+        is_written_there = _module(method).startswith((*packages, "turbo_orm."))
+        return is_written_there and not has_injected_code(method)
+    # None, a class, a descriptor of C's or of Django's; or a proxy, a mock, a tool's descriptor.
+    is_method = callable(method) or hasattr(kind, "__get__")
+    return (
+        not is_method
+        or issubclass(kind, type)
+        or kind in _BUILT_IN
+        or kind.__module__.startswith((*packages, "turbo_orm."))
+    )
 
 
 def unwrapped(method: Any) -> Any:
     """Return what functions of turbo-orm and of ``TRANSPARENT`` modules wrap, if they wrap it."""
-    while isinstance(method, FunctionType) and hasattr(method, "__wrapped__"):
+    while type(method) is FunctionType and hasattr(method, "__wrapped__"):
         name = _module(method)
         if name not in TRANSPARENT and not name.startswith("turbo_orm."):
             break
@@ -76,13 +104,17 @@ def unwrapped(method: Any) -> Any:
     return method
 
 
+def has_injected_code(function: FunctionType) -> bool:
+    """Return whether a tool has given a function other bytecode, which calls the tool (ddtrace).
+
+    The compiler makes no function a constant: bytecode that is injected has what it calls there.
+    """
+    return any(map(callable, function.__code__.co_consts))
+
+
 def _module(function: FunctionType) -> str:
     """Return the name of the module that a function was written in."""
     return function.__globals__.get("__name__") or ""
-
-
-def _is_built_in(method: Any) -> bool:
-    return type(method).__module__ == "builtins"
 
 
 def replaced(

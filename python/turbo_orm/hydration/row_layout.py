@@ -19,15 +19,18 @@ from django.db.models.query import (
     ValuesIterable,
     ValuesListIterable,
 )
+from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.utils import create_namedtuple_class
 
 from turbo_orm._core import Column, Plan
+from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.hydration.columns import SelectedColumn, raw_selected_columns, selected_columns
 from turbo_orm.hydration.instances import instance, raw_instance
 
 type Item = int | list[int]
 
-_NATIVE_ITERABLES = {
+#: Django's iterable classes whose objects the native core makes.
+NATIVE_ITERABLES = {
     FlatValuesListIterable,
     ModelIterable,
     NamedValuesListIterable,
@@ -39,12 +42,19 @@ _NATIVE_ITERABLES = {
 def hydrates(queryset: Any) -> bool:
     """Return whether the queryset yields what the native core can build.
 
-    It does unless another package has given it an iterable class of its own. Raises
-    ``ValueError`` for names that a named tuple cannot have, as Django does: before the query.
+    It does unless another package has given it an iterable class of its own, or has replaced what
+    Django gets rows by (cachalot's caches those of the compiler). Raises ``ValueError`` for names
+    that a named tuple cannot have, as Django does: before the query.
     """
-    if queryset._iterable_class is NamedValuesListIterable:
+    iterable = queryset._iterable_class
+    if iterable is NamedValuesListIterable:
         _row_class(queryset)
-    return queryset._iterable_class in _NATIVE_ITERABLES
+    return (
+        iterable in NATIVE_ITERABLES
+        and is_own(iterable.__iter__)
+        and is_own(SQLCompiler.execute_sql)
+        and is_own(SQLCompiler.results_iter)
+    )
 
 
 class Layout(NamedTuple):

@@ -13,7 +13,7 @@ from importlib import import_module
 import django
 from django.apps import apps
 
-from turbo_orm.backend import calling_thread, handler, task_connections
+from turbo_orm.backend import calling_thread, djangos_methods, handler, task_connections
 from turbo_orm.bridge import installation, signals, sync_to_async
 from turbo_orm.driver import pool
 from turbo_orm.execution import direct
@@ -37,6 +37,12 @@ def _patches() -> Iterator[Patch]:
         "__class__",
         "each asyncio task gets a connection of its own",
         task_connections.TaskConnectionHandler,
+    )
+    yield Replacement(
+        "django.utils.asyncio",
+        "get_running_loop",
+        "methods of connections that a tool has wrapped wait on the bridge",
+        wrap=djangos_methods.checking_but_on_bridge,
     )
     modules = list(sync_to_async.MODULES)
     if apps.is_installed("django.contrib.contenttypes"):

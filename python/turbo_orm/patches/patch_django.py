@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import wraps
 from importlib import import_module
 from inspect import getclosurevars, isclass
+from operator import attrgetter
 from typing import Any
 
 from django.apps import apps
@@ -29,12 +30,13 @@ from django.utils.deprecation import MiddlewareMixin
 from turbo_orm import conf
 from turbo_orm.backend.handler import has_async_engine
 from turbo_orm.bridge import installation, sync_to_async
-from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.execution import evaluation, fetching
+from turbo_orm.execution import evaluation, iterables
+from turbo_orm.hydration.row_layout import NATIVE_ITERABLES
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
 from turbo_orm.patches.call_alias import alias_of
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
+from turbo_orm.query_cache.cache import cache
 
 # The modules that call sync_to_async() for what leads to a database, beside those in which
 # **async_managers** replaces it, and the apps without which they are of no use.
@@ -47,6 +49,8 @@ _MODULES = {
     "django.core.paginator": None,
     "django.utils.deprecation": "django.contrib.sessions",
 }
+
+_QUERYSET = "django.db.models.query:QuerySet"
 
 # Caches that wait for a database, or for nothing.
 _CACHES = (DatabaseCache, DummyCache, LocMemCache)
@@ -120,16 +124,21 @@ def _patches() -> Iterator[Patch]:
                 sync_to_async.sync_to_async,
             )
     why = "rows of all querysets on PostgreSQL are hydrated by the native core"
-    queryset, raw = "django.db.models.query:QuerySet", "django.db.models.query:RawQuerySet"
-    yield Replacement(queryset, "_fetch_all", why, wrap=hydrating)
-    yield Replacement(queryset, "_iterator", why, wrap=iterating)
+    for iterable in sorted(NATIVE_ITERABLES, key=attrgetter("__name__")):
+        owner = f"django.db.models.query:{iterable.__name__}"
+        yield Replacement(owner, "__iter__", why, wrap=iterables.hydrating)
     yield Replacement(
-        queryset,
+        "django.db.models.query:RawModelIterable", "__iter__", why, wrap=iterables.hydrating_raw
+    )
+    yield Replacement(
+        _QUERYSET, "_fetch_all", "lists are hydrated while they arrive", wrap=hydrating
+    )
+    yield Replacement(
+        _QUERYSET,
         "aiterator",
         "chunks are fetched on the bridge, not in a thread",
         wrap=iterating_async,
     )
-    yield Replacement(raw, "iterator", why, wrap=iterating_raw)
 
 
 def _on_install() -> None:
@@ -140,39 +149,24 @@ def _on_uninstall() -> None:
     sync_to_async.redirect_everything(False)
 
 
-def _on_postgresql(queryset: Any) -> str | None:
-    """Return the alias that the routers name, if it is one of PostgreSQL."""
-    using: str = queryset.db
-    return using if connections[using].vendor == "postgresql" else None
-
-
 def hydrating(original: Any) -> Any:
-    """Return ``QuerySet._fetch_all()``, to hydrate by the native core."""
-    is_djangos = is_own(original)
+    """Return ``QuerySet._fetch_all()``, to hydrate a list while its rows arrive.
+
+    Where another package has replaced it, too, that is to see a queryset without results: then the
+    rows are made where Django makes them (turbo_orm.execution.iterables).
+    """
 
     @wraps(original)
     def _fetch_all(self: Any) -> None:
-        # What another package has put there before is to see a queryset without results.
-        if is_djangos and self._result_cache is None and (using := _on_postgresql(self)):
+        if (
+            self._result_cache is None
+            and not cache.has_foreign("_fetch_all")
+            and (using := iterables.on_postgresql(self))
+        ):
             evaluation.fill_cache(self, using)
         original(self)
 
     return _fetch_all
-
-
-def iterating(original: Any) -> Any:
-    """Return ``QuerySet._iterator()``, to hydrate by the native core."""
-    is_djangos = is_own(original)
-
-    @wraps(original)
-    def _iterator(self: Any, use_chunked_fetch: bool, chunk_size: int | None) -> Iterator[Any]:
-        if is_djangos and (using := _on_postgresql(self)):
-            for chunk in evaluation.chunks(self, use_chunked_fetch, chunk_size, using):
-                yield from chunk
-        else:
-            yield from original(self, use_chunked_fetch, chunk_size)
-
-    return _iterator
 
 
 def iterating_async(original: Any) -> Any:
@@ -185,21 +179,6 @@ def iterating_async(original: Any) -> Any:
         return chunks
 
     return aiterator
-
-
-def iterating_raw(original: Any) -> Any:
-    """Return ``RawQuerySet.iterator()``, to hydrate by the native core."""
-    is_djangos = is_own(original)
-
-    @wraps(original)
-    def iterator(self: Any) -> Iterator[Any]:
-        if is_djangos and _on_postgresql(self):
-            for instances in fetching.raw(self):
-                yield from instances
-        else:
-            yield from original(self)
-
-    return iterator
 
 
 def _belongs_in_a_thread(

@@ -23,6 +23,9 @@ _warned: set[str] = set()
 # The packages whose distributions have other names.
 _DISTRIBUTIONS = {
     "debug_toolbar": "django-debug-toolbar",
+    "pghistory": "django-pghistory",
+    "pgtrigger": "django-pgtrigger",
+    "silk": "django-silk",
     "django_async_backend": "django-async-backend",
     "psycopg_pool": "psycopg-pool",
 }
@@ -138,7 +141,8 @@ _WRAPPER = "django_async_backend.db.backends.postgresql.async_base:AsyncDatabase
 
 NAMES: tuple[PrivateName, ...] = (
     # Querysets and managers
-    *_names(_QUERYSET, "_fetch_all _iterator", "orm patches"),
+    *_names(_QUERYSET, "_fetch_all", "orm patches"),
+    *_names(_QUERYSET, "_iterator", "orm"),
     *_names(_QUERYSET, "_chain _clone query", "orm"),
     *_names(_QUERYSET, "_annotate", "query_cache"),
     *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),
@@ -156,7 +160,6 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored(_QUERYSET, "_cloning_enabled", "orm", since=(6, 1)),
     *_stored(_QUERYSET, "_fetch_mode", "hydration orm query_cache", since=(6, 1)),
     *_names(_RAW, "columns model_fields resolve_model_init_order", "hydration"),
-    *_names(_RAW, "iterator", "patches"),
     *_names("django.db.models.sql.query:RawQuery", "_execute_query", "execution"),
     *_stored("django.db.models.sql.query:RawQuery", "cursor", "execution"),
     *_names(
@@ -164,6 +167,10 @@ NAMES: tuple[PrivateName, ...] = (
         "FlatValuesListIterable ModelIterable NamedValuesListIterable ValuesIterable "
         "ValuesListIterable",
         "hydration",
+    ),
+    *_names("django.db.models.query", "RawModelIterable", "execution"),
+    *_stored(
+        "django.db.models.query:BaseIterable", "chunk_size chunked_fetch queryset", "execution"
     ),
     *_names("django.db.models.query", "MAX_GET_RESULTS", "orm"),
     *_names("django.db.models:Manager", "_queryset_class", "orm"),
@@ -212,17 +219,14 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(_QUERY, "get_compiler", "execution orm"),
     *_names(_QUERY, "annotation_select extra_select values_select", "hydration"),
     *_names(_QUERY, "high_mark low_mark", "execution"),
-    *_names(_COMPILER, "execute_sql", "execution explain"),
+    *_names(_COMPILER, "execute_sql", "execution explain hydration"),
+    *_names(_COMPILER, "results_iter", "hydration"),
     *_names(_COMPILER, "get_converters", "hydration"),
     *_stored(_COMPILER, "annotation_col_map klass_info select", "hydration"),
     *_names(_INSERT, "as_sql assemble_as_sql pre_save_val prepare_value", "backend"),
     # Connections
     *_names("django.db.backends.base.base", "NO_DB_ALIAS", "backends driver"),
-    *_names(
-        "django.db.backends.base.base:BaseDatabaseWrapper",
-        "ensure_connection",
-        "backend",
-    ),
+    *_names("django.utils.asyncio", "get_running_loop", "patches"),
     *_names(
         f"{_ON_POSTGRESQL}.base:DatabaseWrapper",
         "_close _commit _rollback _set_autocommit",
@@ -235,6 +239,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(f"{_ON_POSTGRESQL}.psycopg_any", "BaseTzLoader", "codecs"),
     *_names(f"{_ON_POSTGRESQL}.psycopg_any", "IsolationLevel", "backend"),
     *_names("django.db.utils", "ConnectionHandler load_backend", "backend"),
+    *_stored("django.db.utils:ConnectionHandler", "_connections", "backend"),
     *_names("django.db.utils", "DatabaseErrorWrapper", "driver"),
     *_names(
         "django.contrib.postgres.signals",
@@ -332,4 +337,15 @@ NAMES: tuple[PrivateName, ...] = (
         is_stored=True,
         is_optional=True,
     ),
+    # django-pghistory and django-pgtrigger
+    *_names("pghistory.runtime", "_tracker", "patches", is_optional=True),
+    *_names(
+        "pgtrigger.runtime",
+        "_can_inject_variable _execute_wrapper _ignore _inject_pgtrigger_ignore _query_to_str "
+        "_schema _set_ignore_session_state",
+        "patches",
+        is_optional=True,
+    ),
+    # django-silk
+    *_names("silk.collector", "local", "patches", is_optional=True),
 )

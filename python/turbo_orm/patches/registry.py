@@ -12,8 +12,10 @@ from turbo_orm.patches import (
     debug_toolbar,
     generic_relations,
     patch_django,
+    pghistory,
     pool_warning,
     private_api,
+    silk,
     testcases,
 )
 
@@ -25,6 +27,8 @@ GROUPS = (
     generic_relations.GROUP,
     debug_toolbar.GROUP,
     testcases.GROUP,
+    pghistory.GROUP,
+    silk.GROUP,
     patch_django.SETTING,
     patch_django.GROUP,
 )
