@@ -33,7 +33,7 @@ from importlib import import_module
 import django_async_backend.db.backends.postgresql.base
 import psycopg_pool
 import django.contrib.postgres.signals
-import django.core.handlers.base
+import django.core.handlers.asgi
 import django.core.paginator
 import django.db.models
 import django.test
@@ -56,6 +56,7 @@ import json, sys
 from importlib import import_module
 from pkgutil import resolve_name
 import django
+import django.core.handlers.asgi
 from django.conf import settings
 from tests.support.foreign_objects import changed, snapshot
 

@@ -1,7 +1,8 @@
 """``django.db.connections`` in an event loop: which wrapper it answers with.
 
 On the bridge and in plain code of an event loop that is the running task's
-``BridgedDatabaseWrapper`` (**base**), over its connection (**task_connections**). What does not
+``BridgedDatabaseWrapper`` (**base**), over its connection (**task_connections**); plain code can
+look at one before there is a connection (**unconnected**). What does not
 change (features, operations, settings) all of them share with the process's one wrapper for the
 alias, so that it is made in no time and finds warm caches.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from asyncio import _get_running_loop
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +22,7 @@ from django.db.utils import ConnectionHandler, load_backend
 from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.unconnected import unconnected
 
 ENGINE = "django_async_backend.db.backends.postgresql"
 
@@ -43,7 +45,9 @@ class BridgedConnectionHandler(ConnectionHandler):
         if _is_in_event_loop():
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
-                return bridged_connection(alias)
+                if async_connections.has(alias):
+                    return bridged_connection(alias)
+                return unconnected(process_connection(alias), partial(bridged_connection, alias))
         elif alias in async_connections.shared:
             # Of a test, in whose transaction a thread is to be, too.
             return async_connections.shared[alias].django
