@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Generator
 from datetime import tzinfo
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
@@ -17,6 +17,7 @@ from psycopg import postgres
 from psycopg.pq import ConnStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
+from turbo_orm.driver import loop_closing
 from turbo_orm.driver.socket_reader import Reader, Suspended
 
 _BAD = ConnStatus.BAD
@@ -36,6 +37,13 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
         super().__init__(pgconn)
+
+    @classmethod
+    async def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """Return a new connection, which is closed with the event loop at the latest."""
+        connection = await super().connect(*args, **kwargs)
+        loop_closing.of_running_loop().connections.add(connection)
+        return connection
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for a generator as psycopg does."""
@@ -73,6 +81,12 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         """Close the connection. A statement that runs raises ``OperationalError``."""
         self._reader.abandon()
         await super().close()
+
+    def finish(self) -> None:
+        """Close the connection where the event loop does not run any more."""
+        self._reader.stop()
+        self._reader.forget()
+        self.pgconn.finish()
 
     def __del__(self, *args: Any) -> None:
         if hasattr(self, "_reader"):

@@ -19,14 +19,14 @@ from datetime import tzinfo
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
-from turbo_orm.driver import connection_created
+from turbo_orm.driver import connection_created, loop_closing
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.wait_queue import PoolQueue
 
@@ -236,6 +236,8 @@ class LoopPools:
         self.driver_pools: dict[str, Any] = {}
         self._pools: dict[str, Pool] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._in_background: set[asyncio.Task[None]] = set()
+        loop_closing.of_running_loop().before.append(self._drop)
 
     def pool(self, alias: str, driver_pool: Any) -> Pool:
         """Return the pool around one of psycopg's."""
@@ -273,6 +275,28 @@ class LoopPools:
             self._pools.clear()
             self._keeper = None
 
+    def run_in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as far as it goes without waiting, and the rest of it in a task."""
+        task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+        if not task.done():
+            self._in_background.add(task)
+            task.add_done_callback(self._in_background.discard)
+
+    def _drop(self) -> None:
+        """End all tasks without waiting: the loop is closed. So are the connections, then."""
+        tasks = {self._keeper, *self._in_background}
+        for pool in self._pools.values():
+            driver_pool = pool.driver_pool
+            tasks |= {pool.queue.requester, driver_pool._sched_runner, *driver_pool._workers}
+            driver_pool._closed = True
+            driver_pool._workers.clear()
+            driver_pool._sched_runner = None
+        self.driver_pools.clear()
+        self._pools.clear()
+        for task in tasks:
+            if task is not None and not task.done():
+                loop_closing.drop(task)
+
 
 async def _close(driver_pool: Any) -> None:
     """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
@@ -286,19 +310,20 @@ async def _close(driver_pool: Any) -> None:
         await connection.close()
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools] = WeakKeyDictionary()
+_NAME = "turbo_orm_pools"
+_all: WeakSet[LoopPools] = WeakSet()
 
 
 def loop_pools() -> LoopPools:
     """Return the pools of the running event loop. Raise ``RuntimeError`` if there is none."""
     loop = asyncio.get_running_loop()
-    found = _of_loops.get(loop)
+    found: LoopPools | None = getattr(loop, _NAME, None)
     if found is None:
-        found = _of_loops[loop] = LoopPools()
+        found = LoopPools()
+        # They refer to the loop. Kept by it, they go with it.
+        setattr(loop, _NAME, found)
+        _all.add(found)
     return found
-
-
-_in_background: set[asyncio.Task[None]] = set()
 
 
 def soon(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -307,20 +332,17 @@ def soon(coroutine: Coroutine[Any, Any, None]) -> None:
     Where no event loop runs any more, the rest is not run.
     """
     try:
-        loop = asyncio.get_running_loop()
+        pools = loop_pools()
     except RuntimeError:
         with suppress(StopIteration):
             coroutine.send(None)
         coroutine.close()
-        return
-    task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-    if not task.done():
-        _in_background.add(task)
-        task.add_done_callback(_in_background.discard)
+    else:
+        pools.run_in_background(coroutine)
 
 
 def forget_terms(*, setting: str, **kwargs: Any) -> None:
     """Receive ``setting_changed``: ask anew what the settings want of a connection."""
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
-        for pools in list(_of_loops.values()):
+        for pools in list(_all):
             pools.forget_terms()
