@@ -16,6 +16,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
 from datetime import tzinfo
+from operator import itemgetter
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
@@ -30,6 +31,9 @@ from turbo_orm.driver import connection_created, loop_closing
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.wait_queue import PoolQueue
 
+# So many holders are named by an error, those that have been so for the longest time.
+_NAMED = 10
+
 
 class Holder(Protocol):
     """The wrapper of a task that has a connection of the pool."""
@@ -40,6 +44,10 @@ class Holder(Protocol):
 
     def detach(self) -> Any:
         """Return the connection, and have none any more."""
+        ...
+
+    def description(self, since: float) -> str:
+        """Return who holds the connection since a time, and for what."""
         ...
 
 
@@ -60,13 +68,15 @@ class Pool:
     ``acquire_nowait()``, ``acquire()`` and ``release()`` are for one statement.
     """
 
-    def __init__(self, driver_pool: Any) -> None:
+    def __init__(self, driver_pool: Any, alias: str) -> None:
         self.driver_pool = driver_pool
+        self.alias = alias
         if driver_pool.connection_class is psycopg.AsyncConnection:
             # It has not connected yet.
             driver_pool.connection_class = AsyncConnection
-        self.queue = PoolQueue(driver_pool)
-        self.holders: dict[Holder, None] = {}
+        self.queue = PoolQueue(driver_pool, self.usage)
+        # With the time since when they are.
+        self.holders: dict[Holder, float] = {}
         # A connection that is released goes here and to psycopg's waiting clients by turns.
         self._is_psycopgs_turn = False
         # What a connection has to be like to be used for a statement as it is. The first holder
@@ -92,9 +102,11 @@ class Pool:
             self.waiting += 1
             try:
                 connection = await self.driver_pool.getconn()
+            except psycopg.OperationalError as exc:
+                raise type(exc)(f"{exc}: {self.usage()}") from exc.__cause__
             finally:
                 self.waiting -= 1
-        self.holders[holder] = None
+        self.holders[holder] = monotonic()
         return connection
 
     def _detach_idle(self) -> Any:
@@ -120,6 +132,26 @@ class Pool:
         self.holders.pop(holder, None)
         if not (self._is_good(connection) and self.queue.hand_over(connection)):
             await self.driver_pool.putconn(connection)
+
+    def usage(self) -> str:
+        """Return how many connections there are, how many tasks wait, and who holds what."""
+        stats = self.driver_pool.get_stats()
+        size, free = stats["pool_size"], stats["pool_available"]
+        held = len(self.holders)
+        parts = [
+            f"the pool of {self.alias!r} has {size} of at most {stats['pool_max']} connections",
+            f"{free} are free, {held} held by tasks, "
+            f"{max(0, size - free - held)} used by single statements or not opened yet",
+            f"tasks that wait: {self.waiting}",
+        ]
+        if failed := stats.get("connections_errors"):
+            parts.append(f"{failed} attempts to connect have failed")
+        if held:
+            named = sorted(self.holders.items(), key=itemgetter(1))[:_NAMED]
+            names = ", ".join(holder.description(since) for holder, since in named)
+            more = f" and {held - _NAMED} more" if held > _NAMED else ""
+            parts.append(f"it is held by {names}{more}")
+        return "; ".join(parts)
 
     # For a statement, without a holder (turbo_orm.execution.direct)
 
@@ -247,7 +279,7 @@ class LoopPools:
             )
         pool = self._pools.get(alias)
         if pool is None or pool.driver_pool is not driver_pool:
-            pool = self._pools[alias] = Pool(driver_pool)
+            pool = self._pools[alias] = Pool(driver_pool, alias)
         return pool
 
     def get(self, alias: str) -> Pool | None:
