@@ -13,13 +13,14 @@ from typing import Any, Self, cast
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
-from psycopg import postgres
+from psycopg import capabilities, postgres
 from psycopg.pq import ConnStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
-from turbo_orm.driver import loop_closing
+from turbo_orm.driver import cancel_request, loop_closing
 from turbo_orm.driver.socket_reader import Reader, Suspended
 
+_ACTIVE = TransactionStatus.ACTIVE
 _BAD = ConnStatus.BAD
 _IDLE = TransactionStatus.IDLE
 _READY = frozenset({_IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
@@ -82,10 +83,24 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         self._reader.abandon()
         await super().close()
 
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109
+        """Cancel the statement that runs on the server, also where this is cancelled itself."""
+        if self._should_cancel():
+            if capabilities.has_cancel_safe():
+                await cancel_request.send(self.pgconn, timeout)
+            else:
+                # In a thread, which is not cancelled either.
+                await super().cancel_safe(timeout=timeout)
+
     def finish(self) -> None:
-        """Close the connection where the event loop does not run any more."""
+        """Close the connection where the event loop does not run any more.
+
+        A statement that runs is cancelled on the server.
+        """
         self._reader.stop()
         self._reader.forget()
+        if self.pgconn.transaction_status == _ACTIVE and capabilities.has_cancel_safe():
+            cancel_request.send_blocking(self.pgconn, seconds=2.0)
         self.pgconn.finish()
 
     def __del__(self, *args: Any) -> None:
