@@ -27,7 +27,7 @@ from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
-from turbo_orm.driver import connection_created, loop_closing
+from turbo_orm.driver import connection_created, loop_closing, psycopg_pools
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.wait_queue import PoolQueue
 
@@ -71,9 +71,7 @@ class Pool:
     def __init__(self, driver_pool: Any, alias: str) -> None:
         self.driver_pool = driver_pool
         self.alias = alias
-        if driver_pool.connection_class is psycopg.AsyncConnection:
-            # It has not connected yet.
-            driver_pool.connection_class = AsyncConnection
+        psycopg_pools.prepare(driver_pool)
         self.queue = PoolQueue(driver_pool, self.usage)
         # With the time since when they are.
         self.holders: dict[Holder, float] = {}
@@ -88,7 +86,7 @@ class Pool:
     async def acquire_for(self, holder: Holder, is_checked: bool = False) -> Any:
         """Return a connection: a free one, an idle one of another holder, or a new one.
 
-        With ``is_checked`` it has answered a check: psycopg does that for one from its pool.
+        With ``is_checked`` it has answered a check. One that has not is replaced.
         Raises psycopg's ``PoolTimeout`` if there is none in time.
         """
         if self.driver_pool.closed:
@@ -99,15 +97,21 @@ class Pool:
             while is_checked and connection is not None and not await self._works(connection):
                 connection = self._detach_idle()
         if connection is None:
-            self.waiting += 1
-            try:
-                connection = await self.driver_pool.getconn()
-            except psycopg.OperationalError as exc:
-                raise type(exc)(f"{exc}: {self.usage()}") from exc.__cause__
-            finally:
-                self.waiting -= 1
+            connection = await self._getconn(self.driver_pool.timeout)
+            deadline = monotonic() + self.driver_pool.timeout
+            while is_checked and not await self._works(connection):
+                connection = await self._getconn(deadline - monotonic())
         self.holders[holder] = monotonic()
         return connection
+
+    async def _getconn(self, seconds: float) -> Any:
+        self.waiting += 1
+        try:
+            return await self.driver_pool.getconn(timeout=seconds)
+        except psycopg.OperationalError as exc:
+            raise type(exc)(f"{exc}: {self.usage()}") from exc.__cause__
+        finally:
+            self.waiting -= 1
 
     def _detach_idle(self) -> Any:
         for holder in self.holders:
@@ -302,7 +306,7 @@ class LoopPools:
             await asyncio.get_running_loop().create_future()
         finally:
             while self.driver_pools:
-                await _close(self.driver_pools.popitem()[1])
+                await psycopg_pools.close(self.driver_pools.popitem()[1])
             # They refer to the loop, which could not be collected.
             self._pools.clear()
             self._keeper = None
@@ -318,28 +322,12 @@ class LoopPools:
         """End all tasks without waiting: the loop is closed. So are the connections, then."""
         tasks = {self._keeper, *self._in_background}
         for pool in self._pools.values():
-            driver_pool = pool.driver_pool
-            tasks |= {pool.queue.requester, driver_pool._sched_runner, *driver_pool._workers}
-            driver_pool._closed = True
-            driver_pool._workers.clear()
-            driver_pool._sched_runner = None
+            tasks |= {pool.queue.requester, *psycopg_pools.close_nowait(pool.driver_pool)}
         self.driver_pools.clear()
         self._pools.clear()
         for task in tasks:
             if task is not None and not task.done():
                 loop_closing.drop(task)
-
-
-async def _close(driver_pool: Any) -> None:
-    """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
-    connections = []
-    with suppress(psycopg.Error):
-        for _ in range(driver_pool.get_stats()["pool_available"]):
-            connections.append(await driver_pool.getconn(timeout=0.1))
-    with suppress(asyncio.CancelledError):
-        await driver_pool.close()
-    for connection in connections:
-        await connection.close()
 
 
 _NAME = "turbo_orm_pools"

@@ -304,8 +304,8 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("psycopg.types.range:RangeLoader", "subtype_oid", "codecs"),
     *_stored(
         _POOL,
-        "_closed _lock _nconns_min _pool _pool_full_event _reset _sched_runner _stats _waiting"
-        " _workers",
+        "_check _closed _lock _nconns_min _pool _pool_full_event _reset _sched_runner _stats "
+        "_waiting _workers",
         "driver",
     ),
     *_stored(_POOL, "_drained_at", "driver", since=(3, 3)),
