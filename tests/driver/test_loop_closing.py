@@ -15,6 +15,7 @@ from django.db import connections
 
 from tests.library.models import Account
 from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm.driver.loop_closing import drop
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -153,9 +154,7 @@ def test_a_loop_that_is_closed_while_a_task_has_a_transaction(alias, accounts, s
     assert sessions() == 0
     assert Account.objects.count() == 9
     # asyncio complains of tasks that are left.
-    tasks[0]._log_destroy_pending = False
-    with suppress(RuntimeError):
-        tasks.pop().get_coro().close()
+    drop(tasks.pop())
 
 
 @pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")

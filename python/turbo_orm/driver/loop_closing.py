@@ -56,4 +56,4 @@ def drop(task: asyncio.Task[Any]) -> None:
     coroutine: Any = task.get_coro()
     with suppress(RuntimeError):
         # One that awaits in the meantime says that it has ignored the end.
-        coroutine.close()
+        task.get_context().run(coroutine.close)
