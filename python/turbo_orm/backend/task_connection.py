@@ -324,8 +324,12 @@ class TaskConnection(ConnectionState):
             driver is not None
             and self._autocommit
             and Pin.TRANSACTION not in self.pins
-            and (driver.closed or self._is_stuck())
+            and (driver.closed or self._is_stuck() or self._has_ended())
         )
+
+    def _has_ended(self) -> bool:
+        """Return whether the server has ended a session on which nothing depends."""
+        return not self.pins and getattr(self._driver, "has_ended", False)
 
     def _is_stuck(self) -> bool:
         """Return whether libpq expects an answer that no code waits for.

@@ -10,6 +10,7 @@ from asyncio import CancelledError
 from collections.abc import Generator
 from datetime import tzinfo
 from typing import Any, Self, cast
+from weakref import ref
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
@@ -27,13 +28,18 @@ _READY = frozenset({_IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR}
 _WAIT_R = Wait.R
 _TIMESTAMPTZ = postgres.types["timestamptz"].oid
 _UNKNOWN: Any = object()
+_ENDED = cast(tzinfo, object())
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
     """The class of the driver connections that turbo-orm opens."""
 
     def __init__(self, pgconn: Any) -> None:
-        self._reader = Reader()
+        # The reader does not keep the connection alive.
+        known = ref(self)
+        self._reader = Reader(lambda: _note_farewell(known()))
+        # The server has ended the session while no statement ran: is_ready() is false then.
+        self.has_ended = False
         self._timezone: tzinfo | None = _UNKNOWN
         # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
@@ -129,10 +135,19 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         return self._get_tx_start_command() + b";"
 
     def _loads_in(self) -> tzinfo | None:
-        """Return the time zone that Django's loader of timestamps has."""
+        """Return the time zone that Django's loader of timestamps has, none after a farewell."""
+        if self.has_ended:
+            return _ENDED
         loader: Any = self.adapters.get_loader(_TIMESTAMPTZ, Format.TEXT)
         self._timezone = getattr(loader, "timezone", _UNKNOWN)
         return self._timezone
+
+
+def _note_farewell(connection: AsyncConnection | None) -> None:
+    if connection is not None and connection.pgconn.transaction_status == _IDLE:
+        connection.has_ended = True
+        # What is_ready() compares: it needs not ask for more.
+        connection._timezone = _ENDED
 
 
 class _Begun:

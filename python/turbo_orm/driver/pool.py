@@ -94,12 +94,12 @@ class Pool:
         connection = None
         if not self.driver_pool.get_stats()["pool_available"]:
             connection = self._detach_idle()
-            while is_checked and connection is not None and not await self._works(connection):
+            while connection is not None and not await self._is_usable(connection, is_checked):
                 connection = self._detach_idle()
         if connection is None:
             connection = await self._getconn(self.driver_pool.timeout)
             deadline = monotonic() + self.driver_pool.timeout
-            while is_checked and not await self._works(connection):
+            while not await self._is_usable(connection, is_checked):
                 connection = await self._getconn(deadline - monotonic())
         self.holders[holder] = monotonic()
         return connection
@@ -120,8 +120,14 @@ class Pool:
                 return holder.detach()
         return None
 
-    async def _works(self, connection: Any) -> bool:
-        """Return whether a connection answers. If it does not, the pool replaces it."""
+    async def _is_usable(self, connection: Any, is_checked: bool) -> bool:
+        """Return whether a connection has not ended, and answers. If not, the pool replaces it."""
+        if getattr(connection, "has_ended", False):
+            connection.finish()
+            await self.driver_pool.putconn(connection)
+            return False
+        if not is_checked:
+            return True
         try:
             await self.driver_pool.check_connection(connection)
         except BaseException as exc:
@@ -225,6 +231,8 @@ class Pool:
             and connection_created.types(terms.alias) in (None, connection.types)
         ):
             return connection
+        if getattr(connection, "has_ended", False):
+            connection.finish()
         # The cursor path acquires it next, and sets it up.
         self.release(connection, is_next=True)
         return None
