@@ -30,11 +30,16 @@ def test_connections_are_djangos_in_sync_code():
 
 @played
 async def test_connections_are_bridged_in_an_event_loop():
-    outside = connections["default"]
+    before = connections["default"]
+    assert isinstance(before, BridgedDatabaseWrapper)
     bridged = await run(seen)
+    outside = connections["default"]
     assert isinstance(bridged, BridgedDatabaseWrapper)
     assert bridged.alias == "default"
     assert bridged is outside
+    # It was made before there was a connection, of which it is since it was used.
+    assert before.async_connection is bridged.async_connection
+    assert before.__dict__ is bridged.__dict__
     assert (await run(seen, "other")).alias == "other"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing, suppress
+from contextvars import Context
 
 import django
 import pytest
@@ -13,7 +14,7 @@ from tests.library.models import Account
 from tests.support.clients import until
 from tests.support.statements import ask
 from turbo_orm import async_atomic, async_connection, bridge
-from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.driver.pool import loop_pools
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -498,3 +499,55 @@ def test_a_session_that_was_changed_before_a_transaction_that_is_left_open(run):
             assert await cursor.fetchone() in [(None,), ("",)]
 
     run(steps)
+
+
+def test_to_look_at_a_connection_makes_none(run):
+    async def steps():
+        assert connection.vendor == "postgresql"
+        assert connection.settings_dict["ENGINE"]
+        assert connection.features.has_bulk_insert
+        assert connection.ops.quote_name("x") == '"x"'
+        assert list(connection.queries) == []
+        assert not connection.in_atomic_block
+        assert not connection.force_debug_cursor
+        assert connections.all(initialized_only=True) == []
+        assert [found.alias for found in connections.all()] == [*connections]
+        await asyncio.create_task(Account.objects.acount())
+        return dict(in_context.get())
+
+    # Nothing of what tests have left in the context of all.
+    assert Context().run(run, steps) == {}
+
+
+def test_what_was_looked_at_becomes_the_tasks_connection_once_it_is_used(run):
+    async def steps():
+        one, other = connections["default"], connections["default"]
+        assert one.queries == other.queries == []
+        one.force_debug_cursor = True
+        other.label = "of a tool"
+        async_connection = async_connections["default"]
+        assert {found.async_connection for found in (one, other)} == {async_connection}
+        assert one.label == connection.label == "of a tool"
+        assert type(one) is type(other) is type(connections["default"])
+        await Account.objects.acount()
+        return len(one.queries), len(other.queries), len(connection.queries)
+
+    assert run(steps) == (1, 1, 1)
+
+
+def test_an_execute_wrapper_on_what_was_only_looked_at(run):
+    seen = []
+
+    def watch(execute, sql, *args):
+        seen.append(sql)
+        return execute(sql, *args)
+
+    async def steps():
+        looked_at = connections["default"]
+        with looked_at.execute_wrapper(watch):
+            await Account.objects.acount()
+            await asyncio.gather(Account.objects.acount(), Account.objects.aexists())
+        await Account.objects.acount()
+
+    run(steps)
+    assert len(seen) == 3

@@ -317,13 +317,14 @@ def test_it_keeps_no_context_and_no_loop(looped):
     assert loop() is None
 
 
-def test_another_loop_goes_on_with_it(tables):
+def test_another_loop_goes_on_with_it_while_its_own_is_open(tables):
     with asyncio.Runner() as runner:
         connection = runner.run(connect())
         assert runner.run(ask(connection)) == 1
-    with asyncio.Runner() as runner:
+        with asyncio.Runner() as other:
+            assert other.run(ask(connection)) == 1
         assert runner.run(ask(connection)) == 1
-        runner.run(connection.close())
+    assert connection.closed
 
 
 STATEMENTS = {

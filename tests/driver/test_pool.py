@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import logging
+import re
 import time
 import weakref
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from django.db import OperationalError, connections
@@ -139,6 +140,58 @@ def test_where_all_are_held_the_error_is_djangos_and_comes_in_time(run):
         await until(lambda: stats()["pool_available"] >= SIZE - 1)
 
     run(steps)
+
+
+def test_the_error_says_who_holds_the_connections(run):
+    async def steps():
+        async with held(SIZE - 1), held(1, async_connection):
+            async_connections["pooled"].pool.timeout = 0.1
+
+            async def ask():
+                with pytest.raises(OperationalError) as caught:
+                    await pooled().acount()
+                return str(caught.value)
+
+            async def begin():
+                with pytest.raises(OperationalError) as caught:
+                    async with async_atomic("pooled"):
+                        pass
+                return str(caught.value)
+
+            return await asyncio.gather(*[asyncio.create_task(f()) for f in (ask, begin)])
+
+    for text in run(steps):
+        assert "couldn't get a connection after 0.10 sec: the pool of 'pooled' has 4 of " in text
+        assert "at most 4 connections; 0 are free, 4 held by tasks, 0 used by " in text
+        assert re.search("tasks that wait: [12]; it is held by", text)
+        place = rf"{re.escape(__file__)}:\d+, for \d+\.\d s\)"
+        assert len(re.findall(rf"Task-\d+ \(transaction at {place}", text)) == SIZE - 1
+        assert len(re.findall(rf"Task-\d+ \(async_connection\(\) block at {place}", text)) == 1
+
+
+def test_the_error_names_an_iterator_and_counts_statements(run):
+    async def steps():
+        await pooled().abulk_create([pooled().model(owner=f"{n}") for n in range(5)])
+        async_connections["pooled"].pool.timeout = 0.1
+        async with aclosing(pooled().aiterator(chunk_size=1)) as arriving:
+            await anext(arriving)
+            sleepers = [
+                asyncio.create_task(bridge.run(server_process_after_a_while)) for _ in range(3)
+            ]
+            await asyncio.sleep(0.05)
+            with pytest.raises(OperationalError) as caught:
+                await asyncio.create_task(pooled().acount())
+            await asyncio.gather(*sleepers)
+        return str(caught.value)
+
+    text = run(steps)
+    assert "(server-side cursor, for " in text
+    assert text.count("(in use, for ") == 3
+
+
+def server_process_after_a_while():
+    with connections["pooled"].cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.4)")
 
 
 def test_a_waiting_task_that_is_cancelled_takes_nothing_with_it(run):

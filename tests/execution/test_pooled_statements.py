@@ -408,15 +408,14 @@ def test_a_pool_that_is_closed(pooled, ways):
     pooled(steps)
 
 
-def test_a_lost_connection_fails_once(pooled):
+def test_a_lost_connection_is_not_used(pooled):
     async def steps():
         ((pid,),) = await in_task()
         rival.terminate(int(pid))
-        found = []
-        for _ in range(2 * SIZE):
-            found += await asyncio.gather(in_task(), return_exceptions=True)
-        lost = [exc for exc in found if isinstance(exc, OperationalError)]
-        assert len(lost) == 1
+        # The loop reads what has arrived.
+        await asyncio.sleep(0.05)
+        found = [await in_task() for _ in range(2 * SIZE)]
+        assert [(pid,)] not in found
 
     with Rival() as rival:
         pooled(steps)

@@ -1,6 +1,7 @@
 """The server goes in the middle of everything, and comes back: nothing is lost, or done twice."""
 
 import asyncio
+import time
 from contextlib import aclosing, closing, suppress
 
 import psycopg
@@ -16,6 +17,10 @@ from turbo_orm import async_atomic
 
 LOST = (OperationalError, None)
 
+TERMINATE = (
+    b"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    b" WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 SLEEPING = b"SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
@@ -170,3 +175,58 @@ def test_what_was_confirmed_is_there_and_what_was_tried_again_once(mode, server,
     assert sorted(found) == sorted({"Ada", *wanted})
     assert len(confirmed) == len({*confirmed}) <= len(wanted)
     assert len(wanted) - len(confirmed) <= 8
+
+
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_pool_is_back_a_second_after_the_server(is_checked, server, filled, run):
+    """psycopg's own waits twice as long after each attempt: for up to as long as it was gone."""
+
+    async def count():
+        # Of sessions that have ended one is told by what one asks.
+        with suppress(OperationalError):
+            return await accounts("far_pooled").acount()
+        return await accounts("far_pooled").acount()
+
+    async def steps():
+        assert await asyncio.create_task(count()) == 1
+        await at_rest("far_pooled")
+        server.stop()
+        waiting = [asyncio.create_task(count()) for _ in range(20)]
+        # It has tried to connect at once, after a second, and after two more.
+        await asyncio.sleep(3.5)
+        server.start()
+        before = time.monotonic()
+        found = await asyncio.gather(*waiting)
+        took = time.monotonic() - before
+        await at_rest("far_pooled")
+        return found, took
+
+    entry = {**server.database(), "CONN_HEALTH_CHECKS": is_checked}
+    with far(entry, max_size=5, timeout=20):
+        found, took = run(steps)
+    assert found == [1] * 20
+    assert took < 2
+
+
+def test_sessions_that_were_terminated_are_replaced_at_once(server, filled, run):
+    """psycopg's check waits for a second after the first that has failed, then for two."""
+
+    async def steps():
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(6):
+                tasks.create_task(accounts("far_pooled").annotate(x=sleep(0.1)).alist())
+        await at_rest("far_pooled")
+        watch.pgconn.exec_(TERMINATE)
+        before = time.monotonic()
+        found = await asyncio.create_task(accounts("far_pooled").acount())
+        took = time.monotonic() - before
+        await at_rest("far_pooled")
+        return found, took
+
+    with (
+        far({**server.database(), "CONN_HEALTH_CHECKS": True}, min_size=6, max_size=6),
+        closing(psycopg.connect(server.dsn, autocommit=True)) as watch,
+    ):
+        found, took = run(steps)
+    assert found == 1
+    assert took < 0.7

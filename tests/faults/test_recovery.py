@@ -12,7 +12,7 @@ from tests.faults.fault import Action, Fault, Toward
 from tests.faults.outcomes import at_rest, of_django, of_turbo
 from tests.faults.proxy import Proxy
 from tests.library.models import Account
-from tests.support.clients import until
+from tests.support.clients import Rival, until
 from turbo_orm import async_connection, bridge
 from turbo_orm.backend.task_connections import async_connections
 
@@ -150,3 +150,45 @@ def test_without_them_each_dead_connection_is_given_to_one_at_most(run):
 
     with Proxy() as proxy, far(proxy.database()):
         run(steps)
+
+
+@pytest.fixture
+def rival():
+    with Rival() as rival:
+        yield rival
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("alias", ["default", "pooled"])
+def test_a_session_whose_farewell_has_arrived_is_not_used(alias, direct, rival, run):
+    """Neither for a statement of its task, nor for that of another one."""
+
+    async def count():
+        accounts = Account.objects.using(alias)
+        return await (accounts.acount() if direct else bridge.run(accounts.count))
+
+    async def steps():
+        for _ in range(3):
+            assert await count() == 0
+            pid = await ask("SELECT pg_backend_pid()", alias)
+            rival.terminate(pid)
+            # The loop reads what has arrived.
+            await asyncio.sleep(0.05)
+            assert await count() == 0
+            assert await asyncio.create_task(count()) == 0
+            assert await ask("SELECT pg_backend_pid()", alias) != pid
+
+    run(steps)
+
+
+@pytest.mark.parametrize("alias", ["default", "pooled"])
+def test_a_session_that_ends_in_a_block_is_not_replaced_unseen(alias, rival, run):
+    async def steps():
+        async with async_connection(alias):
+            rival.terminate(await ask("SELECT pg_backend_pid()", alias))
+            await asyncio.sleep(0.05)
+            with pytest.raises(OperationalError):
+                await ask("SELECT 1", alias)
+        assert await ask("SELECT 1", alias) == 1
+
+    run(steps)

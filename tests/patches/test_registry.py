@@ -35,7 +35,7 @@ from importlib import import_module
 import django_async_backend.db.backends.postgresql.base
 import psycopg_pool
 import django.contrib.postgres.signals
-import django.core.handlers.base
+import django.core.handlers.asgi
 import django.core.paginator
 import django.db.models
 import django.test
@@ -59,6 +59,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import resolve_name
 import django
+import django.core.handlers.asgi
 from django.conf import settings
 from tests.support.foreign_objects import changed, snapshot
 

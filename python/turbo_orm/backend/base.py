@@ -50,6 +50,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     health_check_done: bool
     health_check_enabled: bool
     run_on_commit: Any
+    # The one connection that it is over, or nothing: that of the running task.
+    _fixed: Any
 
     chunked_cursor = bridged("chunked_cursor")
     clean_savepoints = bridged("clean_savepoints")
@@ -67,7 +69,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         # Django's __init__ resets the delegated attributes: here, those of a dummy.
-        self._fixed: Any = SimpleNamespace()
+        self.initial = self._fixed = SimpleNamespace()
         super().__init__(settings_dict, alias)
         backend = load_backend(settings_dict["ENGINE"])
         self._fixed = task_connection(backend, settings_dict, alias)

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from enum import Enum, StrEnum
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -96,6 +97,8 @@ class Block(NamedTuple):
     what: str
     where: str
     task: str
+    # By the monotonic clock.
+    since: float
 
 
 # The blocks, by alias, that the running code is in or was started in.
@@ -148,7 +151,7 @@ class ConnectionState:
         self.pins[reason] = self.pins.get(reason, 0) + 1
         if self.block is None and reason in _BLOCKS:
             where = entered_for.get() or place()
-            self.block = Block(reason.value, where, name_of(self.owner))
+            self.block = Block(reason.value, where, name_of(self.owner), monotonic())
             _blocks.set({**_blocks.get(), self.alias: self.block})
         self.settle()
 
@@ -161,6 +164,15 @@ class ConnectionState:
                 self.block = None
         self.settle()
 
+    def description(self, since: float) -> str:
+        """Return who holds the connection since a time, and for what: a pool's error says so."""
+        why = self.state.value
+        if self.block is not None:
+            why, since = f"{self.block.what} at {self.block.where}", self.block.since
+        elif self.pins:
+            why = ", ".join(self.pins)
+        return f"{name_of(self.owner)} ({why}, for {monotonic() - since:.1f} s)"
+
     def is_inside_block(self) -> bool:
         """Return whether the running code is in the block, or was started inside it."""
         return self.block is not None and _blocks.get().get(self.alias) is self.block
@@ -168,7 +180,7 @@ class ConnectionState:
     def refuse_children(self) -> None:
         """Raise if the running code, which is not the owner's, was started inside the block."""
         if self.block is not None and self.is_inside_block():
-            what, where, task = self.block
+            what, where, task, _ = self.block
             raise TransactionManagementError(
                 f"A {what} on {self.alias!r} is open in {task} ({where}), and "
                 f"{name_of(current_task())} was started inside it. It is one connection, which "

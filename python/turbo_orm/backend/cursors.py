@@ -97,7 +97,11 @@ class BridgedCursor:
         return BridgedCursor(self._cursor.connection.cursor())
 
     def close(self) -> None:
-        bridge.await_(self._cursor.close())
+        """Close the cursor. Nothing is sent where Python collects it, outside of the bridge."""
+        if bridge.active():
+            bridge.await_(self._cursor.close())
+        else:
+            self._cursor._close()
 
 
 def close_if_it_exists(cursor: Any) -> None:

@@ -1,7 +1,8 @@
 """``django.db.connections`` in an event loop: which wrapper it answers with.
 
 On the bridge and in plain code of an event loop that is the running task's
-``BridgedDatabaseWrapper`` (**base**), over its connection (**task_connections**). What does not
+``BridgedDatabaseWrapper`` (**base**), over its connection (**task_connections**); plain code can
+look at one before there is a connection (**unconnected**). What does not
 change (features, operations, settings) all of them share with the process's one wrapper for the
 alias, so that it is made in no time and finds warm caches.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from asyncio import _get_running_loop
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,7 @@ from turbo_orm.backend import calling_thread, instrumentation
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import Block
 from turbo_orm.backend.task_connections import async_connections, in_context, is_in_test
+from turbo_orm.backend.unconnected import unconnected
 from turbo_orm.backends.postgresql.base import AsyncDatabaseWrapper
 from turbo_orm.backends.postgresql.pool import given_options, pool_options
 from turbo_orm.bridge.replaced_methods import is_own
@@ -53,7 +55,9 @@ class BridgedConnectionHandler(ConnectionHandler):
                 return lent
             settings_dict = self.settings.get(alias)
             if settings_dict is not None and has_async_engine(settings_dict):
-                return bridged_connection(alias)
+                if async_connections.has(alias):
+                    return bridged_connection(alias)
+                return unconnected(process_connection(alias), partial(bridged_connection, alias))
         elif alias in async_connections.shared and _was_started_by_test():
             # A test's, in whose transaction the thread is to be, too.
             return async_connections.shared[alias].django

@@ -50,7 +50,7 @@ class StreamingCursor(BridgedCursor):
 
     def close(self) -> None:
         """Close the cursor, once the whole result has arrived."""
-        if self._received is not None:
+        if self._received is not None and bridge.active():
             bridge.await_(self._received.aclose())
         super().close()
 

@@ -9,6 +9,7 @@ task is done, the driver connection goes back to the pool, or is closed where th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from operator import attrgetter
 from typing import Any
 
@@ -19,6 +20,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from turbo_orm import bridge
 from turbo_orm.backend.connection_state import ConnectionState, Owner, Pin, State, current_task
 from turbo_orm.backend.isolation_level import isolation_level
+from turbo_orm.backend.releasing import release
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import Pool, Terms, loop_pools, soon
 
@@ -73,6 +75,8 @@ class TaskConnection(ConnectionState):
             self.enter(State.DETACHED)
         if driver is None:
             self.pins.pop(Pin.CURSOR, None)
+            # It refers to the event loop, which this may outlive.
+            self._source = None
             # What a block has set is lost with the session, and it may set the next one's.
             self.is_dirty = Pin.BLOCK in self.pins
         self.settle()
@@ -212,9 +216,19 @@ class TaskConnection(ConnectionState):
         self.pin(Pin.SERVER_SIDE_CURSOR)
 
     def release_cursor(self) -> None:
-        """Undo ``keep_for_cursor()``, in a call on the bridge that may be another task's."""
+        """Undo ``keep_for_cursor()``, in a call on the bridge that may be another task's.
+
+        Where Python collects an iterator outside of the bridge, nothing has closed the cursor: the
+        session is reset.
+        """
         self.unpin(Pin.SERVER_SIDE_CURSOR)
-        self.acquire_on_bridge()
+        if bridge.active():
+            self.acquire_on_bridge()
+        else:
+            self.is_dirty = True
+            if self.state is State.IDLE:
+                self.put_back()
+            self._put_back_if_due()
 
     async def enter_block(self) -> None:
         """Connect, and pin the connection and its session: ``async_connection()``."""
@@ -310,8 +324,12 @@ class TaskConnection(ConnectionState):
             driver is not None
             and self._autocommit
             and Pin.TRANSACTION not in self.pins
-            and (driver.closed or self._is_stuck())
+            and (driver.closed or self._is_stuck() or self._has_ended())
         )
+
+    def _has_ended(self) -> bool:
+        """Return whether the server has ended a session on which nothing depends."""
+        return not self.pins and getattr(self._driver, "has_ended", False)
 
     def _is_stuck(self) -> bool:
         """Return whether libpq expects an answer that no code waits for.
@@ -341,44 +359,21 @@ class TaskConnection(ConnectionState):
 
     def put_back(self) -> None:
         """Detach the driver connection. It goes to the pool, or is closed where there is none."""
-        is_dirty = self.is_dirty
-        soon(self._put_back(self.detach(), is_dirty))
+        soon(self._release())
+
+    def _release(self) -> Coroutine[Any, Any, None]:
+        source, is_dirty = self._source, self.is_dirty
+        return release(self, self.detach(), source, is_dirty)
 
     def detach(self) -> Any:
         """Return the driver connection, and have none any more."""
         driver, self.connection = self._driver, None
         return driver
 
-    async def _put_back(self, driver: Any, is_dirty: bool) -> None:
-        if self._source is None:
-            await driver.close()
-            return
-        if is_dirty and not driver.closed:
-            try:
-                await self._reset(driver)
-            except Exception:
-                await driver.close()
-        try:
-            await self._source.release_from(self, driver)
-        except BaseException:
-            # The loop shuts down meanwhile, and cancels this.
-            await driver.close()
-            raise
-
-    async def _reset(self, driver: Any) -> None:
-        """Have a session be as it was at its beginning, as far as the server can do that."""
-        if driver.info.transaction_status != _IDLE:
-            # The task has ended within a transaction.
-            await driver.rollback()
-        await driver.set_autocommit(True)
-        await driver.execute("DISCARD ALL", prepare=False)
-        await self._configure_connection(driver)  # type: ignore[attr-defined]
-
     async def _close(self) -> None:
         if self._driver is not None:
             with self.wrap_database_errors:  # type: ignore[attr-defined]
-                is_dirty = self.is_dirty
-                await self._put_back(self.detach(), is_dirty)
+                await self._release()
 
     def expect_timezone(self) -> bool:
         """Have the next statement set the session's time zone to that of the settings."""

@@ -121,6 +121,13 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             return found
         return self._of_its_own(alias, found)
 
+    def forget_inherited(self) -> None:
+        """Have the running code begin without the connections of other tasks."""
+        task = current_task()
+        for alias, connection in in_context.get().items():
+            if connection.owner is not task:
+                del self[alias]
+
     def _of_its_own(self, alias: str, parent: Any = None) -> Any:
         connection = self.create_connection(alias)
         if parent is not None and parent.owner is not Owner.ENDED:

@@ -9,33 +9,48 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Generator
 from datetime import tzinfo
-from typing import Any, cast
+from typing import Any, Self, cast
+from weakref import ref
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
-from psycopg import postgres
+from psycopg import capabilities, postgres
 from psycopg.pq import ConnStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
+from turbo_orm.driver import cancel_request, loop_closing
 from turbo_orm.driver.socket_reader import Reader, Suspended
 
+_ACTIVE = TransactionStatus.ACTIVE
 _BAD = ConnStatus.BAD
 _IDLE = TransactionStatus.IDLE
 _READY = frozenset({_IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _WAIT_R = Wait.R
 _TIMESTAMPTZ = postgres.types["timestamptz"].oid
 _UNKNOWN: Any = object()
+_ENDED = cast(tzinfo, object())
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
     """The class of the driver connections that turbo-orm opens."""
 
     def __init__(self, pgconn: Any) -> None:
-        self._reader = Reader()
+        # The reader does not keep the connection alive.
+        known = ref(self)
+        self._reader = Reader(lambda: _note_farewell(known()))
+        # The server has ended the session while no statement ran: is_ready() is false then.
+        self.has_ended = False
         self._timezone: tzinfo | None = _UNKNOWN
         # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
         super().__init__(pgconn)
+
+    @classmethod
+    async def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """Return a new connection, which is closed with the event loop at the latest."""
+        connection = await super().connect(*args, **kwargs)
+        loop_closing.of_running_loop().connections.add(connection)
+        return connection
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for a generator as psycopg does."""
@@ -74,6 +89,26 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         self._reader.abandon()
         await super().close()
 
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109
+        """Cancel the statement that runs on the server, also where this is cancelled itself."""
+        if self._should_cancel():
+            if capabilities.has_cancel_safe():
+                await cancel_request.send(self.pgconn, timeout)
+            else:
+                # In a thread, which is not cancelled either.
+                await super().cancel_safe(timeout=timeout)
+
+    def finish(self) -> None:
+        """Close the connection where the event loop does not run any more.
+
+        A statement that runs is cancelled on the server.
+        """
+        self._reader.stop()
+        self._reader.forget()
+        if self.pgconn.transaction_status == _ACTIVE and capabilities.has_cancel_safe():
+            cancel_request.send_blocking(self.pgconn, seconds=2.0)
+        self.pgconn.finish()
+
     def __del__(self, *args: Any) -> None:
         if hasattr(self, "_reader"):
             self._reader.stop()
@@ -100,10 +135,19 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         return self._get_tx_start_command() + b";"
 
     def _loads_in(self) -> tzinfo | None:
-        """Return the time zone that Django's loader of timestamps has."""
+        """Return the time zone that Django's loader of timestamps has, none after a farewell."""
+        if self.has_ended:
+            return _ENDED
         loader: Any = self.adapters.get_loader(_TIMESTAMPTZ, Format.TEXT)
         self._timezone = getattr(loader, "timezone", _UNKNOWN)
         return self._timezone
+
+
+def _note_farewell(connection: AsyncConnection | None) -> None:
+    if connection is not None and connection.pgconn.transaction_status == _IDLE:
+        connection.has_ended = True
+        # What is_ready() compares: it needs not ask for more.
+        connection._timezone = _ENDED
 
 
 class _Begun:

@@ -16,20 +16,24 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
 from datetime import tzinfo
+from operator import itemgetter
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
 from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
-from turbo_orm.driver import connection_created
+from turbo_orm.driver import connection_created, loop_closing, psycopg_pools
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.idle_release import IdleRelease
 from turbo_orm.driver.wait_queue import PoolQueue
+
+# So many holders are named by an error, those that have been so for the longest time.
+_NAMED = 10
 
 
 class Holder(Protocol):
@@ -41,6 +45,10 @@ class Holder(Protocol):
 
     def detach(self) -> Any:
         """Return the connection, and have none any more."""
+        ...
+
+    def description(self, since: float) -> str:
+        """Return who holds the connection since a time, and for what."""
         ...
 
 
@@ -61,13 +69,13 @@ class Pool:
     ``acquire_nowait()``, ``acquire()`` and ``release()`` are for one statement.
     """
 
-    def __init__(self, driver_pool: Any) -> None:
+    def __init__(self, driver_pool: Any, alias: str) -> None:
         self.driver_pool = driver_pool
-        if driver_pool.connection_class is psycopg.AsyncConnection:
-            # It has not connected yet.
-            driver_pool.connection_class = AsyncConnection
-        self.queue = PoolQueue(driver_pool)
-        self.holders: dict[Holder, None] = {}
+        self.alias = alias
+        psycopg_pools.prepare(driver_pool)
+        self.queue = PoolQueue(driver_pool, self.usage)
+        # With the time since when they are.
+        self.holders: dict[Holder, float] = {}
         self._idle_release = IdleRelease(self)
         # A connection that is released goes here and to psycopg's waiting clients by turns.
         self._is_psycopgs_turn = False
@@ -80,7 +88,7 @@ class Pool:
     async def acquire_for(self, holder: Holder, is_checked: bool = False) -> Any:
         """Return a connection: a free one, an idle one of another holder, or a new one.
 
-        With ``is_checked`` it has answered a check: psycopg does that for one from its pool.
+        With ``is_checked`` it has answered a check. One that has not is replaced.
         Raises psycopg's ``PoolTimeout`` if there is none in time.
         """
         if self.driver_pool.closed:
@@ -88,17 +96,25 @@ class Pool:
         connection = None
         if not self.driver_pool.get_stats()["pool_available"]:
             connection = self.detach_idle()
-            while is_checked and connection is not None and not await self._works(connection):
+            while connection is not None and not await self._is_usable(connection, is_checked):
                 connection = self.detach_idle()
         if connection is None:
-            self.waiting += 1
-            try:
-                connection = await self.driver_pool.getconn()
-            finally:
-                self.waiting -= 1
-        self.holders[holder] = None
+            connection = await self._getconn(self.driver_pool.timeout)
+            deadline = monotonic() + self.driver_pool.timeout
+            while not await self._is_usable(connection, is_checked):
+                connection = await self._getconn(deadline - monotonic())
+        self.holders[holder] = monotonic()
         self._idle_release.start()
         return connection
+
+    async def _getconn(self, seconds: float) -> Any:
+        self.waiting += 1
+        try:
+            return await self.driver_pool.getconn(timeout=seconds)
+        except psycopg.OperationalError as exc:
+            raise type(exc)(f"{exc}: {self.usage()}") from exc.__cause__
+        finally:
+            self.waiting -= 1
 
     def detach_idle(self) -> Any:
         """Return an idle connection of a holder, which has none any more, or ``None``."""
@@ -108,8 +124,14 @@ class Pool:
                 return holder.detach()
         return None
 
-    async def _works(self, connection: Any) -> bool:
-        """Return whether a connection answers. If it does not, the pool replaces it."""
+    async def _is_usable(self, connection: Any, is_checked: bool) -> bool:
+        """Return whether a connection has not ended, and answers. If not, the pool replaces it."""
+        if getattr(connection, "has_ended", False):
+            connection.finish()
+            await self.driver_pool.putconn(connection)
+            return False
+        if not is_checked:
+            return True
         try:
             await self.driver_pool.check_connection(connection)
         except BaseException as exc:
@@ -124,6 +146,26 @@ class Pool:
         self.holders.pop(holder, None)
         if not (self._is_good(connection) and self.queue.hand_over(connection)):
             await self.driver_pool.putconn(connection)
+
+    def usage(self) -> str:
+        """Return how many connections there are, how many tasks wait, and who holds what."""
+        stats = self.driver_pool.get_stats()
+        size, free = stats["pool_size"], stats["pool_available"]
+        held = len(self.holders)
+        parts = [
+            f"the pool of {self.alias!r} has {size} of at most {stats['pool_max']} connections",
+            f"{free} are free, {held} held by tasks, "
+            f"{max(0, size - free - held)} used by single statements or not opened yet",
+            f"tasks that wait: {self.waiting}",
+        ]
+        if failed := stats.get("connections_errors"):
+            parts.append(f"{failed} attempts to connect have failed")
+        if held:
+            named = sorted(self.holders.items(), key=itemgetter(1))[:_NAMED]
+            names = ", ".join(holder.description(since) for holder, since in named)
+            more = f" and {held - _NAMED} more" if held > _NAMED else ""
+            parts.append(f"it is held by {names}{more}")
+        return "; ".join(parts)
 
     # For a statement, without a holder (turbo_orm.execution.direct)
 
@@ -193,6 +235,8 @@ class Pool:
             and connection_created.types(terms.alias) in (None, connection.types)
         ):
             return connection
+        if getattr(connection, "has_ended", False):
+            connection.finish()
         # The cursor path acquires it next, and sets it up.
         self.release(connection, is_next=True)
         return None
@@ -240,6 +284,8 @@ class LoopPools:
         self.driver_pools: dict[str, Any] = {}
         self._pools: dict[str, Pool] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._in_background: set[asyncio.Task[None]] = set()
+        loop_closing.of_running_loop().before.append(self._drop)
 
     def pool(self, alias: str, driver_pool: Any) -> Pool:
         """Return the pool around one of psycopg's."""
@@ -249,7 +295,7 @@ class LoopPools:
             )
         pool = self._pools.get(alias)
         if pool is None or pool.driver_pool is not driver_pool:
-            pool = self._pools[alias] = Pool(driver_pool)
+            pool = self._pools[alias] = Pool(driver_pool, alias)
         return pool
 
     def get(self, alias: str) -> Pool | None:
@@ -272,37 +318,44 @@ class LoopPools:
             await asyncio.get_running_loop().create_future()
         finally:
             while self.driver_pools:
-                await _close(self.driver_pools.popitem()[1])
+                await psycopg_pools.close(self.driver_pools.popitem()[1])
             # They refer to the loop, which could not be collected.
             self._pools.clear()
             self._keeper = None
 
+    def run_in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as far as it goes without waiting, and the rest of it in a task."""
+        task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+        if not task.done():
+            self._in_background.add(task)
+            task.add_done_callback(self._in_background.discard)
 
-async def _close(driver_pool: Any) -> None:
-    """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
-    connections = []
-    with suppress(psycopg.Error):
-        for _ in range(driver_pool.get_stats()["pool_available"]):
-            connections.append(await driver_pool.getconn(timeout=0.1))
-    with suppress(asyncio.CancelledError):
-        await driver_pool.close()
-    for connection in connections:
-        await connection.close()
+    def _drop(self) -> None:
+        """End all tasks without waiting: the loop is closed. So are the connections, then."""
+        tasks = {self._keeper, *self._in_background}
+        for pool in self._pools.values():
+            tasks |= {pool.queue.requester, *psycopg_pools.close_nowait(pool.driver_pool)}
+        self.driver_pools.clear()
+        self._pools.clear()
+        for task in tasks:
+            if task is not None and not task.done():
+                loop_closing.drop(task)
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools] = WeakKeyDictionary()
+_NAME = "turbo_orm_pools"
+_all: WeakSet[LoopPools] = WeakSet()
 
 
 def loop_pools() -> LoopPools:
     """Return the pools of the running event loop. Raise ``RuntimeError`` if there is none."""
     loop = asyncio.get_running_loop()
-    found = _of_loops.get(loop)
+    found: LoopPools | None = getattr(loop, _NAME, None)
     if found is None:
-        found = _of_loops[loop] = LoopPools()
+        found = LoopPools()
+        # They refer to the loop. Kept by it, they go with it.
+        setattr(loop, _NAME, found)
+        _all.add(found)
     return found
-
-
-_in_background: set[asyncio.Task[None]] = set()
 
 
 def soon(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -311,20 +364,17 @@ def soon(coroutine: Coroutine[Any, Any, None]) -> None:
     Where no event loop runs any more, the rest is not run.
     """
     try:
-        loop = asyncio.get_running_loop()
+        pools = loop_pools()
     except RuntimeError:
         with suppress(StopIteration):
             coroutine.send(None)
         coroutine.close()
-        return
-    task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-    if not task.done():
-        _in_background.add(task)
-        task.add_done_callback(_in_background.discard)
+    else:
+        pools.run_in_background(coroutine)
 
 
 def forget_terms(*, setting: str, **kwargs: Any) -> None:
     """Receive ``setting_changed``: ask anew what the settings want of a connection."""
     if setting in {"DATABASES", "TIME_ZONE", "USE_TZ"}:
-        for pools in list(_of_loops.values()):
+        for pools in list(_all):
             pools.forget_terms()

@@ -13,7 +13,10 @@ where libpq may have closed it by itself, the reader is stopped before anything 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import select
+import socket
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
@@ -26,6 +29,25 @@ _READY_R = Ready.R
 _WAIT_R = Wait.R
 
 
+def _is_farewell(fd: int) -> bool:
+    """Return whether a socket has the server's last message: an error, or the end."""
+    with suppress(OSError):
+        peer = socket.socket(fileno=fd)
+        try:
+            return peer.recv(1, socket.MSG_PEEK) in (b"", b"E") or _has_hung_up(fd)
+        finally:
+            peer.detach()
+    return True
+
+
+def _has_hung_up(fd: int) -> bool:
+    """Return whether the server has closed its end. What it has sent before may be encrypted."""
+    ended: int = getattr(select, "POLLRDHUP", select.POLLHUP)
+    poll = select.poll()
+    poll.register(fd, ended)
+    return bool(poll.poll(0))
+
+
 class Suspended(Exception):
     """A generator of psycopg's waits for something else than to read."""
 
@@ -36,9 +58,11 @@ class Suspended(Exception):
 class Reader:
     """The loop's callback for a socket. It does not keep the connection alive."""
 
-    __slots__ = ("_fd", "_generator", "_loop", "_pgconn", "_received")
+    __slots__ = ("_fd", "_generator", "_loop", "_on_farewell", "_pgconn", "_received")
 
-    def __init__(self) -> None:
+    def __init__(self, on_farewell: Callable[[], None]) -> None:
+        # Called where the server ends the session while no statement runs.
+        self._on_farewell = on_farewell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = -1
         # Of the statement that runs.
@@ -93,6 +117,8 @@ class Reader:
         if generator is None or received is None:
             # A notification, or the server's last message: it is read with the next statement.
             self.stop()
+            if _is_farewell(self._fd):
+                self._on_farewell()
             return
         error: Exception
         try:

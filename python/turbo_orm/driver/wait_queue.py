@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import _get_running_loop
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
@@ -64,9 +65,11 @@ class WaitQueue:
 class PoolQueue(WaitQueue):
     """The queue at a pool of psycopg's, in its event loop."""
 
-    def __init__(self, driver_pool: Any) -> None:
+    def __init__(self, driver_pool: Any, usage: Callable[[], str]) -> None:
         super().__init__()
         self._driver_pool = driver_pool
+        # Returns what the error says of the pool.
+        self._usage = usage
         # Requests connections of psycopg's pool while tasks wait here, so that it grows.
         self.requester: asyncio.Task[None] | None = None
 
@@ -77,7 +80,8 @@ class PoolQueue(WaitQueue):
         driver_pool = self._driver_pool
         if driver_pool.max_waiting and len(self._waiters) >= driver_pool.max_waiting:
             raise TooManyRequests(
-                f"the pool {driver_pool.name!r} has already {len(self._waiters)} requests waiting"
+                f"the pool {driver_pool.name!r} has already {len(self._waiters)} requests "
+                f"waiting: {self._usage()}"
             )
         waiter = super().enqueue()
         loop = waiter.get_loop()
@@ -94,7 +98,9 @@ class PoolQueue(WaitQueue):
 
         if not waiter.done():
             timeout = self._driver_pool.timeout
-            waiter.set_exception(PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec"))
+            waiter.set_exception(
+                PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec: {self._usage()}")
+            )
 
     async def _request(self) -> None:
         from psycopg_pool import PoolTimeout

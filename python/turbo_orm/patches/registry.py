@@ -7,6 +7,7 @@ puts back the very objects that were there.
 from __future__ import annotations
 
 from turbo_orm.patches import (
+    asgi_requests,
     async_managers,
     atomic_requests,
     debug_toolbar,
@@ -22,6 +23,7 @@ from turbo_orm.patches import (
 #: In the order in which they are installed. ``patch_django()`` installs the last.
 GROUPS = (
     async_managers.GROUP,
+    asgi_requests.GROUP,
     atomic_requests.GROUP,
     pool_warning.GROUP,
     generic_relations.GROUP,

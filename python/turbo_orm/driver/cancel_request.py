@@ -1,0 +1,93 @@
+"""The request that the server cancel a statement: it is sent whatever happens to who sends it.
+
+psycopg gives up when the task is cancelled once more, as by a server that is told to stop: then
+the statement would go on, for hours if need be. The request has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Generator
+from time import monotonic
+from typing import Any
+
+from psycopg import OperationalError
+from psycopg.errors import CancellationTimeout
+from psycopg.pq import PollingStatus
+
+type Steps = Generator[tuple[int, bool], None, None]
+
+
+def _request(pgconn: Any) -> Steps:
+    """Send the request. Yield the socket to wait for, and whether that is to read."""
+    connection = pgconn.cancel_conn()
+    try:
+        connection.start()
+        while (status := connection.poll()) != PollingStatus.OK:
+            if status == PollingStatus.FAILED:
+                raise OperationalError(f"cancellation failed: {connection.get_error_message()}")
+            yield connection.socket, status == PollingStatus.READING
+    finally:
+        connection.finish()
+
+
+async def send(pgconn: Any, seconds: float) -> None:
+    """Send the request. A task that is cancelled meanwhile is so when the request is sent.
+
+    Raises psycopg's ``CancellationTimeout`` if that takes too long.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    steps = _request(pgconn)
+    cancelled = None
+    try:
+        # Not a task, which whoever cancels all tasks would cancel.
+        for descriptor, is_to_read in steps:
+            ready = loop.create_future()
+            watch, forget = (
+                (loop.add_reader, loop.remove_reader)
+                if is_to_read
+                else (loop.add_writer, loop.remove_writer)
+            )
+            watch(descriptor, _wake, ready)
+            try:
+                while not ready.done():
+                    if loop.time() >= deadline:
+                        raise CancellationTimeout("cancellation timeout expired")
+                    try:
+                        await asyncio.wait([ready], timeout=deadline - loop.time())
+                    except asyncio.CancelledError as exc:
+                        cancelled = exc
+            finally:
+                forget(descriptor)
+    except OperationalError:
+        if cancelled is None:
+            raise
+    finally:
+        steps.close()
+    if cancelled is not None:
+        raise cancelled
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def send_blocking(pgconn: Any, seconds: float) -> None:
+    """Send the request where no event loop runs, or give up after some time."""
+    deadline = monotonic() + seconds
+    steps = _request(pgconn)
+    try:
+        for descriptor, is_to_read in steps:
+            with selectors.DefaultSelector() as selector:
+                selector.register(
+                    descriptor, selectors.EVENT_READ if is_to_read else selectors.EVENT_WRITE
+                )
+                if not selector.select(deadline - monotonic()):
+                    return
+    except OperationalError:
+        return
+    finally:
+        steps.close()

@@ -1,0 +1,56 @@
+"""What is done to a pool of psycopg's: how it connects, and how it is closed with its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from random import uniform
+from typing import Any
+
+import psycopg
+
+from turbo_orm.driver.connection import AsyncConnection
+
+
+def prepare(driver_pool: Any) -> None:
+    """Have a pool open turbo-orm's connections, and connect soon where that has failed."""
+    if driver_pool.connection_class is psycopg.AsyncConnection:
+        driver_pool.connection_class = AsyncConnection
+    # Between two connections that fail this it waits for a second, then two, then four. Whoever
+    # acquires one has it checked, and tries the next one at once.
+    if driver_pool._check is type(driver_pool).check_connection:
+        driver_pool._check = None
+    schedule_task = driver_pool.schedule_task
+
+    async def schedule_task_soon(task: Any, delay: float) -> None:
+        """Have the pool do something later, but connect within a second.
+
+        Its delays double up to minutes: it would go on waiting when the server is back. At random,
+        so that not all processes connect at once.
+        """
+        if type(task).__name__ == "AddConnection":
+            delay = min(delay, uniform(0.5, 1))
+        await schedule_task(task, delay)
+
+    driver_pool.schedule_task = schedule_task_soon
+
+
+async def close(driver_pool: Any) -> None:
+    """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
+    connections = []
+    with suppress(psycopg.Error):
+        for _ in range(driver_pool.get_stats()["pool_available"]):
+            connections.append(await driver_pool.getconn(timeout=0.1))
+    with suppress(asyncio.CancelledError):
+        await driver_pool.close()
+    for connection in connections:
+        await connection.close()
+
+
+def close_nowait(driver_pool: Any) -> list[asyncio.Task[Any] | None]:
+    """Close a pool whose loop does not run any more, and return the tasks that it has left."""
+    tasks = [*driver_pool._workers, driver_pool._sched_runner]
+    driver_pool._closed = True
+    driver_pool._workers.clear()
+    driver_pool._sched_runner = None
+    return tasks

@@ -1,0 +1,41 @@
+"""Requests, which inherit no connection from the server that starts them.
+
+A server starts the task of a request in whatever context it is in: that of its own first task,
+which may have imported the application and run a lifespan, or that of the connection's request
+before, whose transaction may still be open (https://github.com/python/cpython/issues/140947).
+Neither is the request's parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.patches.patch import Group, Patch, Replacement
+
+type Handle = Callable[..., Awaitable[None]]
+
+
+def starting_afresh(handle: Handle) -> Handle:
+    """Return a handler's ``handle()`` whose task has the connections of no other task."""
+
+    @wraps(handle)
+    async def start_afresh(handler: Any, scope: Any, receive: Any, send: Any) -> None:
+        async_connections.forget_inherited()
+        await handle(handler, scope, receive, send)
+
+    return start_afresh
+
+
+def _patches() -> Iterator[Patch]:
+    yield Replacement(
+        "django.core.handlers.asgi:ASGIHandler",
+        "handle",
+        "a request inherits no connection of the server's tasks, or of another request",
+        wrap=starting_afresh,
+    )
+
+
+GROUP = Group("For requests", _patches)
