@@ -99,7 +99,9 @@ def test_what_tasks_leave_idle_is_closed_in_the_end(scratch):
     answer(asyncio.run(main()))
     """
     pool = {"min_size": 0, "max_size": 2, "max_idle": 1}
-    assert project(code, OPTIONS={"pool": pool}) == [2, *[0] * 8]
+    before, *after = project(code, OPTIONS={"pool": pool})
+    assert before in {1, 2}
+    assert after == [0] * 8
 
 
 @pytest.mark.parametrize("engine", [ENGINE, DAB])

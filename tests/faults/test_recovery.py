@@ -144,7 +144,8 @@ def test_without_them_each_dead_connection_is_given_to_one_at_most(run):
         asking = [asyncio.create_task(ask("SELECT 1", "far_pooled")) for _ in range(20)]
         answers = await asyncio.gather(*asking, return_exceptions=True)
         failed = [answer for answer in answers if answer != 1]
-        assert {*map(type, failed)} == {OperationalError}
+        # Those whose end was not read yet.
+        assert {*map(type, failed)} <= {OperationalError}
         assert len(failed) <= 3
         await at_rest("far_pooled")
 

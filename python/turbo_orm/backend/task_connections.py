@@ -124,9 +124,12 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     def forget_inherited(self) -> None:
         """Have the running code begin without the connections of other tasks."""
         task = current_task()
-        for alias, connection in in_context.get().items():
-            if connection.owner is not task:
-                del self[alias]
+        found = in_context.get()
+        in_context.set({alias: each for alias, each in found.items() if each.owner is task})
+        for alias in found.keys() - in_context.get().keys():
+            # asgiref's Local does not show what another thread has put there.
+            if self.has(alias):
+                super().__delitem__(alias)
 
     def _of_its_own(self, alias: str, parent: Any = None) -> Any:
         connection = self.create_connection(alias)

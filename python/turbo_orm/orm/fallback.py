@@ -69,7 +69,9 @@ def fetch(queryset: Any, outcome: Miss | Bypass) -> None:
 def create(queryset: Any, kwargs: dict[str, Any]) -> Any:
     """Create an instance as Django does, whose generic relations are touched in plain code."""
     instance = queryset.create(**kwargs)
-    content_type_cache.fill(instance._state.db)
+    # One that overrides create() may return anything.
+    if isinstance(instance, Model):
+        content_type_cache.fill(instance._state.db or queryset.db)
     return instance
 
 
