@@ -93,6 +93,6 @@ def have_tests_wait() -> None:
     driving.replace_everywhere("sync_to_async", _sync_to_async, sync_to_async)
     asgiref.sync.async_to_sync = async_to_sync
     asgiref.sync.sync_to_async = sync_to_async
-    waits = patch_django._waits_for_something_else
-    patch_django._waits_for_something_else = lambda *args: not _has_database() and waits(*args)
+    waits = patch_django._belongs_in_a_thread
+    patch_django._belongs_in_a_thread = lambda *args: not _has_database() and waits(*args)
     asyncio.run = run

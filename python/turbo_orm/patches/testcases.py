@@ -17,6 +17,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 from django.db.transaction import Atomic
 
+from turbo_orm import bridge
 from turbo_orm.backend.shared_connection import shared_connections
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
@@ -45,7 +46,9 @@ class TestAtomic(Atomic):
 
     def __enter__(self) -> None:
         with ExitStack() as stack:
-            stack.enter_context(shared_connections([self.using or DEFAULT_DB_ALIAS]))
+            # On the bridge, the connection is the async one.
+            if not bridge.active():
+                stack.enter_context(shared_connections([self.using or DEFAULT_DB_ALIAS]))
             super().__enter__()
             self._sharing = stack.pop_all()
 
