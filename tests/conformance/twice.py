@@ -7,6 +7,7 @@ that no statement is executed twice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import unwrap
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,7 +125,9 @@ class _Compiled:
         if compiler.has_extra_select:
             rows = [row[: compiler.col_count] for row in rows]
         compiler.execute_sql = lambda *args, **kwargs: iter([rows])
-        return list(self.queryset._iterable_class(self.queryset))
+        iterable = self.queryset._iterable_class(self.queryset)
+        # Django's own, where it is patched.
+        return list(unwrap(type(iterable).__iter__)(iterable))
 
 
 class _Query:

@@ -3,14 +3,14 @@
 Django looks content types up by a query each, when it first needs one: where a generic relation is
 touched (``photo.tags``), a generic foreign key is assigned, or ``exclude()`` is called over such a
 relation. In a coroutine that is plain code, which would fail in every fresh process. So the cache
-is filled on the bridge, when the first instances of a process are fetched or saved there; and what
-is excluded before that gets the key when it is compiled.
+is filled on the bridge, when the first instances of a model with such a field are fetched or saved
+there; and what is excluded before that gets the key when it is compiled.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from typing import Any
 
@@ -28,18 +28,18 @@ _FETCHED: Any = object()
 _FETCH_MODE = {"fetch_mode": models.FETCH_ONE} if hasattr(models, "FETCH_ONE") else {}
 
 
-def is_missing(alias: str) -> bool:
-    """Return whether a model needs the content types of a database that was not asked for them."""
-    return has_generic_relations() and _FETCHED not in _manager()._cache.get(alias, ())
+def is_missing(alias: str, *models: type[models.Model]) -> bool:
+    """Return whether models need the content types of a database that was not asked for them."""
+    return any(map(is_generic, models)) and _FETCHED not in _manager()._cache.get(alias, ())
 
 
-def fill(alias: str) -> None:
-    """Fetch the content types of a database on the bridge, unless that was done before.
+def fill(alias: str, *models: type[models.Model]) -> None:
+    """Fetch the content types of a database on the bridge, if models need them, once.
 
     As with BEGIN, the statement is turbo-orm's own, which no log shows. Call it beside a statement
     of the caller's, which might come first in a transaction.
     """
-    if not bridge.active() or bridge.stand_in(alias) is not None or not is_missing(alias):
+    if not bridge.active() or bridge.stand_in(alias) is not None or not is_missing(alias, *models):
         return
     connection = connections[alias]
     connection.ensure_connection()
@@ -55,12 +55,15 @@ def _manager() -> Any:
     return sys.modules["django.contrib.contenttypes.models"].ContentType.objects
 
 
+def instance_models(klass_info: dict[str, Any] | None) -> Iterator[type[models.Model]]:
+    """Yield the models of the instances that Django's compiler describes so."""
+    if klass_info is not None:
+        yield klass_info["model"]
+        for related in klass_info.get("related_klass_infos", ()):
+            yield from instance_models(related)
+
+
 @cache
-def has_generic_relations() -> bool:
-    """Return whether a model has a generic relation or a generic foreign key."""
-    return any(map(is_generic, apps.get_models()))
-
-
 def is_generic(model: Any) -> bool:
     """Return whether a model has a generic relation or a generic foreign key."""
     if not apps.is_installed("django.contrib.contenttypes"):

@@ -37,7 +37,8 @@ def fill_cache(queryset: Any, using: str | None = None) -> None:
     if queryset._result_cache is None and hydrates(queryset):
         compiler = compiler_for(queryset, using)
         queryset._result_cache = fetching.fetch_all(queryset, compiler)
-        content_type_cache.fill(compiler.using)
+        models = content_type_cache.instance_models(getattr(compiler, "klass_info", None))
+        content_type_cache.fill(compiler.using, *models)
 
 
 def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
@@ -45,7 +46,7 @@ def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list
     using = queryset.db
     settings = connections[using].settings_dict
     # While rows arrive, nothing else can be asked of the connection.
-    content_type_cache.fill(using)
+    content_type_cache.fill(using, queryset.model)
     return chunks(queryset, not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
 
 

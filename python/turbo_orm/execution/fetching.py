@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.query import RawQuerySet
 from django.db.models.sql.constants import CURSOR
 from psycopg import sql
@@ -69,12 +69,16 @@ def hydrate(
             objects: list[Any] = plan.hydrate(connection, pgresult)
             return objects
         hydrator = _hydrator(statement, queryset, connection, pgresult)
-        if hydrator.is_native and rows <= SLICE and not is_missing(statement.using):
+        if (
+            hydrator.is_native
+            and rows <= SLICE
+            and not is_missing(statement.using, queryset.model)
+        ):
             return hydrator.result(pgresult, 0, rows)
     except psycopg.Error:
         with process_connection(statement.using).wrap_database_errors:
             raise
-    return bridge.run(_hydrate_slices, statement, hydrator, pgresult)
+    return bridge.run(_hydrate_slices, statement, hydrator, pgresult, queryset.model)
 
 
 def _hydrator(
@@ -96,8 +100,10 @@ def _hydrator(
     return Hydrator(plan, known_related_objects(queryset), connection)
 
 
-def _hydrate_slices(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> list[Any]:
-    fill(statement.using)
+def _hydrate_slices(
+    statement: CompiledStatement, hydrator: Hydrator, pgresult: Any, model: type[Model]
+) -> list[Any]:
+    fill(statement.using, model)
     with process_connection(statement.using).wrap_database_errors:
         return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
 

@@ -71,7 +71,7 @@ def create(queryset: Any, kwargs: dict[str, Any]) -> Any:
     instance = queryset.create(**kwargs)
     # One that overrides create() may return anything.
     if isinstance(instance, Model):
-        content_type_cache.fill(instance._state.db or queryset.db)
+        content_type_cache.fill(instance._state.db or queryset.db, type(instance))
     return instance
 
 

@@ -59,7 +59,7 @@ async def save(
 def _by_django(instance: Any, **options: Any) -> None:
     instance.save(**options)
     # Its generic relations are touched in plain code.
-    content_type_cache.fill(instance._state.db or options["using"])
+    content_type_cache.fill(instance._state.db or options["using"], type(instance))
 
 
 def _kind(instance: Any, update_fields: Any) -> Kind | None:

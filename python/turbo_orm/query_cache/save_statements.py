@@ -159,7 +159,7 @@ class SaveStatements:
     def _trace(self, kind: Kind, instance: Model, using: str) -> None:
         """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
         # The generic relations of the instance are touched in plain code.
-        content_type_cache.fill(using)
+        content_type_cache.fill(using, type(instance))
         if len(self) >= MAX_KINDS:
             self.clear()
         traced = _trace(kind, instance, using)

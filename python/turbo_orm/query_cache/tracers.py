@@ -168,7 +168,7 @@ def _deciding_method(field_class: type) -> str:
 def require_djangos_ordering(model: Any) -> None:
     """Raise ``NotCacheable`` if a model is ordered by an expression of a third party."""
     try:
-        cache_key.of_names(model._meta.ordering, {})
+        cache_key.of_names(model._meta.ordering or (), {})
     except cache_key.NoCacheKey as exc:
         raise NotCacheable(f"{model._meta.label} is ordered by {exc}") from None
 
