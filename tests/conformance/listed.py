@@ -32,6 +32,11 @@ TESTS = [
         "mocks cursor_iter(), by which Django's compiler makes tuples of rows",
     ),
     Listed(
+        "contenttypes_tests.test_models.ContentTypesTests.test_get_for_models_creation",
+        "counts the queries for content types, which were fetched on the bridge together with "
+        "instances of a model that has a generic relation",
+    ),
+    Listed(
         "queries.test_sqlcompiler.SQLCompilerTest.test_repr",
         "compares the repr() of a connection, which on the bridge is a BridgedDatabaseWrapper",
         modes=BRIDGE,
