@@ -20,6 +20,7 @@ def bytes_per_row(contender: str, rows: int) -> float:
         "DATABASES": settings.DATABASES,
         "DEFAULT_AUTO_FIELD": settings.DEFAULT_AUTO_FIELD,
         "INSTALLED_APPS": ["turbo_orm", "benches.tables"],
+        "TURBO_ORM": settings.TURBO_ORM,
         "USE_TZ": settings.USE_TZ,
     }
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:

@@ -1,4 +1,4 @@
-"""turbo-orm: as it comes, and with Django patched, which keeps Django's handler in the loop."""
+"""turbo-orm: beside a Django that is left as it is, and with all of Django patched."""
 
 import asyncio
 from typing import Any
@@ -8,10 +8,11 @@ from benches.http.endpoints import keys_of_eight
 
 
 class Turbo(DjangoOrm):
-    """A pool, and a connection for each task."""
+    """A pool, and a connection for each task. What is Django's is left as it is."""
 
     manager = "turbo_orm.AsyncManager"
     apps = ("turbo_orm",)
+    settings: dict[str, Any] = {"TURBO_ORM": {"PATCH_DJANGO": False}}
 
     async def eight(self, key: int) -> Any:
         return await asyncio.gather(*map(self.get, keys_of_eight(key)))
@@ -24,6 +25,6 @@ class Turbo(DjangoOrm):
 
 
 class TurboPatched(Turbo):
-    """The same with ``PATCH_DJANGO``."""
+    """As it comes: with ``PATCH_DJANGO``."""
 
-    settings = {"TURBO_ORM": {"PATCH_DJANGO": True}}
+    settings: dict[str, Any] = {}

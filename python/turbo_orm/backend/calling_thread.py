@@ -5,7 +5,7 @@ Code on the bridge has an event loop: the coroutine is awaited there, on the tas
 A thread that is inside ``atomic()`` waits for an event loop of another thread. There, Django runs
 the ``a*`` methods on the thread that waits, so they are in its transaction, and so they are here:
 what would run on the bridge runs in the thread, on its sync connection. No second connection is
-taken while the first one waits, and locks of the transaction block nobody.
+taken while the first one waits, and no lock of the transaction is waited for.
 
 Outside of a transaction, the coroutine has an async connection as ever.
 """

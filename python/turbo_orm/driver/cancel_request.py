@@ -42,7 +42,7 @@ async def send(pgconn: Any, seconds: float) -> None:
     steps = _request(pgconn)
     cancelled = None
     try:
-        # Not a task, which whoever cancels all tasks would cancel.
+        # Not a task: a loop that is shut down cancels all tasks.
         for descriptor, is_to_read in steps:
             ready = loop.create_future()
             watch, forget = (

@@ -5,7 +5,7 @@ has opened. ``loop.close()`` alone, as Celery's tasks and tests call it, does no
 the loop never goes on. So connections are closed then without waiting, and what waits is dropped
 while the loop can still be told of it.
 
-All of that is kept by the loop itself, and so goes with a loop that nobody closes.
+All of that is kept by the loop itself, and so goes with a loop that is never closed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def of_running_loop() -> LoopClosing:
 
 def drop(task: asyncio.Task[Any]) -> None:
     """End a task whose loop does not run any more: its ``finally`` blocks run, up to an await."""
-    # Otherwise asyncio would complain, for which nobody could do anything.
+    # Otherwise asyncio would complain of what is right.
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     coroutine: Any = task.get_coro()
     with suppress(RuntimeError):

@@ -16,8 +16,8 @@ def prepare(driver_pool: Any) -> None:
     """Have a pool open turbo-orm's connections, and connect soon where that has failed."""
     if driver_pool.connection_class is psycopg.AsyncConnection:
         driver_pool.connection_class = AsyncConnection
-    # Between two connections that fail this it waits for a second, then two, then four. Whoever
-    # acquires one has it checked, and tries the next one at once.
+    # Between two connections that fail this it waits for a second, then two, then four. The
+    # one that is acquired is checked (``Pool``), and the next one is tried at once.
     if driver_pool._check is type(driver_pool).check_connection:
         driver_pool._check = None
     schedule_task = driver_pool.schedule_task

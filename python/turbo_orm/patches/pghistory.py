@@ -114,7 +114,7 @@ def ending_in_the_event_loop(original: Callable[..., Any]) -> Callable[..., Any]
             finally:
                 wrappers = connection.execute_wrappers
                 if connection.in_atomic_block and _reset not in wrappers:
-                    # Whoever has added another one takes away the last.
+                    # Where another one was added, the last is taken away there.
                     wrappers.insert(0, _reset)
 
     return ignoring

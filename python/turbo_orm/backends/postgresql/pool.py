@@ -59,7 +59,7 @@ class DriverPool(AsyncConnectionPool[AsyncConnection[Any]]):
     _opening: asyncio.Task[None] | None = None
 
     async def open(self, *args: Any, **kwargs: Any) -> None:
-        """Open the pool. Whoever asks meanwhile gets the same answer."""
+        """Open the pool. Those that ask meanwhile get the same answer."""
         if self.closed:
             if self._opening is None:
                 loop = asyncio.get_running_loop()
