@@ -284,3 +284,21 @@ def test_the_first_task_of_a_process_gives_its_connection_away(run):
         return await asyncio.create_task(work())
 
     assert run(steps) == 0
+
+
+def test_a_pool_that_is_closed_while_it_connects_complains_of_nothing(tables, caplog):
+    """It grows in the background, for tasks that have had their answers by then."""
+
+    async def main(rounds):
+        await pooled().acount()
+        pool = async_connections["pooled"].pool
+        pool._maybe_grow_pool()
+        assert pool._growing
+        # The loop shuts down while the server has not answered yet.
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+
+    with caplog.at_level(logging.WARNING, "psycopg.pool"):
+        for rounds in range(1, 12):
+            asyncio.run(main(rounds))
+    assert not caplog.messages

@@ -218,8 +218,8 @@ def test_nothing_is_counted(run):
 
 
 def test_what_is_counted(run):
-    # What clears it by itself is done with: classes of other tests, which are watched, are modified
-    # by being collected, and Django forgets receivers of pre_init that were.
+    # What clears it by itself is done with: classes of other tests, which are watched, are
+    # modified by being collected, and Django forgets receivers of pre_init that were.
     gc.collect()
     for _ in range(3):
         run(books().alist)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from logging import LogRecord, getLogger
 from random import uniform
 from typing import Any
 
@@ -11,9 +12,19 @@ import psycopg
 
 from turbo_orm.driver.connection import AsyncConnection
 
+_logger = getLogger("psycopg.pool")
+
+
+def _is_no_cancellation(record: LogRecord) -> bool:
+    """Return whether a record says more than that a pool was closed while it connected."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any(isinstance(each, asyncio.CancelledError) for each in arguments)
+
 
 def prepare(driver_pool: Any) -> None:
     """Have a pool open turbo-orm's connections, and connect soon where that has failed."""
+    # The second time, it is there already.
+    _logger.addFilter(_is_no_cancellation)
     if driver_pool.connection_class is psycopg.AsyncConnection:
         driver_pool.connection_class = AsyncConnection
     # Between two connections that fail this it waits for a second, then two, then four. The
