@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import unittest
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -342,6 +343,16 @@ class OfDjango(TestCase):
             transaction.set_rollback(True)
         assert Account.objects.count() == 2
 
+    def test_async_code_that_is_called_inside_a_block_may_gather(self):
+        async def gather():
+            child = asyncio.create_task(Account.objects.acount())
+            counts = await asyncio.gather(Account.objects.acount(), Account.objects.acount())
+            return [*counts, await child]
+
+        with transaction.atomic():
+            Account.objects.create(owner="Bo")
+            assert async_to_sync(gather)() == [2, 2, 2]
+
     def test_another_thread_has_its_own_connection(self):
         """As with Django."""
 
@@ -364,6 +375,22 @@ class OfDjango(TestCase):
 
         with pytest.raises(SynchronousOnlyOperation, match="An event loop runs here"):
             asyncio.run(enter())
+
+
+def test_django_may_be_told_to_let_code_in_an_event_loop_wait(monkeypatch):
+    class Sync(TestCase):
+        def runTest(self):
+            Account.objects.create(owner="Ada")
+            assert not async_connections.shared
+
+    async def main():
+        result = unittest.TestResult()
+        unittest.TestSuite([Sync()]).run(result)
+        return result
+
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    result = asyncio.run(main())
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
 
 
 class OfOneDatabase(TestCase):

@@ -1,6 +1,8 @@
 """Async code that sync code calls by async_to_sync(), inside a transaction and outside of one."""
 
 import asyncio
+import contextlib
+import itertools
 import threading
 
 import pytest
@@ -8,6 +10,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError, atomic
+from django.dispatch import Signal
 from django_async_backend.db import async_connections
 
 from tests.library.models import Account, Player, Skill, Team
@@ -320,3 +323,129 @@ def test_threads_do_not_take_part_in_each_others(plain):
         each.join()
     assert found == {"Ada": ["Ada"], "Grace": ["Grace"]}
     assert Account.objects.count() == 2
+
+
+@pytest.mark.parametrize("called", CALLERS)
+def test_a_timeout_leaves_nothing_half_begun(called):
+    """The thread cannot be stopped: what it has begun is ended, and the next one is committed."""
+
+    async def block():
+        async with async_atomic():
+            await Account.objects.acreate(owner=f"{next(numbers)}")
+
+    async def hurry(seconds):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for _ in range(50):
+                    await block()
+
+    def view():
+        for number in range(20):
+            with atomic():
+                Team.objects.create(name=f"outer {number}")
+                async_to_sync(hurry)(0.001 * number)
+            assert not connection.in_atomic_block
+            assert connection.savepoint_ids == connection.atomic_blocks == []
+
+    numbers = itertools.count()
+    called(view)
+    assert Team.objects.count() == 20
+
+
+def test_one_task_at_a_time_may_be_in_a_block():
+    async def first():
+        async with async_atomic():
+            await asyncio.sleep(0.02)
+            await Account.objects.acreate(owner="first")
+            await asyncio.sleep(0.05)
+
+    async def second():
+        await asyncio.sleep(0.01)
+        for call in (second_block, Account.objects.acount):
+            with pytest.raises(TransactionManagementError, match=r"await one after the other"):
+                await call()
+
+    async def second_block():
+        async with async_atomic():
+            pass
+
+    async def both():
+        await asyncio.gather(first(), second())
+        await second_block()
+
+    with atomic():
+        async_to_sync(both)()
+    assert Account.objects.get().owner == "first"
+
+
+@pytest.mark.parametrize("method", ["asend", "asend_robust"])
+def test_receivers_of_a_signal_are_awaited_in_order(method):
+    async def receive(sender, **kwargs):
+        async with async_atomic():
+            await asyncio.sleep(0.01)
+            await Account.objects.acreate(owner=f"{next(numbers)}")
+            await asyncio.sleep(0.01)
+
+    async def receive_too(sender, **kwargs):
+        await receive(sender)
+
+    numbers = itertools.count()
+    signal = Signal()
+    signal.connect(receive)
+    signal.connect(receive_too)
+    with atomic():
+        answers = async_to_sync(getattr(signal, method))(None)
+    assert [answer for _, answer in answers] == [None, None]
+    assert Account.objects.count() == 2
+
+
+def test_what_was_called_leaves_its_caller_its_connection():
+    """asgiref copies the context of what was called back to the task that waits for the thread."""
+
+    async def log():
+        async with async_connection():
+            await Account.objects.acreate(owner=f"log {next(numbers)}")
+
+    @async_atomic
+    async def block():
+        await Account.objects.acreate(owner="before")
+        await sync_to_async(lambda: async_to_sync(log)())()
+        await Account.objects.acreate(owner="after")
+        raise LookupError
+
+    async def session():
+        async with async_connection():
+            before = await run_sync(pid)
+            with connection.execute_wrapper(
+                lambda execute, *args: seen.append(1) or execute(*args)
+            ):
+                await sync_to_async(lambda: async_to_sync(log)())()
+                assert await run_sync(pid) == before
+        return len(seen)
+
+    async def main():
+        try:
+            with pytest.raises(LookupError):
+                await block()
+            return await session()
+        finally:
+            await close_connections()
+
+    seen, numbers = [], itertools.count()
+    # The connection of log() has inherited the wrapper.
+    assert asyncio.run(main()) == 2
+    assert [each.owner for each in Account.objects.order_by("pk")] == ["log 0", "log 1"]
+
+
+def test_coroutine_functions_are_called_after_the_commit():
+    async def tell():
+        await Account.objects.acreate(owner="told")
+
+    async def register():
+        async with async_atomic():
+            transaction.on_commit(tell)
+
+    with atomic():
+        async_to_sync(register)()
+        assert not Account.objects.exists()
+    assert Account.objects.get().owner == "told"

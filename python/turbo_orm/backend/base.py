@@ -190,7 +190,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         """Return a driver's cursor. One with a name is a server-side cursor."""
         cursor = self.async_connection.create_cursor(name)
         if name is None:
-            return BridgedCursor(cursor)
+            return BridgedCursor(cursor, self.async_connection)
         return ServerSideCursor(cursor, self.async_connection)
 
     @property

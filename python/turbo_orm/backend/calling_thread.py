@@ -7,28 +7,94 @@ the ``a*`` methods on the thread that waits, so they are in its transaction, and
 what would run on the bridge runs in the thread, on its sync connection. No second connection is
 taken while the first one waits, and no lock of the transaction is waited for.
 
-Outside of a transaction, the coroutine has an async connection as ever.
+Outside of a transaction, the coroutine has an async connection as ever. asgiref copies the context
+of what was called back to its caller: what it has had of connections stays with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any
 
+from asgiref.sync import SyncToAsync, async_to_sync
 from django.db import connections
+from django.db.transaction import TransactionManagementError
 
 from turbo_orm import bridge
-from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.backend.connection_state import blocks, current_task, name_of, place
+from turbo_orm.backend.task_connections import in_context
 
 # The calling thread's sync connections, by alias.
 _connections: ContextVar[Mapping[str, Any]] = ContextVar(
     "turbo_orm_calling_thread",
     default=MappingProxyType({}),
 )
+
+
+class CallingThread:
+    """A thread that waits for a coroutine, and what it runs for that.
+
+    It has one stack of savepoints, so only one task at a time may be inside ``async_atomic()``.
+    """
+
+    def __init__(self) -> None:
+        self._owner: asyncio.Task[Any] | None = None
+        self._depth = 0
+        self._where = ""
+
+    async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Have the thread call a function, and return what it returns.
+
+        A task that is cancelled meanwhile is so at its next await: the thread cannot be stopped,
+        and what it has begun (a savepoint) has to be ended.
+        """
+        self._refuse_others()
+        call = asyncio.ensure_future(SyncToAsync(function)(*args, **kwargs))
+        is_cancelled = False
+        while not call.done():
+            try:
+                await asyncio.wait([call])
+            except asyncio.CancelledError:
+                is_cancelled = True
+        task = current_task()
+        if is_cancelled and task is not None:
+            # As often as before: a timeout counts.
+            task.uncancel()
+            task.cancel()
+        return call.result()
+
+    def enter_block(self) -> None:
+        """Have the running task be the one that may query. Raise if another one is."""
+        self._refuse_others()
+        if not self._depth:
+            self._owner, self._where = current_task(), place()
+        self._depth += 1
+
+    def leave_block(self) -> None:
+        """Undo one ``enter_block()``."""
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+
+    def _refuse_others(self) -> None:
+        owner = self._owner
+        if owner is None or owner is current_task():
+            return
+        if owner.done():
+            self._owner, self._depth = None, 0
+            return
+        raise TransactionManagementError(
+            f"A savepoint is open in {name_of(owner)} ({self._where}), on the connection of the "
+            f"thread that has called async_to_sync() inside atomic(), and "
+            f"{name_of(current_task())} would be part of it. It is one connection, which does one "
+            f"thing at a time: await one after the other."
+        )
 
 
 class InCallingThread:
@@ -47,6 +113,25 @@ class InCallingThread:
         return False
 
 
+class LentConnection:
+    """A sync connection of the calling thread, as plain code of the coroutine sees it."""
+
+    def __init__(self, connection: Any) -> None:
+        self.__dict__["_connection"] = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._connection, name, value)
+
+    def on_commit(self, func: Callable[[], Any], robust: bool = False) -> None:
+        """Call a function after the commit, in the thread. A coroutine function is awaited."""
+        self._connection.on_commit(
+            async_to_sync(func) if iscoroutinefunction(func) else func, robust
+        )
+
+
 def connection(alias: str) -> Any:
     """Return the sync connection of the thread that has called the running code, or ``None``.
 
@@ -62,10 +147,17 @@ def calling(asgirefs: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if bridge.active():
             return bridge.await_(self.awaitable(*args, **kwargs))
-        with _lending_connections():
+        with _keeping_context(), _lending_connections():
             return asgirefs(self, *args, **kwargs)
 
     return __call__
+
+
+@contextmanager
+def _keeping_context() -> Iterator[None]:
+    """Have the caller's connections and blocks be those that they were before."""
+    with _value(in_context, in_context.get()), _value(blocks, blocks.get()):
+        yield
 
 
 @contextmanager
@@ -75,20 +167,20 @@ def _lending_connections() -> Iterator[None]:
     Do nothing unless the thread is in a transaction.
     """
     found = {each.alias: each for each in connections.all(initialized_only=True)}
-    if not any(_is_in_transaction(each) for each in found.values()):
-        lent: Mapping[str, Any] = {}
-    else:
-        lent = {alias: found.get(alias) or connections[alias] for alias in connections}
-    if lent == _connections.get():
+    is_lent = any(_is_in_transaction(each) for each in found.values())
+    if not is_lent and not _connections.get():
         yield
         return
-    inherited = in_context.get()
-    mine = {alias: InCallingThread(alias) for alias in lent} or {
-        alias: each for alias, each in inherited.items() if not isinstance(each, InCallingThread)
-    }
+    lent: dict[str, Any] = {}
+    mine: dict[str, Any] = {}
+    if is_lent:
+        lent = {
+            alias: LentConnection(found.get(alias) or connections[alias]) for alias in connections
+        }
+        mine = {alias: InCallingThread(alias) for alias in lent}
     with (
         _value(_connections, lent),
-        _value(bridge.in_calling_thread, bool(lent)),
+        _value(bridge.in_calling_thread, CallingThread() if is_lent else None),
         _value(in_context, mine),
     ):
         yield
@@ -104,8 +196,7 @@ def _value[T](variable: ContextVar[T], value: T) -> Iterator[None]:
 
 
 def _is_in_transaction(connection: Any) -> bool:
-    # That of a test serves async code, too.
-    return connection.alias not in async_connections.shared and (
-        connection.in_atomic_block
-        or (connection.connection is not None and not connection.autocommit)
-    )
+    if connection.in_atomic_block:
+        # That of a test case serves async code, too.
+        return any(not block._from_testcase for block in connection.atomic_blocks)
+    return connection.connection is not None and not connection.autocommit

@@ -102,7 +102,7 @@ class Block(NamedTuple):
 
 
 # The blocks, by alias, that the running code is in or was started in.
-_blocks: ContextVar[Mapping[str, Block]] = ContextVar(
+blocks: ContextVar[Mapping[str, Block]] = ContextVar(
     "turbo_orm_blocks",
     default=MappingProxyType({}),
 )
@@ -152,7 +152,7 @@ class ConnectionState:
         if self.block is None and reason in _BLOCKS:
             where = entered_for.get() or place()
             self.block = Block(reason.value, where, name_of(self.owner), monotonic())
-            _blocks.set({**_blocks.get(), self.alias: self.block})
+            blocks.set({**blocks.get(), self.alias: self.block})
         self.settle()
 
     def unpin(self, reason: Pin) -> None:
@@ -175,7 +175,7 @@ class ConnectionState:
 
     def is_inside_block(self) -> bool:
         """Return whether the running code is in the block, or was started inside it."""
-        return self.block is not None and _blocks.get().get(self.alias) is self.block
+        return self.block is not None and blocks.get().get(self.alias) is self.block
 
     def refuse_children(self) -> None:
         """Raise if the running code, which is not the owner's, was started inside the block."""

@@ -23,8 +23,9 @@ class BridgedCursor:
 
     callproc = CursorMixin.callproc
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, async_connection: Any = None) -> None:
         self._cursor = cursor
+        self.async_connection = async_connection
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
@@ -51,12 +52,26 @@ class BridgedCursor:
         return self
 
     def _execute(self, query: Any, params: Any, **kwargs: Any) -> None:
+        self._require_connection()
         try:
             bridge.await_(self._cursor.execute(query, params, **kwargs))
         except psycopg.errors.FeatureNotSupported as exc:
             if not self._deallocates(exc):
                 raise
             bridge.await_(self._cursor.execute(query, params, **kwargs))
+
+    def _require_connection(self) -> None:
+        """Raise if the connection has gone back to the pool since: another task may have it."""
+        owner = self.async_connection
+        if owner is None:
+            return
+        # By the connection below, since a tool may have either of the two wrapped.
+        driver = owner.connection
+        if driver is None or driver.pgconn is not self._cursor.connection.pgconn:
+            raise psycopg.InterfaceError(
+                "The connection of this cursor was given back: a cursor is for the call on the "
+                "bridge that opens it, or for a transaction or an async_connection() block."
+            )
 
     def _deallocates(self, exc: psycopg.Error) -> bool:
         """Return whether a statement that has failed is to be executed again, prepared anew.
@@ -76,6 +91,7 @@ class BridgedCursor:
         return True
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
+        self._require_connection()
         bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
 
     def fetchone(self) -> Any:
@@ -135,8 +151,7 @@ class ServerSideCursor(BridgedCursor):
     sibling = _acquiring(BridgedCursor.sibling)
 
     def __init__(self, cursor: Any, async_connection: Any) -> None:
-        super().__init__(cursor)
-        self.async_connection = async_connection
+        super().__init__(cursor, async_connection)
         self._is_open = True
         async_connection.keep_for_cursor()
 

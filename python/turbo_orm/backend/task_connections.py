@@ -11,6 +11,7 @@ not see what the block has done.
 
 from __future__ import annotations
 
+from asyncio import _get_running_loop
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -25,8 +26,9 @@ from turbo_orm.backend.connection_state import Block, Owner, current_task
 from turbo_orm.backend.task_connection import TaskConnection
 from turbo_orm.bridge import signals, sync_to_async
 
-# The wrappers, by alias, that the running code has or has inherited: those of async_connections,
-# which takes 11 Python calls to ask for one.
+# The wrappers, by alias, that the running code has or has inherited. async_connections has them,
+# too, in a Local of asgiref's, which takes 11 Python calls to ask for one, and which the code that
+# async_to_sync() has called may change for its caller.
 in_context: ContextVar[Mapping[str, Any]] = ContextVar(
     "turbo_orm_connections",
     default=MappingProxyType({}),
@@ -81,15 +83,16 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     shared: ClassVar[dict[str, Any]] = {}
 
     def __getitem__(self, alias: str) -> Any:
+        if bridge.in_calling_thread.get() is not None:
+            _refuse_in_calling_thread(alias)
         if self.shared and alias in self.shared:
             return self.shared[alias]
-        if bridge.in_calling_thread.get():
-            _refuse_in_calling_thread(alias)
-        found = getattr(self._connections, alias, None)
+        found = in_context.get().get(alias)
         task = current_task()
         if found is None:
             return self._of_its_own(alias)
-        if found.owner is task:
+        if found.owner is task or (task is None and _get_running_loop() is None):
+            # In no event loop, a coroutine of the owner's is being closed.
             return found
         if found.owner is Owner.UNCLAIMED:
             found.claim(task)
@@ -103,20 +106,22 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
         in_context.set({**in_context.get(), alias: connection})
 
     def __delitem__(self, alias: str) -> None:
-        super().__delitem__(alias)
         in_context.set({key: value for key, value in in_context.get().items() if key != alias})
+        # asgiref's Local does not show what another thread has put there.
+        if hasattr(self._connections, alias):
+            super().__delitem__(alias)
 
     def has(self, alias: str) -> bool:
         """Return whether the running code has a connection, or has inherited one."""
-        return alias in self.shared or hasattr(self._connections, alias)
+        return alias in self.shared or alias in in_context.get()
 
     def own(self, alias: str) -> Any:
         """Return the running task's connection, even inside a block of the task's parent."""
+        if bridge.in_calling_thread.get() is not None:
+            _refuse_in_calling_thread(alias)
         if alias in self.shared:
             return self.shared[alias]
-        if bridge.in_calling_thread.get():
-            _refuse_in_calling_thread(alias)
-        found = getattr(self._connections, alias, None)
+        found = in_context.get().get(alias)
         if found is not None and found.owner is (current_task() or Owner.UNCLAIMED):
             return found
         return self._of_its_own(alias, found)
@@ -124,12 +129,9 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     def forget_inherited(self) -> None:
         """Have the running code begin without the connections of other tasks."""
         task = current_task()
-        found = in_context.get()
-        in_context.set({alias: each for alias, each in found.items() if each.owner is task})
-        for alias in found.keys() - in_context.get().keys():
-            # asgiref's Local does not show what another thread has put there.
-            if self.has(alias):
-                super().__delitem__(alias)
+        for alias, connection in in_context.get().items():
+            if connection.owner is not task:
+                del self[alias]
 
     def _of_its_own(self, alias: str, parent: Any = None) -> Any:
         connection = self.create_connection(alias)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncContextDecorator, asynccontextmanager
 from typing import Any, overload
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import Atomic, TransactionManagementError
 from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
@@ -37,18 +37,32 @@ class AsyncAtomic(AsyncContextDecorator):
         self._atomic = Atomic(using, savepoint, durable)
 
     async def __aenter__(self) -> None:
-        await bridge.run(self._atomic.__enter__)
+        thread = bridge.in_calling_thread.get()
+        if thread is None:
+            await bridge.run(self._atomic.__enter__)
+            return
+        thread.enter_block()
+        try:
+            await thread.run(self._atomic.__enter__)
+        except BaseException:
+            thread.leave_block()
+            raise
 
     async def __aexit__(self, *exc_info: Any) -> None:
         if exc_info[1] is not None:
             self._explain(exc_info[1])
-        await bridge.run(self._atomic.__exit__, *exc_info)
+        thread = bridge.in_calling_thread.get()
+        try:
+            await bridge.run(self._atomic.__exit__, *exc_info)
+        finally:
+            if thread is not None:
+                thread.leave_block()
 
     def _explain(self, error: BaseException) -> None:
         """Add a note to the error of a statement in a transaction that was lost before."""
         is_aborted = isinstance(error.__cause__, InFailedSqlTransaction) or (
             isinstance(error, TransactionManagementError)
-            and async_connections[self.using or DEFAULT_DB_ALIAS].needs_rollback
+            and connections[self.using or DEFAULT_DB_ALIAS].needs_rollback
         )
         if is_aborted and _LOST not in getattr(error, "__notes__", ()):
             error.add_note(_LOST)

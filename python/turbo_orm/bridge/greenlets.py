@@ -18,13 +18,12 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-from asgiref.sync import SyncToAsync
 from greenlet import getcurrent, greenlet
 
 from turbo_orm.bridge import installation
 
-#: Whether a thread waits for the running coroutine, and is to run what it gives to the bridge.
-in_calling_thread: ContextVar[bool] = ContextVar("turbo_orm_in_calling_thread", default=False)
+#: What runs, in a thread that waits for the running coroutine, all that is given to the bridge.
+in_calling_thread: ContextVar[Any] = ContextVar("turbo_orm_in_calling_thread", default=None)
 
 
 class Bridge(greenlet):
@@ -143,9 +142,9 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
     """
     if not installation.is_installed:
         installation.require()
-    if in_calling_thread.get():
-        lent: R = await SyncToAsync(function)(*args, **kwargs)
-        return lent
+    if (thread := in_calling_thread.get()) is not None:
+        called: R = await thread.run(function, *args, **kwargs)
+        return called
     bridge = Bridge(function)
     try:
         result = bridge.switch(*args, **kwargs)

@@ -51,7 +51,11 @@ def await_in_order_where(condition: Callable[[], bool]) -> None:
 
 
 def _share_a_connection() -> bool:
-    return bridge.active() or any(condition() for condition in _conditions)
+    return (
+        bridge.active()
+        or bridge.in_calling_thread.get() is not None
+        or any(condition() for condition in _conditions)
+    )
 
 
 class _InOrder:

@@ -10,6 +10,8 @@ The mark is what is replaced: ``django.test`` need not be imported for it.
 
 from __future__ import annotations
 
+import os
+from asyncio import _get_running_loop
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -46,8 +48,11 @@ class TestAtomic(Atomic):
 
     def __enter__(self) -> None:
         with ExitStack() as stack:
-            # On the bridge, the connection is the async one.
-            if not bridge.active():
+            # On the bridge, the connection is the async one. Where Django is told to let code in
+            # an event loop wait (``DJANGO_ALLOW_ASYNC_UNSAFE``), it is left to itself.
+            if not bridge.active() and not (
+                _get_running_loop() is not None and os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+            ):
                 stack.enter_context(shared_connections([self.using or DEFAULT_DB_ALIAS]))
             super().__enter__()
             self._sharing = stack.pop_all()

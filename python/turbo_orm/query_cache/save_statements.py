@@ -132,7 +132,7 @@ class SaveStatements:
         if statement is None:
             if key in self._refusals or not cache.is_seen(self._entry, ("save", key)):
                 return None
-            if bridge.in_calling_thread.get():
+            if bridge.in_calling_thread.get() is not None:
                 return None
             await bridge.run(self._trace, kind, instance, using)
             statement = self._statements.get(key)

@@ -101,7 +101,7 @@ def trace(
     makes a queryset over a query, on the database ``using``. ``of_objects`` says whether the rows
     become objects, as a queryset makes them.
     """
-    if bridge.in_calling_thread.get():
+    if bridge.in_calling_thread.get() is not None:
         # Others may use what is changed for the time of tracing.
         return
     entry, values = chain
