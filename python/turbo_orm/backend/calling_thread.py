@@ -51,33 +51,53 @@ class CallingThread:
     async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Have the thread call a function, and return what it returns.
 
-        A task that is cancelled meanwhile is so at its next await: the thread cannot be stopped,
-        and what it has begun (a savepoint) has to be ended.
+        A task that is cancelled meanwhile is so when the function has returned: the thread cannot
+        be stopped, and what it does next must not meet what it has left half done.
         """
         self._refuse_others()
         call = asyncio.ensure_future(SyncToAsync(function)(*args, **kwargs))
-        is_cancelled = False
+        cancelled = None
         while not call.done():
             try:
                 await asyncio.wait([call])
-            except asyncio.CancelledError:
-                is_cancelled = True
-        task = current_task()
-        if is_cancelled and task is not None:
-            # As often as before: a timeout counts.
-            task.uncancel()
-            task.cancel()
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        if cancelled is not None:
+            # It is retrieved, at least.
+            raise cancelled from (None if call.cancelled() else call.exception())
         return call.result()
 
-    def enter_block(self) -> None:
-        """Have the running task be the one that may query. Raise if another one is."""
+    async def enter(self, atomic: Any) -> None:
+        """Enter a block of Django's. The running task is the one that may query until its end."""
         self._refuse_others()
         if not self._depth:
             self._owner, self._where = current_task(), place()
         self._depth += 1
+        is_entered = False
 
-    def leave_block(self) -> None:
-        """Undo one ``enter_block()``."""
+        def enter() -> None:
+            nonlocal is_entered
+            atomic.__enter__()
+            is_entered = True
+
+        try:
+            await self.run(enter)
+        except BaseException as exc:
+            if is_entered:
+                # The task was cancelled: nothing is done in the block.
+                await self.leave(atomic, type(exc), exc, exc.__traceback__)
+            else:
+                self._leave()
+            raise
+
+    async def leave(self, atomic: Any, *exc_info: Any) -> None:
+        """Leave a block that ``enter()`` has entered."""
+        try:
+            await self.run(atomic.__exit__, *exc_info)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         self._depth -= 1
         if not self._depth:
             self._owner = None

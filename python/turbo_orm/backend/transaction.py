@@ -37,26 +37,18 @@ class AsyncAtomic(AsyncContextDecorator):
         self._atomic = Atomic(using, savepoint, durable)
 
     async def __aenter__(self) -> None:
-        thread = bridge.in_calling_thread.get()
-        if thread is None:
+        if (thread := bridge.in_calling_thread.get()) is None:
             await bridge.run(self._atomic.__enter__)
-            return
-        thread.enter_block()
-        try:
-            await thread.run(self._atomic.__enter__)
-        except BaseException:
-            thread.leave_block()
-            raise
+        else:
+            await thread.enter(self._atomic)
 
     async def __aexit__(self, *exc_info: Any) -> None:
         if exc_info[1] is not None:
             self._explain(exc_info[1])
-        thread = bridge.in_calling_thread.get()
-        try:
+        if (thread := bridge.in_calling_thread.get()) is None:
             await bridge.run(self._atomic.__exit__, *exc_info)
-        finally:
-            if thread is not None:
-                thread.leave_block()
+        else:
+            await thread.leave(self._atomic, *exc_info)
 
     def _explain(self, error: BaseException) -> None:
         """Add a note to the error of a statement in a transaction that was lost before."""
