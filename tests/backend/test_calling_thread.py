@@ -306,7 +306,10 @@ def test_threads_do_not_take_part_in_each_others(plain):
     async def write(name):
         await Account.objects.acreate(owner=name)
         await asyncio.to_thread(barrier.wait)
-        return [each.owner async for each in Account.objects.all()]
+        owners = [each.owner async for each in Account.objects.all()]
+        # Neither is committed before both have read.
+        await asyncio.to_thread(barrier.wait)
+        return owners
 
     def work(name):
         try:
