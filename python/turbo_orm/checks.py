@@ -14,7 +14,12 @@ from django.db import OperationalError, connections, router
 from django.db.models import Model
 
 from turbo_orm import conf
-from turbo_orm.backend.handler import ENGINE, async_pool_options, has_async_engine
+from turbo_orm.backend.handler import (
+    ENGINE,
+    async_pool_options,
+    has_async_connection,
+    has_async_engine,
+)
 from turbo_orm.backends.postgresql.pool import given_options, largest_size
 from turbo_orm.codecs import libpq
 from turbo_orm.orm.manager import AsyncManager
@@ -156,7 +161,7 @@ def check_number_of_connections(
     return [
         message
         for alias in databases or ()
-        if has_async_engine(connections.settings[alias])
+        if has_async_connection(alias)
         for message in _of_number(alias, connections.settings[alias])
     ]
 

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm.backend import shared_connection
-from turbo_orm.backend.handler import has_async_engine, process_connection
+from turbo_orm.backend.handler import has_async_connection, process_connection
 from turbo_orm.backend.task_connections import TaskConnectionHandler, async_connections
 
 # asgiref takes it along to its threads. One that a test has started begins without.
@@ -54,7 +54,7 @@ class LentConnections(Mapping[str, Any]):
         return lent[alias]
 
     def __iter__(self) -> Iterator[str]:
-        return (alias for alias in connections if has_async_engine(connections.settings[alias]))
+        return (alias for alias in connections if has_async_connection(alias))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

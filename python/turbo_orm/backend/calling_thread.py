@@ -120,13 +120,10 @@ class CallingThread:
 class InCallingThread:
     """Stands for a connection in ``in_context``: statements are executed by Django's cursor."""
 
-    block = bridged = connection = None
+    connection = None
     force_debug_cursor = True
     is_negligible = False
     owner = "the calling thread"
-
-    def __init__(self, alias: str) -> None:
-        self.alias = alias
 
     def is_inside_block(self) -> bool:
         """Return ``False``: the block is the thread's."""
@@ -186,18 +183,15 @@ def _lending_connections() -> Iterator[None]:
 
     Do nothing unless the thread is in a transaction.
     """
-    found = {each.alias: each for each in connections.all(initialized_only=True)}
-    is_lent = any(_is_in_transaction(each) for each in found.values())
+    is_lent = any(map(_is_in_transaction, connections.all(initialized_only=True)))
     if not is_lent and not _connections.get():
         yield
         return
     lent: dict[str, Any] = {}
     mine: dict[str, Any] = {}
     if is_lent:
-        lent = {
-            alias: LentConnection(found.get(alias) or connections[alias]) for alias in connections
-        }
-        mine = {alias: InCallingThread(alias) for alias in lent}
+        lent = {alias: LentConnection(connections[alias]) for alias in connections}
+        mine = dict.fromkeys(lent, InCallingThread())
     with (
         _value(_connections, lent),
         _value(bridge.in_calling_thread, CallingThread() if is_lent else None),

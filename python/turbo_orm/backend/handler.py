@@ -111,7 +111,12 @@ def _was_started_by_test() -> bool:
 
 def _is_in_event_loop() -> bool:
     """Return whether plain code runs where Django refuses to wait for the database."""
-    return _get_running_loop() is not None and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    return _get_running_loop() is not None and not may_block_event_loop()
+
+
+def may_block_event_loop() -> bool:
+    """Return whether Django is told to let code in an event loop wait for the database."""
+    return bool(os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"))
 
 
 def bridged_connection(alias: str) -> BridgedDatabaseWrapper:
@@ -160,7 +165,12 @@ def process_connection(alias: str) -> BridgedDatabaseWrapper:
 
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:
     """Return whether the engine of a ``DATABASES`` entry has an async connection."""
-    return _has_async_connection(settings_dict["ENGINE"])
+    return _is_async(settings_dict["ENGINE"])
+
+
+def has_async_connection(alias: str) -> bool:
+    """Return whether the database of an alias has one, which is in the settings."""
+    return has_async_engine(connections.settings[alias])
 
 
 def async_pool_options(settings_dict: dict[str, Any]) -> dict[str, Any] | None:
@@ -171,7 +181,7 @@ def async_pool_options(settings_dict: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @cache
-def _has_async_connection(engine: str) -> bool:
+def _is_async(engine: str) -> bool:
     return hasattr(load_backend(engine), "AsyncDatabaseWrapper")
 
 

@@ -42,7 +42,7 @@ from turbo_orm.backend.connection_state import (
     place,
 )
 from turbo_orm.backend.delegation import delegates
-from turbo_orm.backend.handler import has_async_engine
+from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.backend.task_connections import async_connections, is_in_test
 from turbo_orm.bridge import installation
 from turbo_orm.driver.wait_queue import WaitQueue
@@ -314,9 +314,7 @@ def shared_connections(aliases: Iterable[str] | None = None) -> Iterator[None]:
     is_in_test.set(True)
     with ExitStack() as stack:
         for alias in connections if aliases is None else aliases:
-            if alias in async_connections.shared or not has_async_engine(
-                connections.settings[alias]
-            ):
+            if alias in async_connections.shared or not has_async_connection(alias):
                 continue
             django = connections[alias]
             backend = load_backend(django.settings_dict["ENGINE"])

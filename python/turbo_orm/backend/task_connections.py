@@ -15,14 +15,14 @@ from asyncio import _get_running_loop
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from django.db.transaction import TransactionManagementError
 from django.db.utils import load_backend
 from django_async_backend.db import async_connections as _backend_connections
 
 from turbo_orm import bridge
-from turbo_orm.backend.connection_state import Block, Owner, current_task
+from turbo_orm.backend.connection_state import Owner, current_task
 from turbo_orm.backend.task_connection import TaskConnection
 from turbo_orm.bridge import signals, sync_to_async
 
@@ -45,14 +45,13 @@ def task_connection(backend: Any, settings_dict: dict[str, Any], alias: str) -> 
     return connection
 
 
-def open_block(alias: str | None = None) -> Block | None:
-    """Return the block that the running task has open on an alias, or on any; or ``None``."""
+def has_open_block() -> bool:
+    """Return whether the running task has a block open, on any alias."""
     task = current_task()
-    for name, connection in in_context.get().items():
-        if alias in (None, name) and connection.owner is task and connection.is_inside_block():
-            block: Block = connection.block
-            return block
-    return None
+    return any(
+        connection.owner is task and connection.is_inside_block()
+        for connection in in_context.get().values()
+    )
 
 
 def needs_bridge(function: Any) -> bool:
@@ -62,16 +61,17 @@ def needs_bridge(function: Any) -> bool:
     asks for a connection (**handler**).
     """
     is_dispatcher = getattr(function, "__module__", None) == "django.dispatch.dispatcher"
-    return is_dispatcher and open_block() is not None
+    return is_dispatcher and has_open_block()
 
 
-def _refuse_in_calling_thread(alias: str) -> NoReturn:
-    raise TransactionManagementError(
-        f"async_to_sync() was called inside atomic(), so this code is in a transaction on "
-        f"{alias!r} of the thread that waits for it. An async "
-        f"connection would see nothing of that. Use Django's async methods or async_atomic(), "
-        f"which are executed in the thread, or call async_to_sync() outside of the transaction."
-    )
+def _refuse_in_calling_thread(alias: str) -> None:
+    if bridge.in_calling_thread.get() is not None:
+        raise TransactionManagementError(
+            f"async_to_sync() was called inside atomic(), so this code is in a transaction on "
+            f"{alias!r} of the thread that waits for it. An async connection would see nothing of "
+            f"that. Use Django's async methods or async_atomic(), which are executed in the "
+            f"thread, or call async_to_sync() outside of the transaction."
+        )
 
 
 class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
@@ -83,8 +83,7 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
     shared: ClassVar[dict[str, Any]] = {}
 
     def __getitem__(self, alias: str) -> Any:
-        if bridge.in_calling_thread.get() is not None:
-            _refuse_in_calling_thread(alias)
+        _refuse_in_calling_thread(alias)
         if self.shared and alias in self.shared:
             return self.shared[alias]
         found = in_context.get().get(alias)
@@ -117,8 +116,7 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
 
     def own(self, alias: str) -> Any:
         """Return the running task's connection, even inside a block of the task's parent."""
-        if bridge.in_calling_thread.get() is not None:
-            _refuse_in_calling_thread(alias)
+        _refuse_in_calling_thread(alias)
         if alias in self.shared:
             return self.shared[alias]
         found = in_context.get().get(alias)
@@ -156,4 +154,4 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
 async_connections: Any = _backend_connections
 
 sync_to_async.use_bridge_where(needs_bridge)
-signals.await_in_order_where(lambda: open_block() is not None)
+signals.await_in_order_where(has_open_block)

@@ -15,7 +15,7 @@ from django.core.handlers import base
 from django.db import connections
 
 from turbo_orm.backend.connection_state import entered_for
-from turbo_orm.backend.handler import has_async_engine
+from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.backend.transaction import AsyncAtomic
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
@@ -63,7 +63,7 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         # The function by which Django tells async views: asgiref's before 6.0.
         is_async: Callable[[View], bool] = base.iscoroutinefunction  # type: ignore[attr-defined]
         aliases = _atomic_aliases(view)
-        if not is_async(view) or not all(map(_has_async_connection, aliases)):
+        if not is_async(view) or not all(map(has_async_connection, aliases)):
             return djangos(handler, view)
         name = _name(view)
         for alias in aliases:
@@ -80,10 +80,6 @@ def _atomic_aliases(view: View) -> list[str]:
         for alias, settings_dict in connections.settings.items()
         if settings_dict["ATOMIC_REQUESTS"] and alias not in exempt
     ]
-
-
-def _has_async_connection(alias: str) -> bool:
-    return has_async_engine(connections.settings[alias])
 
 
 def _patches() -> Iterator[Patch]:

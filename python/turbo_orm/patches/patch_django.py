@@ -28,7 +28,7 @@ from django.db import connections
 from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm import conf
-from turbo_orm.backend.handler import has_async_engine
+from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.execution import evaluation, iterables
 from turbo_orm.hydration.row_layout import NATIVE_ITERABLES
@@ -209,8 +209,7 @@ def _belongs_in_a_thread(
 
 def _is_async(alias: str) -> bool:
     """Return whether a database has an async connection, or is unknown, which raises later."""
-    settings_dict = connections.settings.get(alias)
-    return settings_dict is None or has_async_engine(settings_dict)
+    return alias not in connections.settings or has_async_connection(alias)
 
 
 def _is_djangos_store(store: Any) -> bool:

@@ -21,12 +21,12 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 
 from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import current_task
-from turbo_orm.backend.handler import has_async_engine
+from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.patches import private_api
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
@@ -132,7 +132,7 @@ def _reset(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, A
 
 def _is_async() -> bool:
     """Return whether the database of contexts, the default one, has an async connection."""
-    return has_async_engine(connections.settings[DEFAULT_DB_ALIAS])
+    return has_async_connection(DEFAULT_DB_ALIAS)
 
 
 def entering_in_the_event_loop(

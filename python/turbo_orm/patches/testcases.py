@@ -10,7 +10,6 @@ The mark is what is replaced: ``django.test`` need not be imported for it.
 
 from __future__ import annotations
 
-import os
 from asyncio import _get_running_loop
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.transaction import Atomic
 
 from turbo_orm import bridge
+from turbo_orm.backend.handler import may_block_event_loop
 from turbo_orm.backend.shared_connection import shared_connections
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
@@ -51,7 +51,7 @@ class TestAtomic(Atomic):
             # On the bridge, the connection is the async one. Where Django is told to let code in
             # an event loop wait (``DJANGO_ALLOW_ASYNC_UNSAFE``), it is left to itself.
             if not bridge.active() and not (
-                _get_running_loop() is not None and os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+                _get_running_loop() is not None and may_block_event_loop()
             ):
                 stack.enter_context(shared_connections([self.using or DEFAULT_DB_ALIAS]))
             super().__enter__()
