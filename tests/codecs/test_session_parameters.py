@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from contextlib import nullcontext
 from datetime import UTC
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ from django.db.models import (
 )
 from django.db.models.expressions import RawSQL
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
@@ -239,6 +241,28 @@ def test_time_zones_that_are_set_while_a_task_is_connected(zones, run):
     with override_settings(**zones):
         after = django_answer(lambda: list(MOMENTS.all()))
     assert run(ask) == (before, after)
+
+
+@pytest.mark.parametrize("is_logged", [False, True], ids=["direct", "by Django's cursor"])
+@pytest.mark.parametrize("zones", ZONES, ids=str)
+def test_time_zones_that_are_set_while_a_statement_is_cached(zones, is_logged, run):
+    """The loader of timestamps may be that of the cursor, and not of its connection."""
+
+    async def ask():
+        with CaptureQueriesContext(connection) if is_logged else nullcontext():
+            before = [await MOMENTS.all().alist() for _ in range(3)]
+            with override_settings(**zones):
+                during = [await MOMENTS.all().alist() for _ in range(3)]
+            return shown(before), shown(during), shown([await MOMENTS.all().alist()])
+
+    before = shown([list(MOMENTS.all())] * 3)
+    with override_settings(**zones):
+        during = shown([list(MOMENTS.all())] * 3)
+    assert run(ask) == (before, during, before[:1])
+
+
+def shown(answers):
+    return [[repr(sample.moment) for sample in samples] for samples in answers]
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Chicago", "UTC"])

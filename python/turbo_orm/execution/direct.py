@@ -72,8 +72,8 @@ class Source(Protocol):
 async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
     """Execute a statement on the running task's connection.
 
-    Return its ``PGresult``, of rows or of a command, and the driver's connection that received it.
-    Exceptions are Django's.
+    Return its ``PGresult``, of rows or of a command, and the driver's connection or cursor that
+    received it, whose loaders read it. Exceptions are Django's.
     """
     source = _source(using)
     if source is not None:
@@ -163,8 +163,9 @@ def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
         pgresult = driver.pgresult
         if pgresult.status not in _WANTED:
             cursor.fetchone()
-        # On the bridge it is a BridgedCursor, in a thread psycopg's own.
-        return pgresult, getattr(driver, "_cursor", driver).connection
+        # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the loader
+        # of timestamps on it where the connection was opened in another time zone.
+        return pgresult, getattr(driver, "_cursor", driver)
 
 
 def configure() -> None:

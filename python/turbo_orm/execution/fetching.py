@@ -48,13 +48,13 @@ def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
 
 
 def hydrate(
-    queryset: Any, statement: CompiledStatement, pgresult: Any, connection: Any
+    queryset: Any, statement: CompiledStatement, pgresult: Any, context: Any
 ) -> list[Any] | Awaitable[list[Any]]:
     """Return the rows of a cached statement as the queryset's objects.
 
     For more than ``SLICE`` rows, where a model's own code may query, or where content types are
     not known, that is an awaitable.
-    ``connection`` is the driver's.
+    ``context`` is the driver's connection or cursor that has received it.
     """
     rows = statement.rows = pgresult.ntuples
     try:
@@ -64,11 +64,11 @@ def hydrate(
             and rows < MIN_PAUSE_ROWS
             and plan.is_native
             and not queryset._known_related_objects
-            and plan.fits(connection, pgresult)
+            and plan.fits(context, pgresult)
         ):
-            objects: list[Any] = plan.hydrate(connection, pgresult)
+            objects: list[Any] = plan.hydrate(context, pgresult)
             return objects
-        hydrator = _hydrator(statement, queryset, connection, pgresult)
+        hydrator = _hydrator(statement, queryset, context, pgresult)
         if (
             hydrator.is_native
             and rows <= SLICE
@@ -82,22 +82,22 @@ def hydrate(
 
 
 def _hydrator(
-    statement: CompiledStatement, queryset: Any, connection: Any, pgresult: Any
+    statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
 ) -> Hydrator:
     """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
 
-    ``connection`` is the driver's connection that has received it.
+    ``context`` is the driver's connection or cursor that has received it.
     """
     cached = statement.cached_plan
-    if cached is not None and cached.fits(connection, pgresult):
+    if cached is not None and cached.fits(context, pgresult):
         plan = cached.plan
     else:
         assert statement.layout is not None
         compiled_on = process_connection(statement.using)
         plan, statement.cached_plan = make_plan(
-            statement.layout, compiled_on, connection, pgresult
+            statement.layout, compiled_on, context, pgresult
         )
-    return Hydrator(plan, known_related_objects(queryset), connection)
+    return Hydrator(plan, known_related_objects(queryset), context)
 
 
 def _hydrate_slices(

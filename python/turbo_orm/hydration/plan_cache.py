@@ -34,10 +34,10 @@ class CachedPlan:
         self._session = [pgconn.parameter_status(name) for name in _SESSION_PARAMETERS]
         self._loaders = loaders
 
-    def fits(self, connection: Any, pgresult: Any) -> bool:
-        """Return whether the plan can read a result that the driver's connection has received."""
-        registered = connection.adapters._loaders[0]
-        status = connection.pgconn.parameter_status
+    def fits(self, context: Any, pgresult: Any) -> bool:
+        """Return whether the plan can read a result that the driver's ``context`` has received."""
+        registered = context.adapters._loaders[0]
+        status = context.connection.pgconn.parameter_status
         return (
             [pgresult.ftype(index) for index in range(pgresult.nfields)] == self._types
             # A result has all its columns in one format.
