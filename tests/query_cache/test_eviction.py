@@ -209,8 +209,8 @@ def test_memory(case, run):
     gc.collect()
     tracemalloc.start()
     try:
-        # Of three hundreds the one that took least: in another a table of the interpreter may grow,
-        # as that of interned strings, by more than all that is looked at here.
+        # Of three hundreds the one that took least: in another a table of the interpreter, as that
+        # of interned strings, may grow by more than all that is looked at here.
         taken, estimate = min(grown(run, ask, range(at, at + 100)) for at in (0, 100, 200))
     finally:
         tracemalloc.stop()

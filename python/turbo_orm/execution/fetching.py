@@ -94,9 +94,7 @@ def _hydrator(
     else:
         assert statement.layout is not None
         compiled_on = process_connection(statement.using)
-        plan, statement.cached_plan = make_plan(
-            statement.layout, compiled_on, context, pgresult
-        )
+        plan, statement.cached_plan = make_plan(statement.layout, compiled_on, context, pgresult)
     return Hydrator(plan, known_related_objects(queryset), context)
 
 
