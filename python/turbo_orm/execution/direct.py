@@ -163,8 +163,8 @@ def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
         pgresult = driver.pgresult
         if pgresult.status not in _WANTED:
             cursor.fetchone()
-        # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the loader
-        # of timestamps on it where the connection was opened in another time zone.
+        # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the
+        # loader of timestamps on it where the connection was opened in another time zone.
         return pgresult, getattr(driver, "_cursor", driver)
 
 
