@@ -15,6 +15,11 @@ VERIFIES = os.environ.get("TURBO_ORM_VERIFY") == "1"
 #: Each key with its default, whose type a value has to be of. Numbers are positive, or zero where
 #: that is the default.
 DEFAULTS: dict[str, Any] = {
+    # Dotted names of sync middleware, views, error views and receivers of a request's signals, or
+    # of modules, that wait for nothing but the database.
+    "ON_EVENT_LOOP": (),
+    # Where sync views run: "thread" or "bridge".
+    "SYNC_VIEWS": "thread",
     # Whether statements go to libpq without a cursor where nothing needs one.
     "DIRECT_EXECUTION": True,
     # Whether all of Django is async, not only the models with an AsyncManager.
@@ -27,6 +32,9 @@ DEFAULTS: dict[str, Any] = {
     # One hit in so many is compared with what Django would execute; none if it is 0.
     "QUERY_CACHE_VERIFY": 0,
 }
+
+#: The values of keys that have only these.
+CHOICES = {"SYNC_VIEWS": ("bridge", "thread")}
 
 
 def get(key: str) -> Any:
@@ -50,5 +58,9 @@ def is_valid(key: str, value: Any) -> bool:
     Zero is valid where it is the default.
     """
     default = DEFAULTS[key]
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple | set) and all(type(name) is str for name in value)
+    if key in CHOICES:
+        return value in CHOICES[key]
     # 1 is not True.
     return type(value) is type(default) and (type(value) is not int or value > min(default - 1, 0))

@@ -13,12 +13,13 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.test import TestCase
+from django.test import TestCase, client
 
 from turbo_orm import bridge
 from turbo_orm.backend.shared_connection import shared_connections
+from turbo_orm.handlers.asgi import EventLoopHandler
 
-__all__ = ["AsyncTestCase", "shared_connections"]
+__all__ = ["AsyncClient", "AsyncTestCase", "shared_connections"]
 
 
 class AsyncTestCase(TestCase):
@@ -99,3 +100,24 @@ class AsyncTestCase(TestCase):
             yield callbacks
         finally:
             await bridge.run(block.__exit__, None, None, None)
+
+
+class AsyncClientHandler(EventLoopHandler, client.AsyncClientHandler):
+    """The handler of ``AsyncClient``: Django's, on the event loop."""
+
+
+class AsyncClient(client.AsyncClient):
+    """Django's ``AsyncClient``, whose requests are handled as ``turbo_orm.asgi`` handles them.
+
+    ``async_client_class = AsyncClient`` has the ``async_client`` of a test case be one.
+    """
+
+    def __init__(
+        self,
+        enforce_csrf_checks: bool = False,
+        raise_request_exception: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(enforce_csrf_checks, raise_request_exception, *args, **kwargs)
+        self.handler: Any = AsyncClientHandler(enforce_csrf_checks)

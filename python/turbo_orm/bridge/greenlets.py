@@ -53,17 +53,19 @@ class Bridge(greenlet):
         self._exits.append(function)
 
     def exit(self) -> None:
-        for function in self._exits:
+        """Call what ``at_exit()`` was given."""
+        exits, self._exits = self._exits, []
+        for function in exits:
             function()
 
-    def wait(self, future: Any) -> None:
-        """Switch to the event loop, which awaits a future. What that raises is raised here."""
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """Switch to the task, which awaits, and return the result. What that raises is raised."""
         if self.abandoned:
             raise RuntimeError(
                 "The coroutine that runs this code was closed while it waited for the database."
             )
         assert self.parent is not None
-        self.parent.switch(_Suspended(future))
+        return self.parent.switch(awaitable)
 
 
 def active() -> bool:
@@ -150,7 +152,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
         result = bridge.switch(*args, **kwargs)
         while not bridge.dead:
             try:
-                await result
+                awaited = await result
             except GeneratorExit as exc:
                 # The coroutine is being closed: nothing can be awaited any more.
                 bridge.abandoned = True
@@ -158,7 +160,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
             except BaseException as exc:
                 result = bridge.throw(exc)
             else:
-                result = bridge.switch()
+                result = bridge.switch(awaited)
         returned: R = result
         return returned
     finally:
@@ -186,7 +188,7 @@ def await_[R](awaitable: Awaitable[R]) -> R:
         waits_for = next(steps)
         while True:
             try:
-                bridge.wait(waits_for)
+                bridge.wait(_Suspended(waits_for))
             except BaseException as exc:
                 waits_for = steps.throw(exc)
             else:
@@ -194,6 +196,18 @@ def await_[R](awaitable: Awaitable[R]) -> R:
     except StopIteration as stop:
         result: R = stop.value
         return result
+
+
+def await_in_task[R](awaitable: Awaitable[R]) -> R:
+    """Await from sync code on the bridge, and return the result: outside of the greenlet.
+
+    Async code that sync code calls is then as it is anywhere else: it is not on the bridge, and
+    what the bridge has acquired is released before.
+    """
+    outermost().exit()
+    bridge: Any = getcurrent()
+    result: R = bridge.wait(awaitable)
+    return result
 
 
 class _Suspended:

@@ -13,7 +13,9 @@ from functools import wraps
 from typing import Any
 
 from turbo_orm.backend.task_connections import async_connections
-from turbo_orm.patches.patch import Group, Patch, Replacement
+from turbo_orm.bridge import sync_to_async
+from turbo_orm.handlers import calls, middleware, places
+from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 
 type Handle = Callable[..., Awaitable[None]]
 
@@ -29,6 +31,9 @@ def starting_afresh(handle: Handle) -> Handle:
     return start_afresh
 
 
+_IN_MIDDLEWARE = calls.in_middleware(sync_to_async.sync_to_async)
+
+
 def _patches() -> Iterator[Patch]:
     yield Replacement(
         "django.core.handlers.asgi:ASGIHandler",
@@ -36,6 +41,24 @@ def _patches() -> Iterator[Patch]:
         "a request inherits no connection of the server's tasks, or of another request",
         wrap=starting_afresh,
     )
+    why = "requests of turbo_orm.asgi call sync code where it belongs"
+    for module, wrap in {
+        "django.core.handlers.base": calls.in_base_handler,
+        "django.core.handlers.exception": calls.in_exception_handler,
+        "django.dispatch.dispatcher": calls.in_dispatcher,
+    }.items():
+        yield Replacement(module, "sync_to_async", why, wrap=wrap)
+    yield Replacement(
+        "django.utils.deprecation",
+        "sync_to_async",
+        why,
+        # PATCH_DJANGO has that of sessions in a database run on the bridge, also elsewhere.
+        _IN_MIDDLEWARE,
+    )
+    for forget in (middleware.forget, places.forget):
+        yield Receiver(
+            "django.core.signals:setting_changed", forget, "ON_EVENT_LOOP can be overridden"
+        )
 
 
 GROUP = Group("For requests", _patches)

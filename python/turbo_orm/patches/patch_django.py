@@ -8,21 +8,15 @@ transaction is part of it, unless the settings have ``TURBO_ORM = {"PATCH_DJANGO
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import wraps
 from importlib import import_module
-from inspect import getclosurevars, isclass
+from inspect import getclosurevars
 from operator import attrgetter
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
-from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.db import DatabaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import request_finished, request_started
 from django.db import connections
 from django.utils.deprecation import MiddlewareMixin
@@ -31,6 +25,7 @@ from turbo_orm import conf
 from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.bridge import installation, sync_to_async
 from turbo_orm.execution import evaluation, iterables
+from turbo_orm.handlers.stores import has_no_server, is_djangos_store, is_in_database
 from turbo_orm.hydration.row_layout import NATIVE_ITERABLES
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.patches import async_managers
@@ -47,13 +42,9 @@ _MODULES = {
     "django.contrib.sessions.backends.db": "django.contrib.sessions",
     "django.core.cache.backends.base": None,
     "django.core.paginator": None,
-    "django.utils.deprecation": "django.contrib.sessions",
 }
 
 _QUERYSET = "django.db.models.query:QuerySet"
-
-# Caches that wait for a database, or for nothing.
-_CACHES = (DatabaseCache, DummyCache, LocMemCache)
 
 # The setting's value when it was last applied.
 _wanted = False
@@ -191,14 +182,14 @@ def _belongs_in_a_thread(
     which close what the thread has opened; and what leads to a database of another engine.
     """
     if isinstance(owner, BaseCache):
-        if not isinstance(owner, _CACHES):
+        if not has_no_server(owner):
             return True
     elif isinstance(owner, MiddlewareMixin):
         owner = getattr(owner, "SessionStore", None)
-        if not _is_in_database(owner):
+        if not is_in_database(owner):
             return True
-    elif _is_djangos_store(owner):
-        if not _is_in_database(owner):
+    elif is_djangos_store(owner):
+        if not is_in_database(owner):
             return True
     elif getattr(func, "__module__", None) == "django.dispatch.dispatcher":
         signal = getclosurevars(func).nonlocals.get("self")
@@ -210,27 +201,6 @@ def _belongs_in_a_thread(
 def _is_async(alias: str) -> bool:
     """Return whether a database has an async connection, or is unknown, which raises later."""
     return alias not in connections.settings or has_async_connection(alias)
-
-
-def _is_djangos_store(store: Any) -> bool:
-    """Return whether sessions are stored by a class of Django's, or one derived from it."""
-    return any(_is_store(store, name) for name in ("cache", "cached_db", "db", "file"))
-
-
-def _is_in_database(store: Any) -> bool:
-    """Return whether sessions are in a database, and their cache, if any, is no server's."""
-    if not _is_store(store, "db"):
-        return False
-    return not _is_store(store, "cached_db") or isinstance(
-        caches[settings.SESSION_CACHE_ALIAS], _CACHES
-    )
-
-
-def _is_store(store: Any, name: str) -> bool:
-    # The module is imported, if it is that of the store.
-    module = sys.modules.get(f"django.contrib.sessions.backends.{name}")
-    class_ = store if isclass(store) else type(store)
-    return module is not None and issubclass(class_, module.SessionStore)
 
 
 GROUP = Group("For all of Django (PATCH_DJANGO)", _patches, _on_install, _on_uninstall)

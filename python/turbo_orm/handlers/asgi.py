@@ -1,0 +1,190 @@
+"""Django's ASGI handler, which starts no thread where nothing needs one.
+
+It is Django's, but for what is called where (**calls**), how a client that goes is noticed
+(**disconnect**), and what of a request's begin and end has nothing to do without a thread.
+"""
+
+from __future__ import annotations
+
+import io
+from asyncio import CancelledError
+from contextlib import closing, suppress
+from inspect import iscoroutinefunction
+from typing import Any
+
+from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers import asgi, base
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.handlers import calls, middleware, places, receivers
+from turbo_orm.handlers.calls import HandledRequest, handled_request
+from turbo_orm.handlers.disconnect import Disconnect
+from turbo_orm.handlers.places import Place
+
+
+class EventLoopHandler(base.BaseHandler):
+    """A handler whose requests are handled in the event loop. Mixed into Django's classes."""
+
+    _exception_middleware: list[Any]
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Load the middleware as Django does."""
+        super().load_middleware(is_async)
+        places_ = {middleware.place_of_method(method, ()) for method in self._exception_middleware}
+        self._place_of_exceptions = next(
+            (place for place in (Place.THREAD, Place.BRIDGE) if place in places_), Place.INLINE
+        )
+
+    def adapt_method_mode(self, is_async: bool, method: Any, *args: Any, **kwargs: Any) -> Any:
+        """Adapt a method as Django does, but for where it is called."""
+        adapted = super().adapt_method_mode(is_async, method, *args, **kwargs)
+        if isinstance(adapted, SyncToAsync):
+            return calls.placed(method, adapted)
+        if isinstance(adapted, AsyncToSync):
+            return calls.awaited(method)
+        return adapted
+
+    def make_view_atomic(self, view: Any) -> Any:
+        """Wrap a view in its transactions. A sync one that runs on the bridge becomes async."""
+        atomic: Any = super().make_view_atomic(view)
+        request = handled_request.get()
+        if request is None or iscoroutinefunction(atomic):
+            return atomic
+        request.place_of_view = place = places.place_of_view(view)
+        return calls.call_at(place, atomic, in_thread=atomic)
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        """Return the response for a request."""
+        handled = HandledRequest()
+        handled.place_of_exceptions = self._place_of_exceptions
+        token = handled_request.set(handled)
+        try:
+            response: Any = await super().get_response_async(request)
+        finally:
+            handled_request.reset(token)
+        if handled.place_of_view is Place.BRIDGE and _is_generated(response):
+            response.streaming_content = calls.on_bridge_each(response.streaming_content)
+        return response
+
+
+def _is_generated(response: Any) -> bool:
+    """Return whether code of the project is yet to make the content, and not in an event loop."""
+    return response.streaming and not response.is_async and not isinstance(response, FileResponse)
+
+
+class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
+    """Django's handler for ASGI: ``turbo_orm.asgi.get_asgi_application()``."""
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle a request, as Django does."""
+        async_connections.forget_inherited()
+        try:
+            body_file = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with closing(body_file):
+            set_script_prefix(asgi.get_script_prefix(scope))
+            await self._start(scope)
+            response: Any
+            request, response = self.create_request(scope, body_file)
+            if request is None:
+                body_file.close()
+                await self.send_response(response, send)
+            else:
+                response = await self._respond(request, receive, send)
+            if response is None:
+                await self._send(signals.request_finished)
+            else:
+                await self._close(response)
+
+    async def _respond(self, request: Any, receive: Any, send: Any) -> Any:
+        """Send the response, and return it: ``None`` if the client has gone before it was made."""
+        response = None
+        disconnect = Disconnect(lambda: self.listen_for_disconnect(receive))
+        try:
+            response = await self.run_get_response(request)
+            await self.send_response(response, send)
+        except RequestAborted:
+            pass
+        except CancelledError:
+            reason = disconnect.reason()
+            if reason is None:
+                raise
+            if not isinstance(reason, RequestAborted):
+                raise reason from None
+        finally:
+            await disconnect.stop()
+        return response
+
+    async def _start(self, scope: Any) -> None:
+        """Send ``request_started``."""
+        signal, sender = signals.request_started, type(self)
+        inline = receivers.without_waiting(signal, sender)
+        if inline is None:
+            await self._send(signal, scope=scope)
+        else:
+            for receiver in inline:
+                receiver(signal=signal, sender=sender, scope=scope)
+
+    async def _send(self, signal: Any, **named: Any) -> None:
+        """Send a signal of the request to receivers that may wait."""
+        token = handled_request.set(HandledRequest())
+        try:
+            await signal.asend(sender=type(self), **named)
+        finally:
+            handled_request.reset(token)
+
+    async def _close(self, response: Any) -> None:
+        """Close a response, and send ``request_finished``."""
+        signal, sender = signals.request_finished, type(self)
+        place = Place.THREAD
+        if not receivers.has_used_thread() and _closes_at_once(response):
+            inline = receivers.without_waiting(signal, sender)
+            if inline is not None:
+                for closer in response._resource_closers:
+                    with suppress(Exception):
+                        closer()
+                response._resource_closers.clear()
+                response.closed = True
+                for receiver in inline:
+                    receiver(signal=signal, sender=sender)
+                return
+            place = receivers.place_of_receivers(signal, sender)
+        await calls.call_at(place, response.close, sync_to_async(response.close))()
+
+    async def read_body(self, receive: Any) -> Any:
+        """Return the body of a request as a file: in memory, if it is small and comes at once."""
+        message = await receive()
+        body = message.get("body", b"")
+        is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+        if is_whole and len(body) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+            return io.BytesIO(body)
+        first = [message]
+
+        async def receive_again() -> Any:
+            return first.pop() if first else await receive()
+
+        return await super().read_body(receive_again)
+
+
+def _closes_at_once(response: Any) -> bool:
+    """Return whether to close a response closes no file, and runs no code of the project."""
+    return type(response).close is HttpResponseBase.close and all(
+        map(_is_of_small_request, response._resource_closers)
+    )
+
+
+def _is_of_small_request(closer: Any) -> bool:
+    """Return whether it closes a request, which has nothing on a disk."""
+    request = getattr(closer, "__self__", None)
+    return (
+        isinstance(request, asgi.ASGIRequest)
+        and not getattr(request, "_files", None)
+        and not getattr(request._stream, "_rolled", False)
+    )

@@ -1,0 +1,181 @@
+"""Calls of ``sync_to_async()`` in Django's handler, middleware and signals.
+
+In a request of turbo-orm's handler they call a function where it belongs (**places**). Anywhere
+else they are what they were: asgiref's, or the bridge's for what leads to a database
+(**bridge.sync_to_async**). ``turbo_orm.patches`` puts them in the place of Django's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import AsyncToSync
+from django.core.handlers import base
+from django.template.response import SimpleTemplateResponse
+from django.utils.log import log_response
+
+from turbo_orm import bridge
+from turbo_orm.handlers import error_pages, middleware, places, receivers
+from turbo_orm.handlers.places import Place
+
+type AsyncFunction = Callable[..., Awaitable[Any]]
+
+
+class HandledRequest:
+    """What a handler of turbo-orm's knows of the request that it is about to answer."""
+
+    #: Where the view was called.
+    place_of_view = Place.INLINE
+    #: Whether methods of the middleware for exceptions are Django's or listed, or there are none.
+    place_of_exceptions = Place.INLINE
+
+
+#: The request that the running code is part of, if its handler is turbo-orm's.
+handled_request: ContextVar[HandledRequest | None] = ContextVar(
+    "turbo_orm_handled_request", default=None
+)
+
+
+def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
+    """Return a coroutine function that calls a sync one at a place."""
+    if place is Place.THREAD:
+        return in_thread
+    if place is Place.BRIDGE:
+
+        async def on_bridge(*args: Any, **kwargs: Any) -> Any:
+            return await bridge.run(function, *args, **kwargs)
+
+        return on_bridge
+
+    async def inline(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inline
+
+
+def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
+    """Return a coroutine function that calls a sync method of middleware where it belongs."""
+
+    async def call(*args: Any) -> Any:
+        place = middleware.place_of_method(method, args)
+        if place is Place.INLINE:
+            return method(*args)
+        if place is Place.BRIDGE:
+            return await bridge.run(method, *args)
+        return await in_thread(*args)
+
+    return call
+
+
+def awaited(method: AsyncFunction) -> Callable[..., Any]:
+    """Return a sync function, for sync middleware, that has an async one awaited."""
+    from_thread = AsyncToSync(method)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if bridge.active():
+            return bridge.await_in_task(method(*args, **kwargs))
+        return from_thread(*args, **kwargs)
+
+    return places.set_place(call, Place.BRIDGE)
+
+
+# What takes the place of sync_to_async() in the modules of Django, each with its own rule.
+
+
+def in_middleware(original: Any) -> Any:
+    """Return ``sync_to_async()`` of the module that has ``MiddlewareMixin``."""
+
+    @wraps(original)
+    def sync_to_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if handled_request.get() is None:
+            return original(function, *args, **kwargs)
+
+        async def call(*passed: Any) -> Any:
+            place = middleware.place_of_method(function, passed)
+            if place is Place.INLINE:
+                return function(*passed)
+            if place is Place.BRIDGE:
+                return await bridge.run(function, *passed)
+            return await original(function, *args, **kwargs)(*passed)
+
+        return call
+
+    return sync_to_async
+
+
+def in_base_handler(original: Any) -> Any:
+    """Return ``sync_to_async()`` of the module that has ``BaseHandler``."""
+
+    @wraps(original)
+    def sync_to_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        in_thread = original(function, *args, **kwargs)
+        request = handled_request.get()
+        if request is None:
+            return in_thread
+        if function is log_response:
+
+            async def log(*passed: Any, response: Any, **named: Any) -> Any:
+                place = error_pages.place_of_log(response)
+                call = call_at(place, function, in_thread)
+                return await call(*passed, response=response, **named)
+
+            return log
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, base.BaseHandler):
+            # process_exception_by_middleware()
+            return call_at(request.place_of_exceptions, function, in_thread)
+        if isinstance(owner, SimpleTemplateResponse) and function == owner.render:
+            is_in_thread = request.place_of_view is Place.THREAD
+            place = Place.THREAD if is_in_thread else Place.BRIDGE
+            return call_at(place, function, in_thread)
+        return in_thread
+
+    return sync_to_async
+
+
+def in_exception_handler(original: Any) -> Any:
+    """Return ``sync_to_async()`` of the module that makes responses for exceptions."""
+
+    @wraps(original)
+    def sync_to_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        in_thread = original(function, *args, **kwargs)
+        if handled_request.get() is None:
+            return in_thread
+
+        async def respond(request: Any, exc: Exception) -> Any:
+            place = error_pages.place_of_error_page(request, exc)
+            return await call_at(place, function, in_thread)(request, exc)
+
+        return respond
+
+    return sync_to_async
+
+
+def in_dispatcher(original: Any) -> Any:
+    """Return ``sync_to_async()`` of the module that has ``Signal``."""
+
+    @wraps(original)
+    def sync_to_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        in_thread = original(function, *args, **kwargs)
+        if handled_request.get() is None:
+            return in_thread
+        return call_at(receivers.place_of_sending(function), function, in_thread)
+
+    return sync_to_async
+
+
+_END = object()
+
+
+async def on_bridge_each(iterator: Iterator[Any]) -> AsyncIterator[Any]:
+    """Yield what a sync iterator yields, whose code runs on the bridge."""
+    try:
+        while (part := await bridge.run(next, iterator, _END)) is not _END:
+            yield part
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            await bridge.run(close)

@@ -1,0 +1,150 @@
+"""Where the methods of middleware run: those of Django's by what each does, others by the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import global_settings, settings
+
+from turbo_orm.bridge.replaced_methods import is_own
+from turbo_orm.handlers.places import Place, is_listed, own_place
+from turbo_orm.handlers.stores import place_of_cache, place_of_sessions
+
+# A place, or what says it of a call: of the middleware and the method's arguments.
+type Rule = Place | Callable[..., Place]
+
+_FORMS = "multipart/form-data", "application/x-www-form-urlencoded"
+# A form of more bytes is parsed in a thread.
+_SMALL = 2**16
+
+
+def _session(*call: Any) -> Place:
+    """It may load or save the session."""
+    # What it does with the session may be done with the user, too.
+    place = place_of_sessions()
+    return Place.BRIDGE if place is Place.INLINE else place
+
+
+def _saved_session(middleware: Any, request: Any, response: Any) -> Place:
+    """It saves the session, if that is due."""
+    session = getattr(request, "session", None)
+    if not settings.SESSION_SAVE_EVERY_REQUEST and not getattr(session, "modified", False):
+        return Place.INLINE
+    return place_of_sessions()
+
+
+def _messages(middleware: Any, request: Any, response: Any) -> Place:
+    """It stores messages, if there are new ones or they were read."""
+    storage = getattr(request, "_messages", None)
+    if not getattr(storage, "used", False) and not getattr(storage, "added_new", False):
+        return Place.INLINE
+    return _session()
+
+
+def _csrf_secret(middleware: Any, request: Any, *args: Any) -> Place:
+    """It reads the cookie, or the session."""
+    return _session() if settings.CSRF_USE_SESSIONS else Place.INLINE
+
+
+def _csrf_check(middleware: Any, request: Any, *args: Any) -> Place:
+    """It looks for the token in the form, if one was sent."""
+    if request.method == "POST" and _is_long_to_parse(request):
+        return Place.THREAD
+    return _csrf_secret(middleware, request)
+
+
+def _is_long_to_parse(request: Any) -> bool:
+    """Return whether a form is large, or has upload handlers that may wait."""
+    if request.content_type not in _FORMS:
+        return False
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return True
+    handlers = settings.FILE_UPLOAD_HANDLERS
+    return length > _SMALL or (
+        request.content_type == _FORMS[0] and handlers != global_settings.FILE_UPLOAD_HANDLERS
+    )
+
+
+def _cache(middleware: Any, *args: Any) -> Place:
+    return place_of_cache(middleware.cache)
+
+
+_ALL = "process_request process_view process_response"
+
+_OF_CLASSES: dict[str, dict[str, Rule]] = {
+    "middleware.cache.CacheMiddleware": {_ALL: _cache},
+    "middleware.cache.FetchFromCacheMiddleware": {_ALL: _cache},
+    "middleware.cache.UpdateCacheMiddleware": {_ALL: _cache},
+    "middleware.clickjacking.XFrameOptionsMiddleware": {_ALL: Place.INLINE},
+    "middleware.common.CommonMiddleware": {_ALL: Place.INLINE},
+    "middleware.csp.ContentSecurityPolicyMiddleware": {_ALL: Place.INLINE},
+    "middleware.csrf.CsrfViewMiddleware": {
+        "process_request process_response": _csrf_secret,
+        "process_view": _csrf_check,
+    },
+    "middleware.gzip.GZipMiddleware": {_ALL: Place.INLINE},
+    "middleware.http.ConditionalGetMiddleware": {_ALL: Place.INLINE},
+    "middleware.locale.LocaleMiddleware": {_ALL: Place.INLINE},
+    "middleware.security.SecurityMiddleware": {_ALL: Place.INLINE},
+    "contrib.admindocs.middleware.XViewMiddleware": {_ALL: _session},
+    "contrib.auth.middleware.AuthenticationMiddleware": {"process_request": Place.INLINE},
+    "contrib.auth.middleware.LoginRequiredMiddleware": {"process_view": _session},
+    "contrib.flatpages.middleware.FlatpageFallbackMiddleware": {_ALL: _session},
+    "contrib.messages.middleware.MessageMiddleware": {
+        "process_request": Place.INLINE,
+        "process_response": _messages,
+    },
+    "contrib.redirects.middleware.RedirectFallbackMiddleware": {_ALL: Place.BRIDGE},
+    "contrib.sessions.middleware.SessionMiddleware": {
+        "process_request": Place.INLINE,
+        "process_response": _saved_session,
+    },
+    "contrib.sites.middleware.CurrentSiteMiddleware": {_ALL: Place.BRIDGE},
+}
+#: The methods of Django's middleware by class. What is not in it goes to a thread.
+_RULES: Mapping[str, Mapping[str, Rule]] = {
+    f"django.{name}": {
+        method: rule for methods, rule in rules.items() for method in methods.split()
+    }
+    for name, rules in _OF_CLASSES.items()
+}
+
+# By class and name of the method.
+_known: dict[tuple[type, str], Rule] = {}
+
+
+def place_of_method(method: Any, args: tuple[Any, ...]) -> Place:
+    """Return where a method of middleware runs, called with these arguments.
+
+    ``method`` may be middleware as a whole, too: a function, or an instance that is called.
+    """
+    owner = getattr(method, "__self__", method)
+    key = type(owner), getattr(method, "__name__", "")
+    rule = _known.get(key)
+    if rule is None:
+        rule = _rule(owner, *key)
+        # A function's rule is not that of its type.
+        if owner is not method:
+            _known[key] = rule
+    return rule if isinstance(rule, Place) else rule(owner, *args)
+
+
+def _rule(owner: Any, kind: type, name: str) -> Rule:
+    rules = _RULES.get(f"{kind.__module__}.{kind.__qualname__}", {})
+    # A method that another package has put in its place may wait for anything: a tool's, that
+    # only looks on, calls Django's.
+    if name in rules and is_own(getattr(kind, name), ("django.", *_LOOKING_ON)):
+        return rules[name]
+    return own_place(owner) or (Place.BRIDGE if is_listed(owner) else Place.THREAD)
+
+
+# Packages that time what Django does.
+_LOOKING_ON = ("ddtrace.", "newrelic.", "scout_apm.", "sentry_sdk.", "wrapt.", "opentelemetry.")
+
+
+def forget(**kwargs: Any) -> None:
+    """Receive ``setting_changed``: the list may be another one."""
+    _known.clear()
