@@ -251,9 +251,13 @@ NAMES: tuple[PrivateName, ...] = (
     # Signals, requests, and calls of sync_to_async()
     *_stored("asgiref.sync:AsyncToSync", "awaitable", "backend"),
     *_names("asgiref.sync:SyncToAsync", "threadlocal", "backend"),
+    *_stored("asgiref.sync:SyncToAsync", "_thread_sensitive func", "explain"),
     *_names(_DISPATCHER, "asyncio", "patches", until=(6, 1)),
     *_names(_DISPATCHER, "_run_parallel", "patches", since=(6, 1), is_optional=True),
     *_stored("django.dispatch.dispatcher:Signal", "receivers", "driver query_cache"),
+    *_names("django.dispatch.dispatcher:Signal", "_live_receivers", "explain"),
+    *_names("django.core.handlers.base:BaseHandler", "_exception_middleware", "explain"),
+    *_stored("django.http.response:HttpResponseBase", "_resource_closers", "explain"),
     *_names("django.core.handlers.base:BaseHandler", "make_view_atomic", "patches"),
     *_names("django.core.handlers.base", "iscoroutinefunction", "patches"),
     *_stored("django.db.transaction", "_non_atomic_requests", "patches"),
