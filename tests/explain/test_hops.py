@@ -312,6 +312,37 @@ def test_calls_of_async_code_that_a_thread_calls():
     assert call["cause"] == "the project's own call of __main__.compute()"
 
 
+def test_calls_of_code_on_the_bridge():
+    before = """
+    from turbo_orm import bridge
+
+    def work():
+        bridge.await_(asyncio.to_thread(compute, 5))
+
+    async def bridged(request):
+        await bridge.run(work)
+        return HttpResponse()
+
+    urlpatterns.append(path("bridged/", bridged))
+    """
+    (hop,) = ask("/bridged/", before=before)["hops"]
+    assert hop["cause"] == "the project's own call of __main__.compute()"
+
+
+def test_what_process_exception_is_of():
+    before = """
+    from django.utils.deprecation import MiddlewareMixin
+
+    class Handling(MiddlewareMixin):
+        def process_exception(self, request, exception):
+            return HttpResponse("handled")
+    """
+    (hop,) = ask("/raising/", before=before, MIDDLEWARE=["__main__.Handling"])["hops"]
+    assert hop["cause"] == (
+        "ZeroDivisionError: a message was raised: process_exception() of __main__.Handling"
+    )
+
+
 def test_a_cache():
     (hop,) = ask("/cached/")["hops"]
     assert hop["kind"] == "cache"
@@ -332,6 +363,7 @@ def test_a_template_response():
     (hop,) = ask("/rendered/")["hops"]
     assert hop["kind"] == "template"
     assert hop["cause"].startswith("the TemplateResponse is rendered")
+    assert hop["line"] == line_of("async def rendered(")
 
 
 def test_receivers_of_a_signal():
@@ -467,6 +499,23 @@ def test_an_inner_recording_has_its_own():
         return len(outer.hops), len(inner.hops)
 
     assert asyncio.run(main()) == (2, 1)
+
+
+def test_a_task_that_outlives_its_recording_is_not_in_another():
+    async def late(go):
+        await go.wait()
+        await hop(1)
+
+    async def main():
+        go = asyncio.Event()
+        with recording() as found:
+            task = asyncio.create_task(late(go))
+        with recording() as other:
+            go.set()
+            await task
+        return found.tasks_created, found.hops, other.hops
+
+    assert asyncio.run(main()) == (1, [], [])
 
 
 def test_methods_are_put_back_when_the_last_recording_ends():

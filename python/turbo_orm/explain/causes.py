@@ -103,15 +103,20 @@ def _view(call: Call) -> Cause | None:
     match = getattr(request, "resolver_match", None)
     if not isinstance(request, HttpRequest) or match is None:
         return None
-    view = inspect.unwrap(match.func)
-    if inspect.unwrap(call.function) is not view:
+    if inspect.unwrap(call.function) is not inspect.unwrap(match.func):
         return None
-    view = getattr(view, "view_class", view)
+    view = _view_of(request)
     cure = (
         "write it as async def, decorate it with @turbo_orm.on_bridge, or have all sync views on "
         'the bridge: TURBO_ORM["SYNC_VIEWS"] = "bridge"'
     )
     return _cause("view", f"the view {dotted(view)} is sync", definition(view), cure)
+
+
+def _view_of(request: Any) -> Any:
+    """Return the function or class of the view that a request is for, or ``None``."""
+    view = inspect.unwrap(request.resolver_match.func) if request.resolver_match else None
+    return getattr(view, "view_class", view)
 
 
 def _template(call: Call) -> Cause | None:
@@ -122,7 +127,9 @@ def _template(call: Call) -> Cause | None:
     shown = ", ".join(map(str, names))
     text = f"the {type(call.owner).__name__} is rendered: {shown}"
     ours = "render() it in the view, if the template does not query"
-    return _cause("template", text, definition(type(call.owner)), HANDLER, ours)
+    request = getattr(call.owner, "_request", None)
+    view = _view_of(request) if isinstance(request, HttpRequest) else None
+    return _cause("template", text, definition(view or type(call.owner)), HANDLER, ours)
 
 
 def _process_exception(call: Call) -> Cause | None:
@@ -132,10 +139,12 @@ def _process_exception(call: Call) -> Cause | None:
         return None
     raised = _shown(call.args[0]) if call.args else "an exception"
     handler: Any = call.owner
-    names = [dotted(each) for each in handler._exception_middleware or []]
+    methods = handler._exception_middleware or []
+    names = [dotted(type(getattr(each, "__self__", each))) for each in methods]
     text = f"{raised} was raised: process_exception() of {_several(names) or 'no middleware'}"
     place = _raised_at(call.args[0]) if call.args else None
-    return _cause("exception", text, place or call.sender, HANDLER, _listing(names) * bool(names))
+    ours = _listing(names) if names else ""
+    return _cause("exception", text, place or call.sender, HANDLER, ours)
 
 
 def _error_page(call: Call) -> Cause | None:

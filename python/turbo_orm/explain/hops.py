@@ -52,6 +52,8 @@ class Recording:
     tasks_created: int = 0
     #: Whether Django's requests are handled by an application of turbo-orm, for the cures.
     by_turbo_orm: bool = False
+    #: Whether the block has not been left. What it has started may go on.
+    is_open: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return hops and totals, of which ``json.dumps()`` makes an object."""
@@ -89,12 +91,19 @@ def recording(by_turbo_orm: bool = False) -> Iterator[Recording]:
     try:
         yield found
     finally:
+        found.is_open = False
         _current.set(outer)
         _put_back(replaced)
 
 
-def _record(loop: Any, executor: Any, function: Any, args: tuple[Any, ...]) -> None:
+def _recorded() -> Recording | None:
+    """Return the recording that the running code belongs to, unless that has ended."""
     recorded = _current.get()
+    return recorded if recorded is not None and recorded.is_open else None
+
+
+def _record(loop: Any, executor: Any, function: Any, args: tuple[Any, ...]) -> None:
+    recorded = _recorded()
     if recorded is None:
         return
     call, thread = sent(executor, function, args, _places(loop))
@@ -136,7 +145,7 @@ def _run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
 def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        recorded = _current.get()
+        recorded = _recorded()
         task = original(loop, *args, **kwargs)
         if recorded is not None:
             recorded.tasks_created += 1
@@ -149,7 +158,7 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
 def _start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(thread: threading.Thread) -> None:
-        if (recorded := _current.get()) is not None:
+        if (recorded := _recorded()) is not None:
             recorded.threads_started += 1
         original(thread)
 

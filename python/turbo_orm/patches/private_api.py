@@ -258,6 +258,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.dispatch.dispatcher:Signal", "_live_receivers", "explain"),
     *_names("django.core.handlers.base:BaseHandler", "_exception_middleware", "explain"),
     *_stored("django.http.response:HttpResponseBase", "_resource_closers", "explain"),
+    *_stored("django.template.response:TemplateResponse", "_request", "explain"),
     *_names("django.core.handlers.base:BaseHandler", "make_view_atomic", "patches"),
     *_names("django.core.handlers.base", "iscoroutinefunction", "patches"),
     *_stored("django.db.transaction", "_non_atomic_requests", "patches"),
