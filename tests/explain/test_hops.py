@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from django.core.handlers.asgi import ASGIHandler
 
 from tests.support.project import APPS, SET_UP, databases, run_in_project
 from turbo_orm.explain.causes import HANDLER
@@ -351,6 +352,40 @@ def test_a_cache():
     assert "only looks into the process's memory" in hop["cure"]
 
 
+def test_sessions_passwords_and_authentication():
+    before = """
+    from django.contrib.auth.backends import BaseBackend
+    from django.contrib.auth.hashers import acheck_password, make_password
+    from django.contrib.sessions.backends.base import SessionBase
+
+    class SessionStore(SessionBase):
+        def exists(self, session_key):
+            return False
+
+    class Backend(BaseBackend):
+        def get_user(self, key):
+            return None
+
+    async def entering(request):
+        await SessionStore().aexists("a" * 32)
+        await acheck_password("a", make_password("a"))
+        await Backend().aget_user(1)
+        return HttpResponse()
+
+    urlpatterns.append(path("entering/", entering))
+    """
+    apps = [*APPS, "django.contrib.auth", "django.contrib.sessions"]
+    hasher = "django.contrib.auth.hashers.MD5PasswordHasher"
+    hops = ask("/entering/", before=before, INSTALLED_APPS=apps, PASSWORD_HASHERS=[hasher])["hops"]
+    cures = {hop["kind"]: hop["cure"] for hop in hops}
+    assert "SESSION_ENGINE" in cures["session"]
+    assert cures["authentication"] == "give it an async aget_user()"
+    # Before Django 6.0, it computes in the event loop.
+    assert cures.get("password", "") == ""
+    assert {*cures} <= {"session", "authentication", "password"}
+    assert len({hop["line"] for hop in hops}) == len(hops)
+
+
 def test_a_stream_of_a_sync_iterator():
     before = 'warnings.simplefilter("ignore")'
     (hop,) = ask("/streaming/", before=f"\n    {before}")["hops"]
@@ -396,6 +431,10 @@ def test_a_file_that_is_closed():
     assert "closes _io.BufferedReader" in close["cause"]
 
 
+@pytest.mark.skipif(
+    "sync_to_async" not in ASGIHandler.read_body.__code__.co_names,
+    reason="this Django writes it in the event loop",
+)
 def test_a_body_that_is_too_large_for_memory():
     options = 'method="POST", body=b"x" * 300_000'
     hops = in_project(f"\n    answer(ask('/', {options}))\n", FILE_UPLOAD_MAX_MEMORY_SIZE=100_000)[

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from textwrap import dedent
@@ -112,8 +113,7 @@ def test_the_report():
     assert rest[3] == "2-4. the project's own call of abs()"
     assert rest[5].startswith("     cure: use an async form of the call")
     assert rest[6] == "5. response.close() sends request_finished"
-    assert rest[-1].startswith("5 thread hops, ")
-    assert " started, 1 task created" in rest[-1]
+    assert re.fullmatch(r"5 thread hops, \d threads started, \d tasks? created", rest[-1])
 
 
 def test_the_report_as_json():
