@@ -29,6 +29,7 @@ EXPECTED = [
 
 # What has an underscore, and is documented, or is nothing that a release of theirs could change.
 DOCUMENTED = {
+    "_default_manager": "Django's Model._default_manager",
     "_meta": "Django's Model._meta API",
     "_state": "Django's Model._state",
     "_get_running_loop": "asyncio's, documented for event loops",
