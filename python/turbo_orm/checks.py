@@ -104,7 +104,7 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
         wanted = "a positive int" if is_number else f"of type {type(conf.DEFAULTS[key]).__name__}"
         yield Error(
             f"{conf.NAME}[{key!r}] is {value!r}, and has to be {wanted}.",
-            hint=f"Its default is {conf.DEFAULTS[key]!r}.",
+            hint=f"Its default is {conf.default(key)!r}.",
             id="turbo_orm.E003",
         )
 
