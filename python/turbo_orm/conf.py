@@ -34,13 +34,15 @@ DEFAULTS: dict[str, Any] = {
     # After how many milliseconds code on the bridge is logged that keeps the event loop; never if
     # it is 0.
     "LOOP_WATCHDOG": 0,
+    # At how many fetches of an attribute, at one line in one task, it is logged; never if it is 0.
+    "N_PLUS_ONE": 0,
 }
 
 #: The values of keys that have only these.
 CHOICES = {"SYNC_VIEWS": ("bridge", "thread")}
 
 #: The defaults that are others where ``DEBUG`` is set.
-DEBUG_DEFAULTS: dict[str, Any] = {"LOOP_WATCHDOG": 100}
+DEBUG_DEFAULTS: dict[str, Any] = {"LOOP_WATCHDOG": 100, "N_PLUS_ONE": 10}
 
 
 def get(key: str) -> Any:

@@ -13,7 +13,13 @@ from importlib import import_module
 import django
 from django.apps import apps
 
-from turbo_orm.backend import calling_thread, djangos_methods, handler, task_connections
+from turbo_orm.backend import (
+    calling_thread,
+    djangos_methods,
+    handler,
+    n_plus_one,
+    task_connections,
+)
 from turbo_orm.bridge import installation, signals, sync_to_async
 from turbo_orm.bridge.watchdog import watchdog
 from turbo_orm.driver import pool
@@ -59,6 +65,9 @@ def _patches() -> Iterator[Patch]:
     yield from _signals()
     yield from _invalidation()
     yield Receiver(_SETTING_CHANGED, direct.follow_setting, "direct execution can be switched off")
+    yield Receiver(
+        _SETTING_CHANGED, n_plus_one.follow_setting, "warnings of N+1 queries can be switched off"
+    )
     yield Receiver(
         _SETTING_CHANGED, watchdog.follow_setting, "the event loop's watchdog can be switched off"
     )
