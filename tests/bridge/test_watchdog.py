@@ -8,7 +8,10 @@ import os
 import pdb
 import threading
 import time
+from functools import partial
+from pathlib import Path
 
+import django
 import pytest
 from django.test import override_settings
 
@@ -95,7 +98,17 @@ def test_what_a_library_does_is_logged_at_the_line_that_calls_it(watched):
     assert "which has called threading.Event.wait, and that threading.Condition.wait" in said
 
 
-def test_library_code_alone_is_logged_at_its_innermost_line(watched):
+def test_library_code_alone_is_logged_at_the_innermost_line_of_a_package(watched):
+    """As that of a view, or of middleware, that a package has written."""
+    source = "def view(wait):\n    return wait()\n"
+    namespace = {"__name__": "package"}
+    exec(compile(source, str(Path(django.__file__).with_name("package.py")), "exec"), namespace)
+    run_on_a_loop(namespace["view"], partial(threading.Event().wait, LONG))
+    (said,) = watched()
+    assert "package.py:2 (view), which has called threading.Event.wait" in said
+
+
+def test_code_of_the_standard_library_alone_is_logged_at_its_innermost_line(watched):
     run_on_a_loop(threading.Event().wait, LONG)
     (said,) = watched()
     assert f"{threading.__file__}:" in said

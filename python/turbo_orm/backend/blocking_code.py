@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.db.transaction import Atomic
 
 from turbo_orm.backend import lazy_access
-from turbo_orm.bridge.user_code import is_library, is_package, qualified_name
+from turbo_orm.bridge.user_code import FROZEN, is_library, qualified_name
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 # What a manager has in the place of each method of its queryset.
@@ -77,10 +77,10 @@ def _calls() -> Iterator[FrameType]:
 
 
 def _has_meaning(frame: FrameType) -> bool:
-    """Return whether a function is more than one through which another one is called."""
+    """Return whether a library's function is more than one through which another is called."""
     file, name = frame.f_code.co_filename, frame.f_code.co_qualname
     is_proxy = name == _MANAGER_METHOD or file.endswith(_PROXIES)
-    return is_package(frame) and not is_proxy
+    return not is_proxy and not file.startswith(FROZEN)
 
 
 def _async_form(frame: FrameType) -> str | None:

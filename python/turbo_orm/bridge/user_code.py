@@ -6,23 +6,27 @@ import contextlib
 import os
 import sysconfig
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import django
 import django_async_backend
 
-#: The folders of Django, of what is below it here, and of turbo-orm.
-LIBRARIES = (
-    str(Path(__file__).parent.parent) + os.sep,
-    *[
-        str(Path(module.__file__ or "").parent) + os.sep
-        for module in (django, django_async_backend, contextlib)
-    ],
-)
 
-_PACKAGES = (*LIBRARIES, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-# Of modules that the interpreter has frozen, the importing ones among them, no file is known.
-_ALL = (*_PACKAGES, sysconfig.get_path("stdlib"), "<frozen ")
+def _folder(module: ModuleType) -> str:
+    return str(Path(module.__file__ or "").parent) + os.sep
+
+
+_OWN = (
+    str(Path(__file__).parent.parent) + os.sep,
+    *map(_folder, (django, django_async_backend)),
+)
+#: The folders of Django, of what is below it here, of turbo-orm, and of the standard library.
+LIBRARIES = (*_OWN, _folder(contextlib))
+
+_PACKAGES = (*_OWN, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+#: How the interpreter names the files of modules that it has frozen, as those that import others.
+FROZEN = "<frozen "
+_ALL = (*_PACKAGES, *LIBRARIES, sysconfig.get_path("stdlib"), FROZEN)
 
 
 def is_package(frame: FrameType) -> bool:

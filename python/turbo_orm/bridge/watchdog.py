@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from turbo_orm import conf
-from turbo_orm.bridge.user_code import is_library, place, qualified_name
+from turbo_orm.bridge.user_code import is_library, is_package, place, qualified_name
 
 if TYPE_CHECKING:
     from turbo_orm.bridge.greenlets import Bridge
@@ -165,8 +165,10 @@ class Watchdog:
         calls = list(_calls(frame))
         if any(_is_debugger(call) for call in calls):
             return
-        # Without code of the site's own, it is the innermost.
-        blocking = calls[-1] if not is_library(calls[-1]) else calls[0]
+        # The last one is the site's own, or else the innermost of a package.
+        blocking = calls[-1]
+        if is_library(blocking):
+            blocking = next(filter(is_package, calls), calls[0])
         key = blocking.f_code.co_filename, blocking.f_lineno
         if key in self._logged or len(self._logged) >= _MOST:
             return
