@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import logging
+import weakref
 
 import pytest
 from django.db import models, transaction
@@ -53,6 +54,14 @@ def books():
 def authors_of(found):
     for book in found:
         _ = book.author.name
+
+
+def leave_nothing():
+    found = list(books()[:8])
+    seen = [weakref.ref(book) for book in found]
+    authors_of(found)
+    del found
+    assert [each() for each in seen] == [None] * 8
 
 
 def notes():
@@ -248,6 +257,16 @@ def test_each_task_counts_for_itself(warned, run):
     run(in_tasks)
     gc.collect()
     assert not n_plus_one._counts
+
+
+def test_what_is_looked_at_is_left_to_no_garbage_collector(warned, run):
+    gc.collect()
+    gc.disable()
+    try:
+        run(lambda: run_sync(leave_nothing))
+    finally:
+        gc.enable()
+    assert len(warned()) == 1
 
 
 def test_calls_of_a_task_are_counted_together(warned, run):

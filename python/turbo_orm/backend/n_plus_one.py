@@ -100,8 +100,14 @@ def _place() -> tuple[str | None, list[FrameType]]:
 
 
 def _calls() -> Iterator[FrameType]:
-    """Yield the frames of the running code, up to the event loop's."""
+    """Yield the frames of the code that asks for a cursor, up to the event loop's.
+
+    This module's own would refer to themselves, and leave all that they see to the garbage
+    collector.
+    """
     for frame in bridge.frames():
+        if frame.f_globals is globals():
+            continue
         is_coroutine = frame.f_code.co_flags & CO_COROUTINE
         if not is_coroutine and qualified_name(frame).startswith("asyncio."):
             return
