@@ -100,11 +100,13 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
             id="turbo_orm.E002",
         )
     elif not conf.is_valid(key, value):
-        is_number = type(conf.DEFAULTS[key]) is int
-        wanted = "a positive int" if is_number else f"of type {type(conf.DEFAULTS[key]).__name__}"
+        default = conf.DEFAULTS[key]
+        wanted = f"of type {type(default).__name__}"
+        if type(default) is int:
+            wanted = "a positive int" if default else "a positive int or 0"
         yield Error(
             f"{conf.NAME}[{key!r}] is {value!r}, and has to be {wanted}.",
-            hint=f"Its default is {conf.DEFAULTS[key]!r}.",
+            hint=f"Its default is {conf.default(key)!r}.",
             id="turbo_orm.E003",
         )
 

@@ -24,7 +24,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
 
 from turbo_orm import bridge
-from turbo_orm.backend import instrumentation, streaming_cursor
+from turbo_orm.backend import instrumentation, n_plus_one, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
 from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, refuse
@@ -188,6 +188,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> BridgedCursor:
         """Return a driver's cursor. One with a name is a server-side cursor."""
+        if not n_plus_one.is_off:
+            n_plus_one.count_fetch()
         cursor = self.async_connection.create_cursor(name)
         if name is None:
             return BridgedCursor(cursor, self.async_connection)
