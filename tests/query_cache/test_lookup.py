@@ -74,7 +74,6 @@ def test_another_structure_is_another(run):
         lambda: Book.objects.order_by("pk").aget(pk=3),
         lambda: Book.objects.filter(pages=None).alist(),
         lambda: Book.objects.filter(pk__in=[3]).alist(),
-        lambda: Book.objects.filter(pk__in=[3, 4]).alist(),
         lambda: Book.objects.filter(pk__in=(3, 4)).alist(),
         lambda: Book.objects.exclude(pk=3).alist(),
         lambda: Book.objects.filter(pk=3)[:2].alist(),

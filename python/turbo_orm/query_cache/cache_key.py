@@ -165,14 +165,18 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
     if value is None or kind is bool:
         key.append(value)
     elif kind in _SEQUENCES:
-        if len(value) > LONGEST:
-            raise NoCacheKey(f"a list of more than {LONGEST} values")
         if kind in _SETS and not name.endswith("__in"):
             # A copy may have another order, and for JSON a list is another value than a set.
             raise NoCacheKey(f"a {kind.__name__}")
         # The caller may change the list afterwards.
         copied = tuple(value) if kind is tuple else list(value)
-        key += (kind, tuple([_kind_in_sequence(item) for item in copied]))
+        kinds = tuple([_kind_in_sequence(item) for item in copied])
+        if name.endswith("__in") and len({*kinds}) == 1 and kinds[0] in _PLAIN:
+            # Its length is none of the key: see **expanding**.
+            kinds = kinds[:1]
+        elif len(kinds) > LONGEST:
+            raise NoCacheKey(f"a list of more than {LONGEST} values")
+        key += (kind, kinds)
         values.append(copied)
     elif _is_value(value):
         key.append(kind)

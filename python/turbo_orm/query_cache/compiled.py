@@ -19,6 +19,13 @@ from django.core.exceptions import EmptyResultSet, FullResultSet
 from turbo_orm.codecs.literals import with_literals
 from turbo_orm.hydration.plan_cache import CachedPlan
 from turbo_orm.hydration.row_layout import Layout
+from turbo_orm.query_cache.expanding import (
+    Expanded,
+    expand_between,
+    expand_sql,
+    expansions,
+    placeholders,
+)
 from turbo_orm.query_cache.limit_offset import LimitOffset
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
@@ -85,6 +92,40 @@ class LookupBinder:
         if sql != self._sql:
             raise Unbindable
         return params  # type: ignore[no-any-return]
+
+
+class ListBinder(LookupBinder):
+    """Binds lists of any length by Django's lookups, which write a placeholder for each item."""
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, slot: int, lookup: Any, compiler: Any) -> None:
+        super().__init__(slot, lookup, compiler)
+        _, params = compiler.compile(lookup)
+        self._before, self._after = self._sql.split(f"({placeholders(len(params))})")
+
+    def params(self, value: Any) -> Sequence[Any]:
+        try:
+            sql, params = self._compiler.compile(value.lookup)
+        except (EmptyResultSet, FullResultSet):
+            raise Unbindable from None
+        if sql != f"{self._before}({placeholders(len(params))}){self._after}":
+            raise Unbindable
+        return params  # type: ignore[no-any-return]
+
+
+def lookup_binder(slot: int, lookup: Any, compiler: Any) -> LookupBinder:
+    """Return what binds values by a lookup of Django's.
+
+    Raises ``EmptyResultSet`` or ``FullResultSet`` where its value decides the SQL.
+    """
+    if lookup.lookup_name == "in":
+        try:
+            return ListBinder(slot, lookup, compiler)
+        except ValueError:
+            # It is written in another form: the length is part of the SQL.
+            pass
+    return LookupBinder(slot, lookup, compiler)
 
 
 class ConstantBinder:
@@ -154,6 +195,7 @@ class CompiledStatement:
         "_constants",
         "_in_order",
         "_is_ascii",
+        "_lists",
         "_places",
         "cached_plan",
         "layout",
@@ -195,6 +237,8 @@ class CompiledStatement:
         numbers = 0 if limit_offset is None else limit_offset.numbers
         if len(self._between) != len(places) + numbers + 1:
             raise ValueError("The SQL has another number of placeholders.")
+        lists = [index for index, each in enumerate(binders) if type(each) is ListBinder]
+        self._lists = expansions(lists, self._places, self._between)
 
     @property
     def size(self) -> int:
@@ -219,33 +263,68 @@ class CompiledStatement:
         ):
             # Django compares expressions, and may write equal ones once.
             raise Unbindable
-        if self._in_order:
+        lists: Sequence[Expanded] = ()
+        if self._lists:
+            lists = [
+                Expanded(start, traced, len(found[index]))
+                for start, traced, index in self._lists
+                if len(found[index]) != traced
+            ]
+        if lists:
+            params = self._params_with(found, lists)
+        elif self._in_order:
             params = [each[0] for each in found]
         else:
-            params = [
-                place[0] if len(place) == 1 else found[place[0]][place[1]]
-                for place in self._places
-            ]
-            for index in self._asked:
-                params[index] = params[index]()
+            params = self._params(found, 0, len(self._places))
         if self.limit_offset is not None:
-            return BoundSlice(self, tuple(params), self.limit_offset, values[-1])
-        return BoundStatement(self, tuple(params))
+            return BoundSlice(self, tuple(params), self.limit_offset, values[-1], lists)
+        return BoundStatement(self, tuple(params), lists)
+
+    def _params(self, found: Sequence[Sequence[Any]], start: int, stop: int) -> list[Any]:
+        """Return the parameters of the places from one to another."""
+        params = [
+            place[0] if len(place) == 1 else found[place[0]][place[1]]
+            for place in self._places[start:stop]
+        ]
+        for index in self._asked:
+            if start <= index < stop:
+                params[index - start] = params[index - start]()
+        return params
+
+    def _params_with(self, found: Sequence[Sequence[Any]], lists: Sequence[Expanded]) -> list[Any]:
+        """Return all parameters, those of lists of other lengths included."""
+        params: list[Any] = []
+        position = 0
+        for start, traced, _ in lists:
+            params += self._params(found, position, start)
+            params += found[self._places[start][0]]
+            position = start + traced
+        return params + self._params(found, position, len(self._places))
 
 
 class BoundStatement:
-    """A compiled statement with its parameters."""
+    """A compiled statement with its parameters, and lists that have another length in them."""
 
-    __slots__ = ("params", "statement")
+    __slots__ = ("_lists", "params", "statement")
 
-    def __init__(self, statement: CompiledStatement, params: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        statement: CompiledStatement,
+        params: tuple[Any, ...],
+        lists: Sequence[Expanded] = (),
+    ) -> None:
         self.statement = statement
         self.params = params
+        self._lists = lists
 
     @property
     def sql(self) -> str:
         """The SQL with ``%s`` for each parameter, as a cursor takes it."""
-        return self.statement.sql
+        return expand_sql(self.statement.sql, self._lists)
+
+    def _between(self, connection: Any) -> tuple[bytes, ...]:
+        between = self.statement.between(connection)
+        return expand_between(between, self._lists) if self._lists else between
 
     @property
     def rows(self) -> int:
@@ -254,7 +333,7 @@ class BoundStatement:
 
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's client cursor writes it."""
-        return with_literals(self.statement.between(connection), self.params, connection)
+        return with_literals(self._between(connection), self.params, connection)
 
 
 class BoundSlice(BoundStatement):
@@ -268,14 +347,15 @@ class BoundSlice(BoundStatement):
         params: tuple[Any, ...],
         limit_offset: LimitOffset,
         slice_: slice,
+        lists: Sequence[Expanded] = (),
     ) -> None:
-        super().__init__(statement, params)
+        super().__init__(statement, params, lists)
         self._limit_offset = limit_offset
         self._slice = slice_
 
     @property
     def sql(self) -> str:
-        return self._limit_offset.sql(self._slice)
+        return expand_sql(self._limit_offset.sql(self._slice), self._lists)
 
     @property
     def rows(self) -> int:
@@ -285,7 +365,7 @@ class BoundSlice(BoundStatement):
 
     def render(self, connection: Any) -> bytes:
         values = self._limit_offset.insert(self._slice, self.params)
-        return with_literals(self.statement.between(connection), values, connection)
+        return with_literals(self._between(connection), values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:

@@ -18,13 +18,13 @@ _SQL = {
 class LimitOffset:
     """Where a statement has the LIMIT and OFFSET of a slice."""
 
-    __slots__ = ("_after", "_before", "_place", "numbers", "template")
+    __slots__ = ("_after", "_before", "_behind", "numbers", "template")
 
     def __init__(self, before: str, slice_: slice, after: str) -> None:
         self._before = before
         self._after = after
-        # How many parameters come before the numbers.
-        self._place = before.replace("%%", "").count("%s")
+        # How many parameters come behind the numbers.
+        self._behind = after.replace("%%", "").count("%s")
         sql = _SQL[_kinds(slice_)]
         #: How many numbers there are: 1 or 2.
         self.numbers = sql.count("%d")
@@ -37,7 +37,8 @@ class LimitOffset:
 
     def insert(self, slice_: slice, params: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the parameters of the template, in their order."""
-        return (*params[: self._place], *_numbers(slice_), *params[self._place :])
+        place = len(params) - self._behind
+        return (*params[:place], *_numbers(slice_), *params[place:])
 
 
 def limits(slice_: slice) -> str:

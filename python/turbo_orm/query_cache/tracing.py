@@ -33,9 +33,9 @@ from turbo_orm.query_cache.compiled import (
     CompiledStatement,
     ConstantBinder,
     IntegerBinder,
-    LookupBinder,
     PlainBinder,
     Unbindable,
+    lookup_binder,
 )
 from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
 from turbo_orm.query_cache.parameters import (
@@ -348,7 +348,7 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
     (lookup,) = tracer.lookups
     if type(value) in WITH_LOOKUPS:
         try:
-            return LookupBinder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
+            return lookup_binder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
         except (EmptyResultSet, FullResultSet):
             raise NotCacheable("a value decides the SQL") from None
     field = plain_field(lookup, tracer.value)
