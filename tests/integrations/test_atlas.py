@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
 from django.db import connections
 from django.test import override_settings
 from psycopg.conninfo import make_conninfo
 
 from atlas.models import City, Continent, Country
+from tests.support.asgi_client import answer
 from tests.support.project import run_python
 from turbo_orm.asgi import get_asgi_application
 
@@ -54,22 +54,6 @@ def ask(loaded, run):
     return ask
 
 
-async def answer(application, path):
-    path, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "query_string": query.encode(),
-        "headers": [(b"host", b"localhost")],
-    }
-    browser = ApplicationCommunicator(application, scope)
-    await browser.send_input({"type": "http.request"})
-    head, body = await browser.receive_output(10), await browser.receive_output(10)
-    await browser.wait(10)
-    return head["status"], body["body"].decode()
-
-
 def names(answer):
     return answer["count"], [city["name"] for city in answer["cities"]]
 
@@ -113,7 +97,7 @@ import sys
 os.environ["DATABASE_URL"] = sys.argv[1]
 
 from atlas.asgi import application
-from tests.integrations.test_atlas import answer
+from tests.support.asgi_client import answer
 from tests.support.event_loop import only_the_event_loop
 
 async def main():
