@@ -25,6 +25,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
 from mysite.asgi import application
 
 from django.contrib.auth.models import User
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
@@ -45,8 +46,14 @@ async def main():
         found.append([status, "Log out" in body])
     return found
 
+async def static():
+    both = ASGIStaticFilesHandler(application)
+    status, body = await answer(both, "/static/admin/css/base.css")
+    return [[status, "body" in body], list(await answer(both, "/admin/"))]
+
 with only_the_event_loop():
     found = asyncio.run(main())
+found += asyncio.run(static())
 User.objects.all().delete()
 connections.close_all()
 print(json.dumps(found))
@@ -62,7 +69,8 @@ def schema(tables):
         cursor.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
-def test_a_new_site(schema, tmp_path):
+@pytest.mark.parametrize("more", [{}, {"PATCH_DJANGO": False}])
+def test_a_new_site(more, schema, tmp_path):
     """None of it needs a thread: the admin's views, sessions, users, the middleware."""
     call_command("startproject", "mysite", tmp_path)
     site = tmp_path / "mysite"
@@ -76,6 +84,6 @@ def test_a_new_site(schema, tmp_path):
         settings.write("INSTALLED_APPS.append('turbo_orm')\n")
         settings.write("ASGI_APPLICATION = 'mysite.asgi.application'\n")
         settings.write("ALLOWED_HOSTS = ['localhost', 'testserver']\n")
-        settings.write("TURBO_ORM = {'SYNC_VIEWS': 'bridge'}\n")
+        settings.write(f"TURBO_ORM = { {'SYNC_VIEWS': 'bridge', **more}!r}\n")
     found = json.loads(run_python(VISIT, str(tmp_path)).splitlines()[-1])
-    assert found == [[302, False], [200, True], [200, True]]
+    assert found == [[302, False], [200, True], [200, True], [200, True], [302, ""]]
