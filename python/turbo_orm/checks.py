@@ -107,7 +107,7 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
     elif not conf.is_valid(key, value):
         yield Error(
             f"{conf.NAME}[{key!r}] is {value!r}, and has to be {_wanted(key)}.",
-            hint=f"Its default is {conf.DEFAULTS[key]!r}.",
+            hint=f"Its default is {conf.default(key)!r}.",
             id="turbo_orm.E003",
         )
 
@@ -115,10 +115,12 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
 def _wanted(key: str) -> str:
     if key in conf.CHOICES:
         return " or ".join(map(repr, conf.CHOICES[key]))
-    kind = type(conf.DEFAULTS[key])
-    if kind is tuple:
+    default = conf.DEFAULTS[key]
+    if type(default) is tuple:
         return "a list of dotted names"
-    return "a positive int" if kind is int else f"of type {kind.__name__}"
+    if type(default) is int:
+        return "a positive int" if default else "a positive int or 0"
+    return f"of type {type(default).__name__}"
 
 
 def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -31,10 +31,18 @@ DEFAULTS: dict[str, Any] = {
     "QUERY_CACHE_ENTRIES": 5_000,
     # One hit in so many is compared with what Django would execute; none if it is 0.
     "QUERY_CACHE_VERIFY": 0,
+    # After how many milliseconds code on the bridge is logged that keeps the event loop; never if
+    # it is 0.
+    "LOOP_WATCHDOG": 0,
+    # At how many fetches of an attribute, at one line in one task, it is logged; never if it is 0.
+    "N_PLUS_ONE": 0,
 }
 
 #: The values of keys that have only these.
 CHOICES = {"SYNC_VIEWS": ("bridge", "thread")}
+
+#: The defaults that are others where ``DEBUG`` is set.
+DEBUG_DEFAULTS: dict[str, Any] = {"LOOP_WATCHDOG": 100, "N_PLUS_ONE": 10}
 
 
 def get(key: str) -> Any:
@@ -42,8 +50,13 @@ def get(key: str) -> Any:
 
     The system checks report that.
     """
-    value = given().get(key, DEFAULTS[key])
-    return value if is_valid(key, value) else DEFAULTS[key]
+    value = given().get(key)
+    return value if is_valid(key, value) else default(key)
+
+
+def default(key: str) -> Any:
+    """Return what holds where the project has not set a key."""
+    return DEBUG_DEFAULTS.get(key, DEFAULTS[key]) if settings.DEBUG else DEFAULTS[key]
 
 
 def given() -> dict[str, Any]:

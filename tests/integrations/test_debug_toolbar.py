@@ -87,6 +87,8 @@ SETTINGS = {
     "MIDDLEWARE": ["debug_toolbar.middleware.DebugToolbarMiddleware"],
     "ROOT_URLCONF": "__main__",
     "STATIC_URL": "/static/",
+    # It would log how long a busy machine takes for the first response.
+    "TURBO_ORM": {"LOOP_WATCHDOG": 0},
     "TEMPLATES": [
         {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
     ],

@@ -696,6 +696,9 @@ def test_there_is_nothing_to_complain_of_without_settings():
         ({"SYNC_VIEWS": ["bridge"]}, "E003", "'bridge' or 'thread'", "'thread'"),
         ({"ON_EVENT_LOOP": "tests"}, "E003", "a list of dotted names", "()"),
         ({"ON_EVENT_LOOP": [len]}, "E003", "a list of dotted names", "()"),
+        ({"LOOP_WATCHDOG": -1}, "E003", "a positive int or 0", "0"),
+        ({"LOOP_WATCHDOG": 0.1}, "E003", "a positive int or 0", "0"),
+        ({"N_PLUS_ONE": None}, "E003", "a positive int or 0", "0"),
         (["PATCH_DJANGO"], "E003", "dict", "PATCH_DJANGO"),
     ],
     ids=repr,
@@ -710,6 +713,20 @@ def test_a_wrong_setting_is_an_error_and_has_no_effect(given, identifier, said, 
         assert sync_to_async.redirects_everything()
         with pytest.raises(SystemCheckError, match=error.id):
             call_command("check")
+
+
+@pytest.mark.parametrize(("key", "number"), [("LOOP_WATCHDOG", 100), ("N_PLUS_ONE", 10)])
+def test_a_number_may_have_another_default_with_debug(key, number):
+    for is_debugged, given, expected in [
+        (False, {}, 0),
+        (False, {key: 5}, 5),
+        (True, {}, number),
+        (True, {key: 5}, 5),
+        (True, {key: 0}, 0),
+        (True, {key: "5"}, number),
+    ]:
+        with override_settings(DEBUG=is_debugged, TURBO_ORM={"PATCH_DJANGO": False, **given}):
+            assert conf.get(key) == expected
 
 
 def test_a_setting_without_the_app_is_an_error():

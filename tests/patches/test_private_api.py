@@ -29,10 +29,12 @@ EXPECTED = [
 
 # What has an underscore, and is documented, or is nothing that a release of theirs could change.
 DOCUMENTED = {
+    "_default_manager": "Django's Model._default_manager",
     "_meta": "Django's Model._meta API",
     "_state": "Django's Model._state",
     "_get_running_loop": "asyncio's, documented for event loops",
     "_log_destroy_pending": "asyncio's own, of tasks; its gather() assigns it, too",
+    "_current_frames": "sys._current_frames(), documented",
     "_getframe": "sys._getframe(), documented",
     "_testMethodName": "unittest's, since its beginning; Django's SimpleTestCase uses it, too",
     "_core": "turbo-orm's extension",

@@ -20,7 +20,7 @@ OPTIONAL_APPS = [app for app in ("pgtrigger", "pghistory", "silk") if find_spec(
 
 APPS = ["django.contrib.contenttypes", "turbo_orm", "tests.library"]
 
-_SET_UP = """
+SET_UP = """
 import asyncio, json, sys
 import django
 from django.conf import settings
@@ -61,7 +61,7 @@ def run_in_project(code: str, before: str = "", **changes: Any) -> Any:
         **changes,
     }
     project = forks(*python_path())
-    code = "\n".join([_SET_UP, dedent(before), "django.setup()", dedent(code)])
+    code = "\n".join([SET_UP, dedent(before), "django.setup()", dedent(code)])
     printed = output(project.run(code, json.dumps(configuration)))
     return json.loads(printed.splitlines()[-1])
 

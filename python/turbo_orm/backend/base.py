@@ -22,15 +22,15 @@ from typing import Any, Self
 
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
-from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
-from turbo_orm.backend import instrumentation, streaming_cursor
+from turbo_orm.backend import instrumentation, n_plus_one, streaming_cursor
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
 from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, refuse
 from turbo_orm.backend.on_commit import CommitHook, call_outside_transaction
 from turbo_orm.backend.operations import Operations
+from turbo_orm.backend.releasing import give_up_transaction
 from turbo_orm.backend.streaming_cursor import StreamingCursor
 from turbo_orm.backend.task_connections import async_connections, task_connection
 from turbo_orm.bridge.replaced_methods import is_own
@@ -188,6 +188,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> BridgedCursor:
         """Return a driver's cursor. One with a name is a server-side cursor."""
+        if not n_plus_one.is_off:
+            n_plus_one.count_fetch()
         cursor = self.async_connection.create_cursor(name)
         if name is None:
             return BridgedCursor(cursor, self.async_connection)
@@ -256,12 +258,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             else:
                 method(_blocking(self))
         except asyncio.CancelledError:
-            # The next transaction must not call them.
-            self.run_on_commit = []
-            if self.connection.info.transaction_status != TransactionStatus.IDLE:
-                self.async_connection.put_back()
-                # Django would connect again in order to set autocommit.
-                self.closed_in_transaction = True
+            give_up_transaction(self.async_connection)
             raise
 
     def _close(self) -> None:

@@ -9,7 +9,6 @@ queries without saying so.
 from __future__ import annotations
 
 import sys
-import sysconfig
 from collections.abc import Iterator
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, iscoroutinefunction
 from itertools import takewhile
@@ -21,12 +20,9 @@ from django.db.models import QuerySet
 from django.db.transaction import Atomic
 
 from turbo_orm.backend import lazy_access
-from turbo_orm.backend.connection_state import LIBRARIES
-from turbo_orm.backend.lazy_access import qualified_name
+from turbo_orm.bridge.user_code import FROZEN, is_library, qualified_name
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
-_STDLIB = sysconfig.get_path("stdlib")
-_PACKAGES = (*LIBRARIES, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 # What a manager has in the place of each method of its queryset.
 _MANAGER_METHOD = (
     "BaseManager._get_queryset_methods.<locals>.create_method.<locals>.manager_method"
@@ -41,7 +37,7 @@ def refusal(method: str, alias: str) -> str:
     """Return the message for a method of a connection that plain code has called."""
     calls = list(_calls())
     # From the outermost call of a library's function inwards.
-    inside = list(takewhile(_is_library, calls))[::-1]
+    inside = list(takewhile(is_library, calls))[::-1]
     entry = next((frame for frame in inside if _has_meaning(frame)), None)
     form = None if entry is None else _async_form(entry)
     if entry is None or (form is None and qualified_name(entry).startswith(_CONNECTIONS)):
@@ -80,15 +76,11 @@ def _calls() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _is_library(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith((*_PACKAGES, _STDLIB))
-
-
 def _has_meaning(frame: FrameType) -> bool:
-    """Return whether a function is more than one through which another one is called."""
+    """Return whether a library's function is more than one through which another is called."""
     file, name = frame.f_code.co_filename, frame.f_code.co_qualname
     is_proxy = name == _MANAGER_METHOD or file.endswith(_PROXIES)
-    return file.startswith(_PACKAGES) and not is_proxy
+    return not is_proxy and not file.startswith(FROZEN)
 
 
 def _async_form(frame: FrameType) -> str | None:

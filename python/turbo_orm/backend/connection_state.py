@@ -11,31 +11,18 @@ the session was changed and has to be reset before another task gets it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from enum import Enum, StrEnum
 from functools import cache
-from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import django
-import django_async_backend
 from django.db.transaction import TransactionManagementError
 
 from turbo_orm import bridge
-
-# The folders of Django, of what is below it here, and of turbo-orm.
-LIBRARIES = (
-    str(Path(__file__).parent.parent) + os.sep,
-    *[
-        str(Path(module.__file__ or "").parent) + os.sep
-        for module in (django, django_async_backend, contextlib)
-    ],
-)
+from turbo_orm.bridge.user_code import LIBRARIES
 
 
 class State(StrEnum):

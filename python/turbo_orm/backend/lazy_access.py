@@ -10,12 +10,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 
+from turbo_orm.bridge.user_code import qualified_name
+
 _RELATED = "django.db.models.fields.related_descriptors."
 _GENERIC = "django.contrib.contenttypes.fields."
 _CONTENT_TYPES = "django.contrib.contenttypes.models.ContentTypeManager."
 _QUERY = "django.db.models.query."
 _QUERYSETS = (f"{_QUERY}QuerySet.", f"{_QUERY}RawQuerySet.", "turbo_orm.orm.")
 _TEMPLATE = "django.template.base.Template.render"
+_NODE = "django.template.base.Node.render_annotated"
 _AITERATOR = "`async for … in queryset.aiterator()`"
 
 
@@ -24,11 +27,12 @@ class Access(NamedTuple):
 
     what: str
     cure: str
-
-
-def qualified_name(frame: FrameType) -> str:
-    """Return module and qualified name of the function that a frame is of."""
-    return f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
+    #: The attribute, as ``Book.author``, if it is one that a query can load for all its instances.
+    attribute: str = ""
+    #: What to write in that query.
+    in_query: str = ""
+    #: Whether a fetch mode of Django 6.1 is about it.
+    has_fetch_mode: bool = False
 
 
 def recognise(frame: FrameType) -> Access | None:
@@ -56,6 +60,18 @@ def template(frame: FrameType) -> str | None:
     return repr(name) if name else "of a string"
 
 
+def template_line(frame: FrameType) -> str | None:
+    """Return template and line, if the function is Django's that renders a node of one."""
+    if qualified_name(frame) != _NODE:
+        return None
+    node = frame.f_locals["self"]
+    # A tag may render a node that no parser has made.
+    if node.token is None:
+        return None
+    name = node.origin.template_name
+    return f"line {node.token.lineno} of the template {repr(name) if name else 'of a string'}"
+
+
 def _variable(instance: Any) -> str:
     name: str = instance._meta.model_name
     return name
@@ -71,30 +87,40 @@ def _reverse(self: Any, instance: Any, **others: Any) -> Access:
 
 
 def _related(instance: Any, name: str, selected: str) -> Access:
+    return _relation(
+        instance, name, f'`select_related("{selected}")` or `prefetch_related("{name}")`'
+    )
+
+
+def _relation(instance: Any, name: str, in_query: str) -> Access:
+    attribute = f"{type(instance).__name__}.{name}"
     return Access(
-        f"{type(instance).__name__}.{name} is not loaded",
-        f'`select_related("{selected}")` or `prefetch_related("{name}")` in the query, '
+        f"{attribute} is not loaded",
+        f"{in_query} in the query, "
         f'`await aprefetch_related_objects([{_variable(instance)}], "{name}")`',
+        attribute,
+        in_query,
+        has_fetch_mode=True,
     )
 
 
 def _deferred(self: Any, instance: Any, **others: Any) -> Access:
     name = self.field.attname
+    attribute = f"{type(instance).__name__}.{name}"
     return Access(
-        f"{type(instance).__name__}.{name} is deferred",
+        f"{attribute} is deferred",
         f'`await {_variable(instance)}.arefresh_from_db(fields=["{name}"])`, '
         "a query without defer() or only()",
+        attribute,
+        f'"{name}" in `only()`, or no `defer()` of it,',
+        has_fetch_mode=True,
     )
 
 
 def _generic(self: Any, instance: Any, **others: Any) -> Access:
     # The descriptor is the field itself in Django 5.2.
     name = getattr(self, "field", self).name
-    return Access(
-        f"{type(instance).__name__}.{name} is not loaded",
-        f'`prefetch_related("{name}")` in the query, '
-        f'`await aprefetch_related_objects([{_variable(instance)}], "{name}")`',
-    )
+    return _relation(instance, name, f'`prefetch_related("{name}")`')
 
 
 def _content_type(model: Any = None, **others: Any) -> Access:
@@ -132,11 +158,13 @@ def _evaluation(cure: str = "") -> Callable[..., Access]:
         if hasattr(self, "alist"):
             cures.append("`await queryset.alist()`")
         cures.append("`async for`")
+        in_query = ""
         if relation:
             name = relation.partition(".")[2]
-            cures.append(f'`prefetch_related("{name}")` in the query of the instance')
+            in_query = f'`prefetch_related("{name}")`'
+            cures.append(f"{in_query} in the query of the instance")
         what = f"{type(self).__name__} of {self.model.__name__}{of} was evaluated by sync code"
-        return Access(what, ", ".join(cures))
+        return Access(what, ", ".join(cures), relation or "", in_query)
 
     return describe
 

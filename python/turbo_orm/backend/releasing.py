@@ -33,3 +33,16 @@ async def _reset(connection: Any, driver: Any) -> None:
     await driver.set_autocommit(True)
     await driver.execute("DISCARD ALL", prepare=False)
     await connection._configure_connection(driver)
+
+
+def give_up_transaction(connection: Any) -> None:
+    """See to a connection whose COMMIT or ROLLBACK was cancelled: the transaction ends with it.
+
+    Django closes a connection where an ``Error`` is raised, which a cancellation is not.
+    """
+    # The next transaction must not call them.
+    connection.run_on_commit = []
+    if connection.connection.info.transaction_status != TransactionStatus.IDLE:
+        connection.put_back()
+        # Django would connect again in order to set autocommit.
+        connection.closed_in_transaction = True

@@ -54,6 +54,17 @@ def has_open_block() -> bool:
     )
 
 
+def is_in_transaction(alias: str) -> bool:
+    """Return whether the running task's connection is in a transaction, or would begin one."""
+    if alias in TaskConnectionHandler.shared:
+        connection = TaskConnectionHandler.shared[alias]
+    else:
+        connection = in_context.get().get(alias)
+        if connection is None or connection.owner is not current_task():
+            return False
+    return not connection.autocommit
+
+
 def needs_bridge(function: Any) -> bool:
     """Return whether a function has to run on the bridge, since the task is in a block.
 

@@ -16,6 +16,7 @@ from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
+from turbo_orm.backend import direct_blocks
 from turbo_orm.backend.connection_state import Pin, State, current_task
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.backend.task_connections import async_connections, in_context
@@ -38,7 +39,8 @@ class AsyncAtomic(AsyncContextDecorator):
 
     async def __aenter__(self) -> None:
         if (thread := bridge.in_calling_thread.get()) is None:
-            await bridge.run(self._atomic.__enter__)
+            if not direct_blocks.enter(self._atomic):
+                await bridge.run(self._atomic.__enter__)
         else:
             await thread.enter(self._atomic)
 
@@ -46,6 +48,12 @@ class AsyncAtomic(AsyncContextDecorator):
         if exc_info[1] is not None:
             self._explain(exc_info[1])
         if (thread := bridge.in_calling_thread.get()) is None:
+            try:
+                if exc_info[1] is None and await direct_blocks.leave(self._atomic):
+                    return
+            except BaseException as exc:
+                await bridge.run(self._atomic.__exit__, type(exc), exc, exc.__traceback__)
+                raise
             await bridge.run(self._atomic.__exit__, *exc_info)
         else:
             await thread.leave(self._atomic, *exc_info)

@@ -3,6 +3,8 @@
 ``greenlets`` runs it, ``sync_to_async`` chooses between the bridge and a thread where Django's
 async methods call sync ones, and ``signals`` awaits the async receivers of signals that sync code
 sends. ``installation`` says whether the app is installed, without which the bridge refuses to run.
+``watchdog`` logs which code on the bridge keeps the event loop, and ``user_code`` says which code
+is the site's own.
 """
 
 from turbo_orm.bridge.greenlets import (

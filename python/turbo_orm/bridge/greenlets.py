@@ -21,6 +21,7 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 from turbo_orm.bridge import installation
+from turbo_orm.bridge.watchdog import watchdog
 
 #: What runs, in a thread that waits for the running coroutine, all that is given to the bridge.
 in_calling_thread: ContextVar[Any] = ContextVar("turbo_orm_in_calling_thread", default=None)
@@ -148,19 +149,20 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
         called: R = await thread.run(function, *args, **kwargs)
         return called
     bridge = Bridge(function)
+    runner = bridge if watchdog.is_off else watchdog.watched(bridge)
     try:
-        result = bridge.switch(*args, **kwargs)
+        result = runner.switch(*args, **kwargs)
         while not bridge.dead:
             try:
                 awaited = await result
             except GeneratorExit as exc:
                 # The coroutine is being closed: nothing can be awaited any more.
                 bridge.abandoned = True
-                result = bridge.throw(exc)
+                result = runner.throw(exc)
             except BaseException as exc:
-                result = bridge.throw(exc)
+                result = runner.throw(exc)
             else:
-                result = bridge.switch(awaited)
+                result = runner.switch(awaited)
         returned: R = result
         return returned
     finally:

@@ -106,7 +106,7 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
     async def _respond(self, request: Any, receive: Any, send: Any) -> Any:
         """Send the response, and return it: ``None`` if the client has gone before it was made."""
         response = None
-        disconnect = Disconnect(lambda: self.listen_for_disconnect(receive))
+        disconnect = Disconnect(self.listen_for_disconnect, receive)
         try:
             response = await self.run_get_response(request)
             await self.send_response(response, send)

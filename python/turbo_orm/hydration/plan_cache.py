@@ -37,7 +37,9 @@ class CachedPlan:
     def fits(self, context: Any, pgresult: Any) -> bool:
         """Return whether the plan can read a result that the driver's ``context`` has received."""
         registered = context.adapters._loaders[0]
-        status = context.connection.pgconn.parameter_status
+        # A connection has its own, without a call.
+        pgconn = getattr(context, "pgconn", None) or context.connection.pgconn
+        status = pgconn.parameter_status
         return (
             [pgresult.ftype(index) for index in range(pgresult.nfields)] == self._types
             # A result has all its columns in one format.

@@ -318,6 +318,11 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
     def order_by(self, *field_names: Any) -> Self:
         return self._step("order_by", cache_key.of_names, field_names, {})
 
+    def select_for_update(self, *args: Any, **kwargs: Any) -> Self:
+        made = self._step("select_for_update", cache_key.of_names, args, kwargs)
+        made._for_write = True
+        return made
+
     def reverse(self) -> Self:
         return self._step("reverse", cache_key.of_names, (), {})
 

@@ -15,7 +15,7 @@ from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, fallback, save
+from turbo_orm.orm import bulk_update, fallback, get_or_create, save
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
@@ -247,6 +247,8 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
         self, defaults: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> tuple[_ModelT, bool]:
         """Return the object that matches, or a new one, and whether it is new."""
+        if get_or_create.is_composed(self):
+            return await get_or_create.get_or_create(self, defaults, kwargs)
         return await bridge.run(self.get_or_create, defaults, **kwargs)
 
     @_alters_data
@@ -257,6 +259,8 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
         **kwargs: Any,
     ) -> tuple[_ModelT, bool]:
         """Return the object that matches, updated, or a new one, and whether it is new."""
+        if get_or_create.is_composed(self):
+            return await get_or_create.update_or_create(self, defaults, create_defaults, kwargs)
         return await bridge.run(self.update_or_create, defaults, create_defaults, **kwargs)
 
     @_alters_data

@@ -13,8 +13,15 @@ from importlib import import_module
 import django
 from django.apps import apps
 
-from turbo_orm.backend import calling_thread, djangos_methods, handler, task_connections
+from turbo_orm.backend import (
+    calling_thread,
+    djangos_methods,
+    handler,
+    n_plus_one,
+    task_connections,
+)
 from turbo_orm.bridge import installation, signals, sync_to_async
+from turbo_orm.bridge.watchdog import watchdog
 from turbo_orm.driver import pool
 from turbo_orm.execution import direct
 from turbo_orm.patches import private_api
@@ -58,6 +65,12 @@ def _patches() -> Iterator[Patch]:
     yield from _signals()
     yield from _invalidation()
     yield Receiver(_SETTING_CHANGED, direct.follow_setting, "direct execution can be switched off")
+    yield Receiver(
+        _SETTING_CHANGED, n_plus_one.follow_setting, "warnings of N+1 queries can be switched off"
+    )
+    yield Receiver(
+        _SETTING_CHANGED, watchdog.follow_setting, "the event loop's watchdog can be switched off"
+    )
     yield Receiver(
         _SETTING_CHANGED,
         handler.forget_bridged_connections,
@@ -116,6 +129,7 @@ def _on_uninstall() -> None:
     installation.is_installed = False
     # What changes from now on does not clear it.
     cache.cache.configure()
+    watchdog.stop()
 
 
 GROUP = Group("For models with an AsyncManager", _patches, _on_install, _on_uninstall)

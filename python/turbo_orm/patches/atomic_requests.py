@@ -63,7 +63,7 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         # The function by which Django tells async views: asgiref's before 6.0.
         is_async: Callable[[View], bool] = base.iscoroutinefunction  # type: ignore[attr-defined]
         aliases = _atomic_aliases(view)
-        if not is_async(view) or not all(map(has_async_connection, aliases)):
+        if not aliases or not is_async(view) or not all(map(has_async_connection, aliases)):
             return djangos(handler, view)
         name = _name(view)
         for alias in aliases:

@@ -97,6 +97,7 @@ class CacheEntry:
         "is_used",
         "iterable_class",
         "key",
+        "locks_rows",
         "model",
         "parent",
         "refusal",
@@ -123,6 +124,10 @@ class CacheEntry:
         self.is_of_values = iterable_class is not ModelIterable or fields is not None
         #: Whether what is called next decides what the filter after it does.
         self.is_sticky = step is not None and step.is_sticky
+        #: Whether its statements lock rows, which Django refuses outside of a transaction.
+        self.locks_rows: bool = parent is not None and (
+            parent.locks_rows or (step is not None and step.name == "select_for_update")
+        )
         self.parent = parent
         self.key = key
         self.step = step

@@ -13,6 +13,7 @@ from django.db import router
 from django.db.models.signals import post_delete, post_init, pre_delete, pre_init
 from django.utils.timezone import get_current_timezone_name
 
+from turbo_orm.backend.task_connections import is_in_transaction
 from turbo_orm.query_cache import cache_key, verification
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.cache_key import NoCacheKey
@@ -72,6 +73,8 @@ def lookup(
         # What Django raises, it raises where a transaction may be broken by that.
         return _bypass(statistics, "Django refuses one of the values", using)
     entry.is_used = True
+    if entry.locks_rows and not is_in_transaction(using):
+        return _bypass(statistics, "it locks rows outside of a transaction", using)
     if max_rows is not None and bound.rows > max_rows:
         why = f"more than {max_rows} rows may come, and are read as they arrive"
         return _bypass(statistics, why, using)

@@ -65,7 +65,11 @@ class RecordingConnection(BridgedDatabaseWrapper):
         """Do nothing: it is connected."""
 
     def get_autocommit(self) -> bool:
-        return True
+        return False
+
+    def _savepoint_allowed(self) -> bool:
+        # It would be a statement.
+        return False
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         return _RecordingCursor(self)

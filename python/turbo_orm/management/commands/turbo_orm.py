@@ -1,4 +1,4 @@
-"""``manage.py turbo_orm patches``: what turbo-orm has done to Django in a project's process."""
+"""``manage.py turbo_orm``: what turbo-orm has done to Django, and what a request's threads do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from turbo_orm.management import hops
 from turbo_orm.patches import registry
 from turbo_orm.patches.patch import Patch, Receiver
 
@@ -20,8 +21,19 @@ class Command(BaseCommand):
             "patches",
             help="list what is replaced in Django and other packages, by what, and what for",
         )
+        hops.add_arguments(
+            commands.add_parser(
+                "hops", help="list the thread hops of a request", description=hops.DESCRIPTION
+            )
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["subcommand"] == "hops":
+            hops.handle(self, options)
+        else:
+            self.list_patches()
+
+    def list_patches(self) -> None:
         for group in registry.GROUPS:
             self.stdout.write(self.style.MIGRATE_HEADING(group.title))
             if not group.installed:
