@@ -165,8 +165,9 @@ docs: $(VENV) $(call group,docs) ## build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "site/index.html"
 
-methods: $(VENV) ## write the tables of docs/compatibility.md from tests/methods.py
+methods: $(VENV) ## write the tables of docs/compatibility.md and docs/requests.md
 	@$(BIN)/python -m tests.support.method_tables
+	@$(BIN)/python -m tests.support.middleware_table
 
 private-api: $(EXTENSION) $(call group,test) ## write the tables of private names in docs/architecture.md
 	@$(BIN)/python -m tests.support.private_names

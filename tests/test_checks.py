@@ -1,8 +1,10 @@
 """A project's set-up: what is right works, and what is wrong says so."""
 
 import inspect
+import sys
 import tomllib
 from importlib.metadata import version
+from pkgutil import resolve_name
 from types import ModuleType
 
 import django
@@ -11,6 +13,11 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections, router
 from django.db.backends.signals import connection_created
+from django.http import HttpResponse
+from django.test import override_settings
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.generic import View
 
 import turbo_orm
 from tests.library.models import Account
@@ -19,12 +26,15 @@ from tests.support.project import APPS, ROOT, databases, run_in_project, run_pyt
 from turbo_orm import async_atomic
 from turbo_orm.backend.handler import ENGINE
 from turbo_orm.checks import (
+    check_asgi_application,
     check_connection_ages,
     check_engines,
     check_libpq,
+    check_names,
     check_number_of_connections,
 )
 from turbo_orm.codecs import libpq
+from turbo_orm.handlers.places import is_listed
 
 WRONG_ENGINES = ["django.db.backends.postgresql", "django.db.backends.sqlite3"]
 
@@ -75,6 +85,127 @@ def test_a_libpq_that_is_not_found_is_a_warning(monkeypatch):
     (warning,) = check_libpq(None)
     assert warning.id == "turbo_orm.W001"
     assert not warning.is_serious()
+
+
+@never_cache
+def decorated(request):
+    return HttpResponse()
+
+
+@method_decorator(never_cache, name="dispatch")
+class Page(View):
+    def get(self, request):
+        return HttpResponse()
+
+
+page = Page.as_view()
+Sessions = resolve_name("django.contrib.sessions.middleware:SessionMiddleware")
+
+NAMES_AS_DEFINED = [
+    "django",
+    "tests.test_checks",
+    f"{__name__}.decorated",
+    f"{__name__}.Page",
+    f"{__name__}.Page.get",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+]
+OTHER_NAMES = {
+    "tests.test_checks.page": "tests.test_checks.Page",
+    "tests.test_checks:Page": "tests.test_checks.Page",
+    "tests.test_checks.Sessions": "django.contrib.sessions.middleware.SessionMiddleware",
+    "tests.test_checks.turbo_orm": "turbo_orm",
+}
+
+
+@pytest.mark.parametrize("name", NAMES_AS_DEFINED)
+def test_what_is_listed_by_its_name_is_right(name):
+    with override_settings(TURBO_ORM={"ON_EVENT_LOOP": [name]}):
+        assert check_names(None) == []
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_what_is_listed_by_another_name_is_a_warning_that_names_it(name):
+    with override_settings(TURBO_ORM={"ON_EVENT_LOOP": ["tests.plain", name]}):
+        (warning,) = check_names(None)
+        assert not is_listed(resolve_name(name.replace(":", ".")))
+    assert warning.id == "turbo_orm.W005"
+    assert not warning.is_serious()
+    assert repr(name) in warning.msg
+    assert repr(OTHER_NAMES[name]) in warning.hint
+    with override_settings(TURBO_ORM={"ON_EVENT_LOOP": [OTHER_NAMES[name]]}):
+        assert check_names(None) == []
+
+
+def test_middleware_may_be_listed_as_it_is_in_the_settings():
+    name = "tests.test_checks.Sessions"
+    with override_settings(TURBO_ORM={"ON_EVENT_LOOP": [name]}, MIDDLEWARE=[name]):
+        assert check_names(None) == []
+        assert is_listed(Sessions)
+
+
+@pytest.mark.parametrize(
+    "name", ["tests.is_not_there", "is_not_there", "", "not a name", "tests.plain.models.x"]
+)
+def test_what_is_listed_and_cannot_be_imported_is_a_warning_that_names_it(name):
+    with override_settings(TURBO_ORM={"ON_EVENT_LOOP": [name, "django"]}):
+        (warning,) = check_names(None)
+        call_command("check")
+    assert warning.id == "turbo_orm.W004"
+    assert not warning.is_serious()
+    assert repr(name) in warning.msg
+
+
+DJANGOS = """
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+application = get_asgi_application()
+raise AssertionError("it was imported")
+"""
+OURS = DJANGOS.replace("django.core.asgi", "turbo_orm.asgi")
+APPLICATIONS = {
+    "Django's": (DJANGOS, True),
+    "turbo-orm's": (OURS, False),
+    "Django's, as a module": (DJANGOS.replace("core.asgi import", "core import asgi,"), True),
+    "Django's, by its path": ("import django.core.asgi as djangos", True),
+    "Django's handler": ("from django.core.handlers.asgi import ASGIHandler", True),
+    "turbo-orm's, as a module": ("from turbo_orm import asgi", False),
+    "turbo-orm's or Django's": (DJANGOS + OURS, False),
+    "of another module": ("from mysite.serving import application", False),
+    "not in Python": ("import :", False),
+}
+
+
+@pytest.mark.parametrize("case", APPLICATIONS)
+def test_an_application_of_djangos_is_told(case, tmp_path, monkeypatch):
+    source, expected = APPLICATIONS[case]
+    (tmp_path / "asgi_of_a_project.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with override_settings(ASGI_APPLICATION="asgi_of_a_project.application"):
+        found = check_asgi_application(None)
+    assert [message.id for message in found] == ["turbo_orm.I002"] * expected
+    assert "asgi_of_a_project" not in sys.modules
+    for message in found:
+        assert "'asgi_of_a_project.application'" in message.msg
+        assert "have no effect" not in message.msg
+        assert "turbo_orm.asgi" in message.hint
+
+
+def test_settings_that_an_application_of_djangos_ignores_are_told(tmp_path, monkeypatch):
+    (tmp_path / "asgi_of_a_project.py").write_text(DJANGOS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"SYNC_VIEWS": "bridge", "QUERY_CACHE": True, "ON_EVENT_LOOP": ["django"]}
+    with override_settings(ASGI_APPLICATION="asgi_of_a_project.application", TURBO_ORM=given):
+        (message,) = check_asgi_application(None)
+    assert "ON_EVENT_LOOP and SYNC_VIEWS of TURBO_ORM have no effect" in message.msg
+
+
+@pytest.mark.parametrize("name", [None, "", "application", "not_there.asgi.application", 1, len])
+def test_an_application_that_is_not_there_is_left_to_the_server(name):
+    with override_settings(ASGI_APPLICATION=name):
+        assert check_asgi_application(None) == []
 
 
 POOLS = {

@@ -19,6 +19,7 @@ from django.test.utils import isolate_apps
 
 from atlas.dataset import Dataset
 from atlas.models import City, Continent, Country
+from tests.support import middleware_table
 from tests.support.event_loop import Run
 from turbo_orm.test import AsyncTestCase
 
@@ -110,6 +111,10 @@ def drop_tables(models: list[Any]) -> None:
         for model in reversed(models):
             if model._meta.db_table in existing:
                 editor.delete_model(model)
+
+
+def test_the_table_of_middleware_is_true() -> None:
+    assert middleware_table.written() == middleware_table.table(), "make methods writes it"
 
 
 @pytest.mark.parametrize("page", READ, ids=name)

@@ -17,5 +17,14 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": database(os.environ.get("DATABASE_URL", "dbname=atlas")),
 }
 
+# How it is served: atlas.asgi.
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ASGI_APPLICATION = "atlas.asgi.application"
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+ROOT_URLCONF = "atlas.urls"
+
 USE_TZ = True
 TIME_ZONE = "UTC"

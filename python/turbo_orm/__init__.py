@@ -23,6 +23,7 @@ from turbo_orm.bridge import run as run_sync
 from turbo_orm.checks import check_installation as _check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
+from turbo_orm.handlers.places import in_thread, on_bridge
 from turbo_orm.orm.manager import AsyncManager
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
@@ -40,6 +41,8 @@ __all__ = [
     "explain_cache",
     "explain_hydration",
     "explain_shape",
+    "in_thread",
+    "on_bridge",
     "patch_django",
     "release_connection",
     "run_sync",

@@ -6,9 +6,11 @@ from django.apps import AppConfig
 from django.core import checks
 
 from turbo_orm.checks import (
+    check_asgi_application,
     check_connection_ages,
     check_engines,
     check_libpq,
+    check_names,
     check_number_of_connections,
     check_settings,
 )
@@ -21,9 +23,11 @@ class TurboOrmConfig(AppConfig):
 
     def ready(self) -> None:
         for check in (
+            check_asgi_application,
             check_connection_ages,
             check_engines,
             check_libpq,
+            check_names,
             check_settings,
         ):
             checks.register(check)

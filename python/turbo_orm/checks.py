@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from importlib.util import find_spec
+from pkgutil import resolve_name
+from types import ModuleType
 from typing import Any
 
 from django.apps import apps
@@ -22,6 +26,7 @@ from turbo_orm.backend.handler import (
 )
 from turbo_orm.backends.postgresql.pool import given_options, largest_size
 from turbo_orm.codecs import libpq
+from turbo_orm.handlers.places import dotted_name
 from turbo_orm.orm.manager import AsyncManager
 
 
@@ -100,15 +105,98 @@ def _errors(key: Any, value: Any) -> Iterator[CheckMessage]:
             id="turbo_orm.E002",
         )
     elif not conf.is_valid(key, value):
-        default = conf.DEFAULTS[key]
-        wanted = f"of type {type(default).__name__}"
-        if type(default) is int:
-            wanted = "a positive int" if default else "a positive int or 0"
         yield Error(
-            f"{conf.NAME}[{key!r}] is {value!r}, and has to be {wanted}.",
+            f"{conf.NAME}[{key!r}] is {value!r}, and has to be {_wanted(key)}.",
             hint=f"Its default is {conf.default(key)!r}.",
             id="turbo_orm.E003",
         )
+
+
+def _wanted(key: str) -> str:
+    if key in conf.CHOICES:
+        return " or ".join(map(repr, conf.CHOICES[key]))
+    default = conf.DEFAULTS[key]
+    if type(default) is tuple:
+        return "a list of dotted names"
+    if type(default) is int:
+        return "a positive int" if default else "a positive int or 0"
+    return f"of type {type(default).__name__}"
+
+
+def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that what ``ON_EVENT_LOOP`` names is there, by the name that it is looked up by.
+
+    It is imported for that.
+    """
+    return [message for name in conf.get("ON_EVENT_LOOP") for message in _of_name(name)]
+
+
+def _of_name(name: str) -> Iterator[CheckMessage]:
+    try:
+        # The name behind a colon is found, so that the hint can say how to write it.
+        found = resolve_name(name.replace(":", "."))
+    except Exception as exc:
+        yield Warning(
+            f"{conf.NAME}['ON_EVENT_LOOP'] names {name!r}, which cannot be imported: {exc}",
+            hint="An entry is the dotted name of a function, a class, a module or a package.",
+            id="turbo_orm.W004",
+        )
+        return
+    defined = found.__name__ if isinstance(found, ModuleType) else dotted_name(found)
+    # Of middleware, the path in MIDDLEWARE will do.
+    if name not in settings.MIDDLEWARE and not f"{defined}.".startswith(f"{name}."):
+        yield Warning(
+            f"{conf.NAME}['ON_EVENT_LOOP'] names {name!r}, which has no effect: it is looked up "
+            f"by the name that it is defined by.",
+            hint=f"Write {defined!r}.",
+            id="turbo_orm.W005",
+        )
+
+
+_DJANGOS_HANDLER = {"django.core.asgi", "django.core.handlers.asgi"}
+
+
+def check_asgi_application(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that ``ASGI_APPLICATION``, where it is set, is made by ``turbo_orm.asgi``.
+
+    The source of its module is read, and not imported: that would load the middleware, and do
+    whatever else a process does that is about to serve.
+    """
+    name = getattr(settings, "ASGI_APPLICATION", None)
+    imported = _imported(name.rpartition(".")[0]) if isinstance(name, str) else set()
+    if "turbo_orm.asgi" in imported or imported.isdisjoint(_DJANGOS_HANDLER):
+        return []
+    without = sorted({"ON_EVENT_LOOP", "SYNC_VIEWS"} & set(conf.given()))
+    keys = f", where {' and '.join(without)} of {conf.NAME} have no effect" if without else ""
+    return [
+        Info(
+            f"The ASGI_APPLICATION {name!r} is Django's own, which starts a thread for each "
+            f"request{keys}.",
+            hint="Import get_asgi_application() from turbo_orm.asgi there, in place of "
+            "django.core.asgi.",
+            id="turbo_orm.I002",
+        )
+    ]
+
+
+def _imported(module: str) -> set[str]:
+    """Return what the source of a module imports, or nothing if there is none to be read."""
+    try:
+        spec: Any = find_spec(module)
+        source = spec.loader.get_source(module)
+        nodes = list(ast.walk(ast.parse(source)))
+    except Exception:
+        return set()
+    names = {
+        name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        for name in (str(node.module), f"{node.module}.{alias.name}")
+    }
+    return names | {
+        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
 
 
 def check_libpq(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
