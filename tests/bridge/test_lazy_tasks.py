@@ -5,9 +5,14 @@ from functools import partial
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connections
+from psycopg.pq import TransactionStatus
 
 from tests.library.models import Author, Book
+from tests.support.clients import until
 from turbo_orm import bridge, lazy_loading, run_sync
+from turbo_orm.backend.connection_state import State
+from turbo_orm.backend.task_connections import async_connections, in_context
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -128,6 +133,36 @@ def test_eager_tasks_that_outlive_the_function(run):
 
     first, *others = run(steps)
     assert others == [first, first]
+
+
+def test_an_eager_task_of_sync_code_keeps_its_connection_during_a_statement(run):
+    """What it acquires is not released by the bridge that it has begun on."""
+
+    def sleep():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2)")
+
+    async def child():
+        await run_sync(sleep)
+        return async_connections["default"].state
+
+    def begin():
+        task = asyncio.create_task(child())
+        connection = task.get_context()[in_context]["default"]
+        bridge.await_(until(lambda: is_active(connection.connection)))
+        return task, connection
+
+    def is_active(driver):
+        status = TransactionStatus.ACTIVE
+        return driver is not None and driver.info.transaction_status is status
+
+    async def steps():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        task, connection = await run_sync(begin)
+        assert is_active(connection.connection)
+        return connection.state, await task
+
+    assert run(steps) == (State.IN_USE, State.IDLE)
 
 
 def test_a_callback_of_the_loop_is_not_covered(run):
