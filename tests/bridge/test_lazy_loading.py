@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import sys
 import traceback
 from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -447,6 +448,11 @@ def test_many_functions_share_a_small_pool(scratch, run):
     pooled = "pooled"
 
     @lazy_loading
+    async def count(team):
+        await asyncio.sleep(0)
+        return len(team.players.using(pooled).all())
+
+    @lazy_loading
     async def work(number):
         team = Team(name=f"team {number}")
         async with async_atomic(pooled):
@@ -465,6 +471,7 @@ def test_many_functions_share_a_small_pool(scratch, run):
         await asyncio.sleep(0.001 * (number % 5))
         player = Player.objects.using(pooled).get(name=f"player {number}")
         await asyncio.sleep(0)
+        assert await asyncio.gather(*[count(player.team) for _ in range(3)]) == [1] * 3
         return player.team.name, len(player.team.players.all())
 
     async def steps():
@@ -566,6 +573,48 @@ def test_errors_of_the_database_are_djangos(run):
         return len(Book.objects.all())
 
     assert run(ask) == 30
+
+
+def python_calls(function):
+    """Return how many Python functions are called, and coroutines resumed."""
+    count = 0
+
+    def add(frame, event, arg):
+        nonlocal count
+        count += event == "call"
+
+    async def main():
+        await function()
+        sys.setprofile(add)
+        try:
+            await function()
+        finally:
+            sys.setprofile(None)
+
+    asyncio.run(main())
+    return count
+
+
+def test_it_costs_few_python_calls():
+    async def sleep(times=0):
+        for _ in range(times):
+            await asyncio.sleep(0)
+
+    @lazy_loading
+    async def nesting(function):
+        await function()
+
+    lazy = lazy_loading(sleep)
+    once = python_calls(lazy) - python_calls(sleep)
+    assert once <= 20
+    # A decorated function that another one awaits is on a bridge already.
+    nested = python_calls(lambda: nesting(lazy)) - python_calls(lambda: nesting(sleep))
+    assert nested <= 10
+    twice, ten_times = (
+        python_calls(partial(lazy, times)) - python_calls(partial(sleep, times))
+        for times in (2, 10)
+    )
+    assert (ten_times - twice) / 8 <= 12
 
 
 def test_functions_nest(run):

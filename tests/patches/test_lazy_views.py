@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections, transaction
 from django.http import HttpResponse
-from django.test import AsyncClient, AsyncRequestFactory, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -118,6 +118,11 @@ async def a_task(request):
     return await asyncio.create_task(a_function(request))
 
 
+class Task(View):
+    async def get(self, request):
+        return await a_task(request)
+
+
 class InTransaction(View):
     async def get(self, request):
         account = Account.objects.create(owner="Ada")
@@ -133,6 +138,7 @@ urlpatterns = [
     path("class/", Plain.as_view()),
     path("sync/", Sync.as_view()),
     path("task/", a_task),
+    path("task/class/", Task.as_view()),
     path("transaction/", InTransaction.as_view()),
 ]
 
@@ -171,9 +177,16 @@ def test_views_are_not_covered_without_the_setting(value, get):
     assert "`@turbo_orm.lazy_loading`" in str(caught.value)
 
 
-def test_tasks_of_views_are_not_covered(get):
-    with pytest.raises(SynchronousOnlyOperation, match=r"started by .*\.a_task\(\)"):
-        get("/task/")
+@pytest.mark.parametrize(("url", "view"), [("/task/", "a_task"), ("/task/class/", "Task")])
+def test_tasks_of_views_are_not_covered(url, view, get):
+    with pytest.raises(SynchronousOnlyOperation) as caught:
+        get(url)
+    assert f"started by {__name__}.{view}()" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["/function/", "/class/"])
+def test_async_views_that_a_sync_handler_calls_are_covered(url, get):
+    assert len(Client().get(url).content.split(b",")) == 5
 
 
 def test_the_setting_and_the_transactions_of_requests(scratch, get, monkeypatch):

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial, wraps
-from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, unwrap
 from typing import Any
 
 from turbo_orm.bridge.greenlets import Suspended, current, in_calling_thread, is_lazy, run
@@ -57,10 +57,12 @@ def lazy_loading[F: Callable[..., Any]](function: F) -> F:
 
 
 def name_of(function: Any) -> str:
-    """Return what errors call a function."""
-    while isinstance(function, partial) and not hasattr(function, "__qualname__"):
-        function = function.func
-    named = function if hasattr(function, "__qualname__") else type(function)
+    """Return what errors call a function, or a view: its class, or what a wrapper is around."""
+    named: Any = unwrap(getattr(function, "view_class", function))
+    while isinstance(named, partial):
+        named = named.func
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
     return f"{named.__module__}.{named.__qualname__}"
 
 

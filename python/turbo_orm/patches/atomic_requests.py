@@ -8,8 +8,7 @@ here, in ``async_atomic()``; sync views are left to Django. The setting
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial, wraps
-from inspect import unwrap
+from functools import wraps
 from typing import Any
 
 from django.core.handlers import base
@@ -19,7 +18,7 @@ from turbo_orm import conf
 from turbo_orm.backend.connection_state import entered_for
 from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.backend.transaction import AsyncAtomic
-from turbo_orm.bridge.lazy_loading import lazy_loading
+from turbo_orm.bridge.lazy_loading import lazy_loading, name_of
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
 type View = Callable[..., Any]
@@ -43,16 +42,6 @@ class AtomicRequest(AsyncAtomic):
             entered_for.reset(entered)
 
 
-def _name(view: View) -> str:
-    """Return what errors call a view: a function, a class, or what a wrapper is around."""
-    named: Any = unwrap(getattr(view, "view_class", view))
-    while isinstance(named, partial):
-        named = named.func
-    if not hasattr(named, "__qualname__"):
-        named = type(named)
-    return f"{named.__module__}.{named.__qualname__}"
-
-
 def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any, View], View]:
     """Return Django's method that wraps a view, to wrap async views, too."""
 
@@ -72,7 +61,7 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         aliases = _atomic_aliases(view)
         if not aliases or not is_async(view) or not all(map(has_async_connection, aliases)):
             return djangos(handler, view)
-        name = _name(view)
+        name = name_of(view)
         for alias in aliases:
             view = AtomicRequest(alias, name)(view)
         return view
