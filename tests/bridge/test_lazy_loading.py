@@ -459,10 +459,10 @@ def test_many_functions_share_a_small_pool(scratch, run):
             await team.asave(using=pooled)
             try:
                 async with async_atomic(pooled):
-                    Player.objects.using(pooled).create(name="nobody", team=team)
+                    Player.objects.using(pooled).create(name="undone", team=team)
                     await asyncio.sleep(0)
                     with transaction.atomic(pooled):
-                        Player.objects.using(pooled).create(name="no one", team=team)
+                        Player.objects.using(pooled).create(name="undone, too", team=team)
                         raise OfNoAccount
             except OfNoAccount:
                 assert not team.players.using(pooled).all()
