@@ -3,8 +3,8 @@
 ``greenlets`` runs it, ``sync_to_async`` chooses between the bridge and a thread where Django's
 async methods call sync ones, and ``signals`` awaits the async receivers of signals that sync code
 sends. ``lazy_loading`` has coroutines run on the bridge. ``installation`` says whether the app is
-installed, without which the bridge refuses to run. ``watchdog`` logs which code on the bridge keeps
-the event loop, and ``user_code`` says which code is the site's own.
+installed, without which the bridge refuses to run. ``watchdog`` logs which code on the bridge
+keeps the event loop, and ``user_code`` says which code is the site's own.
 """
 
 from turbo_orm.bridge.greenlets import (
@@ -15,7 +15,6 @@ from turbo_orm.bridge.greenlets import (
     allowed_to_wait,
     await_,
     await_in_task,
-    current_task,
     current_task,
     frames,
     in_calling_thread,
@@ -35,7 +34,6 @@ __all__ = [
     "allowed_to_wait",
     "await_",
     "await_in_task",
-    "current_task",
     "current_task",
     "frames",
     "in_calling_thread",
