@@ -20,6 +20,7 @@ from django.core import checks as _checks
 
 from turbo_orm.backend.transaction import async_atomic, async_connection, release_connection
 from turbo_orm.bridge import run as run_sync
+from turbo_orm.bridge.lazy_loading import lazy_loading
 from turbo_orm.checks import check_installation as _check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
@@ -42,6 +43,7 @@ __all__ = [
     "explain_hydration",
     "explain_shape",
     "in_thread",
+    "lazy_loading",
     "on_bridge",
     "patch_django",
     "release_connection",

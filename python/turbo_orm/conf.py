@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "SYNC_VIEWS": "thread",
     # Whether statements go to libpq without a cursor where nothing needs one.
     "DIRECT_EXECUTION": True,
+    # Whether all async views are called as lazy_loading functions.
+    "LAZY_LOADING": False,
     # Whether all of Django is async, not only the models with an AsyncManager.
     "PATCH_DJANGO": True,
     # Whether statements are cached, how many entries there may be, and how many bytes they may

@@ -1,5 +1,6 @@
 """What an error says that plain code of an event loop gets where it queries unawares."""
 
+import asyncio
 import pickle
 from contextlib import suppress
 
@@ -271,6 +272,34 @@ def test_the_error_names_what_was_touched_and_the_cure(case, run):
         assert word in said
 
 
+def test_the_decorator_is_a_cure_where_a_coroutine_touches_what_is_lazy(run):
+    async def touch(work):
+        book = await a_book()
+        with pytest.raises(SynchronousOnlyOperation) as caught:
+            work(book)
+        return str(caught.value)
+
+    said = run(lambda: touch(named))
+    assert said.endswith(" or decorate touch() with `@turbo_orm.lazy_loading`.")
+    # It has an async form.
+    assert "lazy_loading" not in run(lambda: touch(lambda book: book.save()))
+
+    async def call_soon():
+        said = asyncio.get_running_loop().create_future()
+        book = await a_book()
+
+        def call():
+            with pytest.raises(SynchronousOnlyOperation) as caught:
+                _ = book.author
+            said.set_result(str(caught.value))
+
+        asyncio.get_running_loop().call_soon(call)
+        return await said
+
+    # There is nothing to decorate.
+    assert "lazy_loading" not in run(call_soon)
+
+
 CURES = {
     "select_related": lambda: Book.objects.select_related("author").alatest("pk"),
     "prefetch_related": lambda: Book.objects.prefetch_related("author").alatest("pk"),
@@ -287,7 +316,6 @@ def test_the_cures_of_a_foreign_key(cure, run):
 
 def test_a_callback_of_the_loop_is_no_users_code(run):
     """The frames of the event loop are not looked at, be it run by a test or by a view."""
-    import asyncio
 
     async def ask():
         book = await a_book()

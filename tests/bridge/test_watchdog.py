@@ -18,7 +18,7 @@ from django.test import override_settings
 from tests.library.models import Account
 from tests.support.project import run_in_project
 from tests.support.sleeping import sleep
-from turbo_orm import run_sync
+from turbo_orm import lazy_loading, run_sync
 from turbo_orm.bridge import await_
 from turbo_orm.bridge.watchdog import watchdog
 
@@ -76,6 +76,17 @@ def test_what_blocks_is_logged_with_its_line(watched):
     assert int(said.split(" ms ")[0].split()[-1]) >= 50
     for cure in ("async library", "sync_to_async", "@turbo_orm.in_thread"):
         assert cure in said
+
+
+def test_a_lazy_function_is_logged_behind_what_it_awaits_on_a_bridge(watched):
+    @lazy_loading
+    async def work():
+        await run_sync(int)
+        block()
+
+    asyncio.run(work())
+    (said,) = watched()
+    assert line_of(block, "time.sleep") in said
 
 
 def test_each_line_is_logged_once(watched):
@@ -254,7 +265,7 @@ def test_a_process_that_is_forked_is_watched():
     """On the bridge, too, where the fork goes on with what runs."""
     code = """
         import asyncio, logging, os, sys, threading, time
-        from turbo_orm import run_sync
+        from turbo_orm import lazy_loading, run_sync
         from turbo_orm.bridge.watchdog import watchdog
 
         said = []
@@ -289,7 +300,7 @@ def test_the_interpreter_ends_while_code_blocks():
     """With no thread that waits, and no error: the fork of a project prints none."""
     code = """
         import asyncio, threading, time
-        from turbo_orm import run_sync
+        from turbo_orm import lazy_loading, run_sync
 
         def loop():
             asyncio.run(run_sync(time.sleep, 30))

@@ -20,6 +20,7 @@ from django.db.models import QuerySet
 from django.db.transaction import Atomic
 
 from turbo_orm.backend import lazy_access
+from turbo_orm.bridge.lazy_loading import lazy_function
 from turbo_orm.bridge.user_code import FROZEN, is_library, qualified_name
 
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
@@ -45,6 +46,7 @@ def refusal(method: str, alias: str) -> str:
             f"{method}() of connections[{alias!r}] waits for the database, which plain code in an "
             f"event loop cannot. Use turbo-orm's async methods, async_atomic() or "
             f"`async_connections[{alias!r}]`, or have turbo_orm.run_sync() call the code."
+            f"{_of_lazy_task(lazy_function.get())}"
         )
     access = None
     # What get() or save() do inside does not matter.
@@ -60,9 +62,22 @@ def refusal(method: str, alias: str) -> str:
         call = _callee(entry)
         touched = f"{touched} where {_label(entry)}" if touched else _label(entry)
     cures = [access and access.cure, form, f"`await turbo_orm.run_sync({call}, …)`"]
+    starter = lazy_function.get()
+    if starter is None and access is not None and (coroutine := _coroutine(calls)) is not None:
+        cures.append(f"decorate {coroutine.f_code.co_name}() with `@turbo_orm.lazy_loading`")
     return (
         f"{touched}, and plain code in an event loop cannot wait for the database {alias!r}. "
-        f"Use {' or '.join(filter(None, cures))}."
+        f"Use {' or '.join(filter(None, cures))}.{_of_lazy_task(starter)}"
+    )
+
+
+def _of_lazy_task(starter: str | None) -> str:
+    """Return what to add where a ``lazy_loading`` function has started the task that runs."""
+    if starter is None:
+        return ""
+    return (
+        f" This was started by {starter}(), a lazy_loading function, in a task of its own, which "
+        "that does not cover: decorate what the task runs with `@turbo_orm.lazy_loading`, too."
     )
 
 
@@ -74,6 +89,13 @@ def _calls() -> Iterator[FrameType]:
             return
         yield frame
         frame = frame.f_back
+
+
+def _coroutine(calls: list[FrameType]) -> FrameType | None:
+    """Return the frame of the coroutine that has made the calls, if it is no library's."""
+    frame = calls[-1].f_back if calls else None
+    is_found = frame is not None and frame.f_code.co_flags & _ASYNC and not is_library(frame)
+    return frame if is_found else None
 
 
 def _has_meaning(frame: FrameType) -> bool:

@@ -24,6 +24,8 @@ from django.db.transaction import TransactionManagementError
 from turbo_orm import bridge
 from turbo_orm.bridge.user_code import LIBRARIES
 
+current_task = bridge.current_task
+
 
 class State(StrEnum):
     """What may be done with a connection."""
@@ -183,14 +185,6 @@ def place() -> str:
         if not frame.f_code.co_filename.startswith(LIBRARIES):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
     return "unknown code"
-
-
-def current_task() -> asyncio.Task[Any] | None:
-    """Return the running task, or ``None`` if no task runs the code."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
 
 
 def name_of(owner: asyncio.Task[Any] | Owner | None) -> str:

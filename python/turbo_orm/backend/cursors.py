@@ -61,17 +61,29 @@ class BridgedCursor:
             bridge.await_(self._cursor.execute(query, params, **kwargs))
 
     def _require_connection(self) -> None:
-        """Raise if the connection has gone back to the pool since: another task may have it."""
+        """Raise if the connection has gone back to the pool since: another task may have it.
+
+        In a ``lazy_loading`` function, which gives it back wherever it awaits, be a cursor of the
+        connection that the task has then.
+        """
         owner = self.async_connection
         if owner is None:
             return
+        is_lazy = bridge.is_lazy()
+        if is_lazy:
+            owner.acquire_on_bridge()
         # By the connection below, since a tool may have either of the two wrapped.
         driver = owner.connection
-        if driver is None or driver.pgconn is not self._cursor.connection.pgconn:
-            raise psycopg.InterfaceError(
-                "The connection of this cursor was given back: a cursor is for the call on the "
-                "bridge that opens it, or for a transaction or an async_connection() block."
-            )
+        if driver is not None and driver.pgconn is self._cursor.connection.pgconn:
+            return
+        if is_lazy and not owner.pins:
+            bridge.await_(owner.ensure_connection())
+            self._cursor = owner.create_cursor()
+            return
+        raise psycopg.InterfaceError(
+            "The connection of this cursor was given back: a cursor is for the call on the "
+            "bridge that opens it, or for a transaction or an async_connection() block."
+        )
 
     def _deallocates(self, exc: psycopg.Error) -> bool:
         """Return whether a statement that has failed is to be executed again, prepared anew.

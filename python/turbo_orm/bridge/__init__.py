@@ -2,9 +2,9 @@
 
 ``greenlets`` runs it, ``sync_to_async`` chooses between the bridge and a thread where Django's
 async methods call sync ones, and ``signals`` awaits the async receivers of signals that sync code
-sends. ``installation`` says whether the app is installed, without which the bridge refuses to run.
-``watchdog`` logs which code on the bridge keeps the event loop, and ``user_code`` says which code
-is the site's own.
+sends. ``lazy_loading`` has coroutines run on the bridge. ``installation`` says whether the app is
+installed, without which the bridge refuses to run. ``watchdog`` logs which code on the bridge
+keeps the event loop, and ``user_code`` says which code is the site's own.
 """
 
 from turbo_orm.bridge.greenlets import (
@@ -15,8 +15,10 @@ from turbo_orm.bridge.greenlets import (
     allowed_to_wait,
     await_,
     await_in_task,
+    current_task,
     frames,
     in_calling_thread,
+    is_lazy,
     may_wait,
     outermost,
     run,
@@ -32,8 +34,10 @@ __all__ = [
     "allowed_to_wait",
     "await_",
     "await_in_task",
+    "current_task",
     "frames",
     "in_calling_thread",
+    "is_lazy",
     "may_wait",
     "outermost",
     "run",

@@ -28,16 +28,25 @@ in_calling_thread: ContextVar[Any] = ContextVar("turbo_orm_in_calling_thread", d
 
 
 class Bridge(greenlet):
-    """A greenlet in which sync code may await. It shares its task's context variables."""
+    """A greenlet in which sync code may await. It shares its task's context variables.
+
+    It belongs to the task that switches to it, and is active in no other: an eager task begins in
+    the greenlet of the code that starts it.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        task = getcurrent()
-        super().__init__(function, task)
-        self.gr_context = task.gr_context
+        caller = getcurrent()
+        super().__init__(function, caller)
+        self.gr_context = caller.gr_context
+        self.task = current_task()
         self.abandoned = False
+        #: Whether it drives a coroutine, and exits wherever that one waits (**lazy_loading**).
+        self.is_lazy = False
         # None where it is the outermost itself: a reference to itself would leave it to the
         # garbage collector.
-        self._outer: Bridge | None = task.outermost if isinstance(task, Bridge) else None
+        self._outer: Bridge | None = None
+        if isinstance(caller, Bridge) and not caller.is_lazy and caller.task is self.task:
+            self._outer = caller.outermost
         self._exits: list[Callable[[], None]] = []
         #: What ``django.db.connections`` answers with in place of connections, by alias.
         self.stand_ins: dict[str, Any] = {}
@@ -46,18 +55,35 @@ class Bridge(greenlet):
 
     @property
     def outermost(self) -> Bridge:
-        """The bridge that this one runs on, or that one on, and so forth: itself, if on none."""
+        """The bridge that this one runs on, or that one on, and so forth: itself, if on none.
+
+        One on a lazy bridge is an outermost one, too: a lazy one exits while others wait.
+        """
         return self._outer or self
+
+    def become_lazy(self) -> None:
+        """Be an outermost bridge, which may exit again and again."""
+        self.is_lazy = True
+        self._outer = None
 
     def at_exit(self, function: Callable[[], None]) -> None:
         """Call a function when the code on the bridge has returned or raised."""
         self._exits.append(function)
 
     def exit(self) -> None:
-        """Call what ``at_exit()`` was given."""
-        exits, self._exits = self._exits, []
-        for function in exits:
-            function()
+        """Call what ``at_exit()`` was given, once."""
+        if self._exits:
+            exits, self._exits = self._exits, []
+            for function in exits:
+                function()
+
+    def resume(self) -> None:
+        """Have the running code be what is switched to: an eager task began in another greenlet.
+
+        To be called before each switch but the first.
+        """
+        self.parent = getcurrent()
+        self.task = current_task()
 
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         """Switch to the task, which awaits, and return the result. What that raises is raised."""
@@ -69,9 +95,30 @@ class Bridge(greenlet):
         return self.parent.switch(awaitable)
 
 
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the running task, or ``None`` if no task runs the code."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def current() -> Bridge | None:
+    """Return the bridge that the caller runs on, if it is the running task's."""
+    found = getcurrent()
+    return found if isinstance(found, Bridge) and found.task is current_task() else None
+
+
 def active() -> bool:
     """Return whether the caller runs on the bridge, so that ``await_()`` can be called."""
-    return isinstance(getcurrent(), Bridge)
+    found = getcurrent()
+    return isinstance(found, Bridge) and found.task is current_task()
+
+
+def is_lazy() -> bool:
+    """Return whether the caller is called by a coroutine that a bridge drives, on that bridge."""
+    bridge = current()
+    return bridge is not None and bridge.is_lazy
 
 
 def allowed_to_wait[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -79,18 +126,18 @@ def allowed_to_wait[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs
 
     It is safe if all that it waits for is awaited.
     """
-    current: Any = getcurrent()
-    before, current.may_wait = current.may_wait, True
+    bridge: Any = getcurrent()
+    before, bridge.may_wait = bridge.may_wait, True
     try:
         return function(*args, **kwargs)
     finally:
-        current.may_wait = before
+        bridge.may_wait = before
 
 
 def may_wait() -> bool:
     """Return whether ``allowed_to_wait()`` has called the code that runs."""
-    current = getcurrent()
-    return isinstance(current, Bridge) and current.may_wait
+    bridge = current()
+    return bridge is not None and bridge.may_wait
 
 
 def with_stand_in[**P, R](
@@ -117,14 +164,14 @@ def with_stand_in[**P, R](
 
 def stand_in(alias: str) -> Any:
     """Return what stands in for a connection in the code that runs, or ``None``."""
-    bridge = getcurrent()
-    return bridge.stand_ins.get(alias) if isinstance(bridge, Bridge) else None
+    bridge = current()
+    return bridge.stand_ins.get(alias) if bridge is not None else None
 
 
 def outermost() -> Bridge:
     """Return the outermost bridge that the caller runs on; code on a bridge may run another."""
-    bridge = getcurrent()
-    if not isinstance(bridge, Bridge):
+    bridge = current()
+    if bridge is None:
         raise RuntimeError("This code needs the bridge: have turbo_orm.run_sync() call it.")
     return bridge.outermost
 
@@ -158,10 +205,13 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
             except GeneratorExit as exc:
                 # The coroutine is being closed: nothing can be awaited any more.
                 bridge.abandoned = True
+                bridge.resume()
                 result = runner.throw(exc)
             except BaseException as exc:
+                bridge.resume()
                 result = runner.throw(exc)
             else:
+                bridge.resume()
                 result = runner.switch(awaited)
         returned: R = result
         return returned
@@ -177,8 +227,8 @@ def await_[R](awaitable: Awaitable[R]) -> R:
 
     Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
     """
-    bridge = getcurrent()
-    if not isinstance(bridge, Bridge):
+    bridge = current()
+    if bridge is None:
         if isinstance(awaitable, Coroutine):
             awaitable.close()
         raise RuntimeError(
@@ -190,7 +240,7 @@ def await_[R](awaitable: Awaitable[R]) -> R:
         waits_for = next(steps)
         while True:
             try:
-                bridge.wait(_Suspended(waits_for))
+                bridge.wait(Suspended(waits_for))
             except BaseException as exc:
                 waits_for = steps.throw(exc)
             else:
@@ -207,12 +257,12 @@ def await_in_task[R](awaitable: Awaitable[R]) -> R:
     what the bridge has acquired is released before.
     """
     outermost().exit()
-    bridge: Any = getcurrent()
+    bridge: Any = current()
     result: R = bridge.wait(awaitable)
     return result
 
 
-class _Suspended:
+class Suspended:
     """Yields to the event loop what an awaitable in a greenlet has yielded."""
 
     def __init__(self, future: Any) -> None:

@@ -93,7 +93,7 @@ class Watchdog:
         if self._limit is None:
             self._limit = conf.get("LOOP_WATCHDOG") / 1000
             self.is_off = not self._limit
-        if not self._limit or bridge.outermost is not bridge:
+        if not self._limit or isinstance(bridge.parent, type(bridge)):
             return bridge
         if self._thread is None:
             self._start(self._limit)
