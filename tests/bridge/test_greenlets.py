@@ -433,19 +433,83 @@ async def test_a_function_cannot_wait_after_its_coroutine_was_closed():
 
 
 @played
-async def test_a_bridge_is_nothing_for_the_garbage_collector():
-    bridges = []
+async def test_a_call_leaves_nothing_for_the_garbage_collector():
+    """The bridge is kept for the next call, and refers to nothing of this one."""
 
-    def function():
-        bridges.append(weakref.ref(bridge.outermost()))
+    class Thing:
+        pass
+
+    found = []
+
+    def function(thing, *, fails):
+        found.append(weakref.ref(thing))
         await_(asyncio.sleep(0))
+        if fails:
+            raise LookupError(thing)
+        return thing
 
     gc.disable()
     try:
-        await run(function)
-        assert bridges[0]() is None
+        for fails in (False, True):
+            with suppress(LookupError):
+                await run(function, Thing(), fails=fails)
+        assert [thing() for thing in found] == [None, None]
     finally:
         gc.enable()
+
+
+@played
+async def test_a_bridge_calls_one_function_after_another():
+    bridges = []
+    variable = ContextVar("variable", default="unset")
+
+    def function(fails):
+        bridges.append(bridge.outermost())
+        seen = variable.get()
+        variable.set("set")
+        await_(asyncio.sleep(0))
+        if fails:
+            raise LookupError("of the first")
+        return seen
+
+    async def task(fails):
+        return await run(function, fails)
+
+    with pytest.raises(LookupError) as caught:
+        await asyncio.create_task(task(True))
+    assert await asyncio.create_task(task(False)) == "unset"
+    assert bridges[0] is bridges[1]
+    names = [entry.name for entry in caught.traceback]
+    assert names[-1] == "function"
+    assert "_serve" not in names
+    assert caught.value.__context__ is None
+
+
+@played
+async def test_bridges_that_run_side_by_side_are_several():
+    bridges = []
+
+    def function():
+        bridges.append(bridge.outermost())
+        await_(asyncio.sleep(0))
+
+    await asyncio.gather(*[run(function) for _ in range(100)])
+    assert len({*bridges}) == 100
+
+
+def test_the_bridges_of_a_thread_are_its_own():
+    bridges = []
+
+    def function():
+        bridges.append(bridge.outermost())
+        await_(asyncio.sleep(0))
+
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: asyncio.run(run(function)))
+        thread.start()
+        thread.join()
+    asyncio.run(run(function))
+    assert len({*bridges}) == 3
 
 
 @played

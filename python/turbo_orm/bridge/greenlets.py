@@ -14,6 +14,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import ContextVar
+from threading import local
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -27,31 +28,73 @@ from turbo_orm.bridge.watchdog import watchdog
 in_calling_thread: ContextVar[Any] = ContextVar("turbo_orm_in_calling_thread", default=None)
 
 
+#: What a bridge switches to its caller with when its function has returned or raised.
+_DONE: Any = object()
+# So many bridges are kept by a thread for their next function.
+_MOST_IDLE = 64
+
+
 class Bridge(greenlet):
     """A greenlet in which sync code may await. It shares its task's context variables.
 
     It belongs to the task that switches to it, and is active in no other: an eager task begins in
     the greenlet of the code that starts it.
+
+    It calls one function after another: the stack of a new greenlet costs ten times as much as a
+    switch. ``begin()`` is called before the first switch, which passes on a function and its
+    arguments, and ``end()`` when a switch has returned ``_DONE``.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    #: Whether it drives a coroutine, and exits wherever that one waits (**lazy_loading**).
+    is_lazy: bool
+    #: What ``django.db.connections`` answers with in place of connections, by alias.
+    stand_ins: dict[str, Any]
+    #: Whether the code that runs may call what Django forbids where an event loop runs.
+    may_wait: bool
+
+    def __init__(self) -> None:
+        super().__init__(self._serve)
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def _serve(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        while True:
+            try:
+                self._result = function(*args, **kwargs)
+            except BaseException as exc:
+                # This frame is kept: it must refer to nothing of the call.
+                self._error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+            del function, args, kwargs
+            assert self.parent is not None
+            function, args, kwargs = self.parent.switch(_DONE)
+
+    def begin(self) -> None:
+        """Belong to the caller from now on."""
         caller = getcurrent()
-        super().__init__(function, caller)
+        self.parent = caller
         self.gr_context = caller.gr_context
         self.task = current_task()
-        self.abandoned = False
-        #: Whether it drives a coroutine, and exits wherever that one waits (**lazy_loading**).
-        self.is_lazy = False
+        self.abandoned = self.is_lazy = self.may_wait = False
         # None where it is the outermost itself: a reference to itself would leave it to the
         # garbage collector.
         self._outer: Bridge | None = None
         if isinstance(caller, Bridge) and not caller.is_lazy and caller.task is self.task:
             self._outer = caller.outermost
         self._exits: list[Callable[[], None]] = []
-        #: What ``django.db.connections`` answers with in place of connections, by alias.
-        self.stand_ins: dict[str, Any] = {}
-        #: Whether the code that runs may call what Django forbids where an event loop runs.
-        self.may_wait = False
+        self.stand_ins = {}
+
+    def end(self) -> Any:
+        """Return what the function has returned, or raise what it has raised."""
+        result, error = self._result, self._error
+        self._result = self._error = self._outer = self.task = self.gr_context = None
+        if len(_idle.bridges) < _MOST_IDLE:
+            _idle.bridges.append(self)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
+        return result
 
     @property
     def outermost(self) -> Bridge:
@@ -93,6 +136,23 @@ class Bridge(greenlet):
             )
         assert self.parent is not None
         return self.parent.switch(awaitable)
+
+
+class _Idle(local):
+    """The bridges of a thread that have no function to call."""
+
+    def __init__(self) -> None:
+        self.bridges: list[Bridge] = []
+
+
+_idle = _Idle()
+
+
+def _new_bridge() -> Bridge:
+    bridges = _idle.bridges
+    bridge = bridges.pop() if bridges else Bridge()
+    bridge.begin()
+    return bridge
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -150,15 +210,15 @@ def with_stand_in[**P, R](
     """
     if not installation.is_installed:
         installation.require()
-    bridge = Bridge(function)
+    bridge = _new_bridge()
     bridge.stand_ins[alias] = connection
-    result: R = bridge.switch(*args, **kwargs)
-    if not bridge.dead:
+    if bridge.switch(function, args, kwargs) is not _DONE:
         bridge.throw()
         raise RuntimeError(
             f"{function!r} awaits the database, where another connection stands in for "
             f"connections[{alias!r}]: nothing can be awaited there."
         )
+    result: R = bridge.end()
     return result
 
 
@@ -195,11 +255,11 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
     if (thread := in_calling_thread.get()) is not None:
         called: R = await thread.run(function, *args, **kwargs)
         return called
-    bridge = Bridge(function)
+    bridge = _new_bridge()
     runner = bridge if watchdog.is_off else watchdog.watched(bridge)
     try:
-        result = runner.switch(*args, **kwargs)
-        while not bridge.dead:
+        result = runner.switch(function, args, kwargs)
+        while result is not _DONE:
             try:
                 awaited = await result
             except GeneratorExit as exc:
@@ -213,10 +273,10 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
             else:
                 bridge.resume()
                 result = runner.switch(awaited)
-        returned: R = result
-        return returned
     finally:
         bridge.exit()
+    returned: R = bridge.end()
+    return returned
 
 
 def await_[R](awaitable: Awaitable[R]) -> R:

@@ -35,6 +35,8 @@ _logger = getLogger("turbo_orm")
 _SHORTEST = 0.005
 # How many lines are logged in a process.
 _MOST = 1000
+# What has called the code on a bridge.
+_CALLER = "turbo_orm.bridge.greenlets.Bridge._serve"
 # Code that stands still in one of these is at a breakpoint.
 _DEBUGGERS = re.compile(r"(bdb|pdb)$|_?pydev")
 
@@ -194,7 +196,7 @@ class Watchdog:
 
 def _calls(frame: FrameType | None) -> Iterator[FrameType]:
     """Yield frames from the innermost to the first of the site's own code."""
-    while frame is not None:
+    while frame is not None and qualified_name(frame) != _CALLER:
         yield frame
         if not is_library(frame):
             return

@@ -15,7 +15,7 @@ from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, fallback, get_or_create, save
+from turbo_orm.orm import bulk_update, fallback, get_or_create, in_bulk, save
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
@@ -182,6 +182,12 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, _ModelT]:
         """Return the objects with these keys, by key. Without keys, return all."""
+        queryset = in_bulk.filtered(self, id_list, field_name)
+        if queryset is not None:
+            objects = await queryset.alist()
+            if field_name == "pk":
+                return {each.pk: each for each in objects}
+            return await bridge.run(in_bulk.by_key, objects, field_name)
         return await bridge.run(self.in_bulk, id_list, field_name=field_name)
 
     async def acount(self) -> int:

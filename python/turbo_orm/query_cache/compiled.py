@@ -322,10 +322,6 @@ class BoundStatement:
         """The SQL with ``%s`` for each parameter, as a cursor takes it."""
         return expand_sql(self.statement.sql, self._lists)
 
-    def _between(self, connection: Any) -> tuple[bytes, ...]:
-        between = self.statement.between(connection)
-        return expand_between(between, self._lists) if self._lists else between
-
     @property
     def rows(self) -> int:
         """How many rows are expected: as many as came last."""
@@ -333,7 +329,10 @@ class BoundStatement:
 
     def render(self, connection: Any) -> bytes:
         """Return the SQL with literals of the parameters, as psycopg's client cursor writes it."""
-        return with_literals(self._between(connection), self.params, connection)
+        between = self.statement.between(connection)
+        if self._lists:
+            between = expand_between(between, self._lists)
+        return with_literals(between, self.params, connection)
 
 
 class BoundSlice(BoundStatement):
@@ -365,7 +364,8 @@ class BoundSlice(BoundStatement):
 
     def render(self, connection: Any) -> bytes:
         values = self._limit_offset.insert(self._slice, self.params)
-        return with_literals(self._between(connection), values, connection)
+        between = expand_between(self.statement.between(connection), self._lists)
+        return with_literals(between, values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:

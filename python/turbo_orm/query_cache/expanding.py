@@ -70,6 +70,8 @@ def expansions(
 
 def expand_between(between: Sequence[bytes], lists: Sequence[Expanded]) -> tuple[bytes, ...]:
     """Return the SQL between the placeholders, for lists of other lengths."""
+    if not lists:
+        return tuple(between)
     found: list[bytes] = []
     position = 0
     for start, traced, length in lists:
@@ -81,6 +83,8 @@ def expand_between(between: Sequence[bytes], lists: Sequence[Expanded]) -> tuple
 
 def expand_sql(sql: str, lists: Sequence[Expanded]) -> str:
     """Return SQL with ``%s`` for each parameter, for lists of other lengths."""
+    if not lists:
+        return sql
     spans = [match.span() for match in _PLACEHOLDER.finditer(sql) if match[1] == "s"]
     found: list[str] = []
     position = 0

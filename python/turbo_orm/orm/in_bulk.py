@@ -1,0 +1,49 @@
+"""``ain_bulk()`` by a cached statement: the objects of a filter by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import router
+from django.db.models import QuerySet
+from django.db.models.query import ModelIterable
+
+_DJANGOS = vars(QuerySet)["in_bulk"]
+
+
+def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> Any:
+    """Return the queryset whose objects ``in_bulk()`` returns.
+
+    ``None`` where there is more to it, or Django refuses it.
+    """
+    chain = queryset._cached
+    if (
+        chain is None
+        or type(queryset).in_bulk is not _DJANGOS
+        or queryset._iterable_class is not ModelIterable
+        or (chain[1] and type(chain[1][-1]) is slice)
+        or not _is_unique(queryset.model._meta, field_name)
+    ):
+        return None
+    if id_list is None:
+        return queryset._chain()
+    if not id_list:
+        return None
+    if router.routers:
+        # Django asks them whether the database limits the number of parameters.
+        _ = queryset.db
+    return queryset.filter(**{f"{field_name}__in": tuple(id_list)})
+
+
+def _is_unique(meta: Any, field_name: str) -> bool:
+    try:
+        return field_name == "pk" or meta.get_field(field_name).unique
+    except FieldDoesNotExist:
+        return False
+
+
+def by_key(objects: Iterable[Any], field_name: str) -> dict[Any, Any]:
+    """Return objects by the value of a field. Runs on the bridge: it may be deferred."""
+    return {getattr(each, field_name): each for each in objects}
