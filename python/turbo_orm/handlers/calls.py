@@ -7,6 +7,7 @@ else they are what they were: asgiref's, or the bridge's for what leads to a dat
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import wraps
@@ -46,7 +47,10 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
     if place is Place.BRIDGE:
 
         async def on_bridge(*args: Any, **kwargs: Any) -> Any:
-            return await bridge.run(function, *args, **kwargs)
+            handled = sys.exception()
+            if handled is None:
+                return await bridge.run(function, *args, **kwargs)
+            return await bridge.run(_while_handled, handled, function, *args, **kwargs)
 
         return on_bridge
 
@@ -54,6 +58,19 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
         return function(*args, **kwargs)
 
     return inline
+
+
+def _while_handled(
+    exception: BaseException, function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Call a function where ``sys.exc_info()`` has an exception, as in the task.
+
+    A greenlet begins without one. asgiref does the same in its threads.
+    """
+    try:
+        raise exception
+    except BaseException:
+        return function(*args, **kwargs)
 
 
 def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
@@ -67,6 +84,9 @@ def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunctio
             return await bridge.run(method, *args)
         return await in_thread(*args)
 
+    # Django names a middleware by it, whose process_template_response() returns nothing.
+    if hasattr(method, "__self__"):
+        vars(call)["__self__"] = method.__self__
     return call
 
 
