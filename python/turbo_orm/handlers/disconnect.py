@@ -29,15 +29,19 @@ class Disconnect:
         self._listener: asyncio.Task[Any] | None = None
         self._task: Any = asyncio.current_task()
         self._is_cause = False
+        self._is_stopped = False
 
     def _start(self) -> None:
         self._listener = asyncio.ensure_future(self._listen())
         self._listener.add_done_callback(self._on_done)
 
     def _on_done(self, listener: asyncio.Task[Any]) -> None:
-        if not listener.cancelled():
-            # It is retrieved, at least.
-            listener.exception()
+        if listener.cancelled():
+            return
+        # It is retrieved, at least.
+        listener.exception()
+        # Between the listener's end and this call the task may have stopped.
+        if not self._is_stopped:
             self._is_cause = True
             self._task.cancel()
 
@@ -52,10 +56,13 @@ class Disconnect:
         return self._listener.exception() or RequestAborted()
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more. A cancellation that the view has caught is taken back."""
+        self._is_stopped = True
         self._timer.cancel()
+        if self._is_cause:
+            self._is_cause = False
+            self._task.uncancel()
         listener = self._listener
         if listener is not None and not listener.done():
-            listener.remove_done_callback(self._on_done)
             listener.cancel()
             await asyncio.wait([listener])
