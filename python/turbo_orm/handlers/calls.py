@@ -21,6 +21,7 @@ from django.utils.log import log_response
 from turbo_orm import bridge
 from turbo_orm.handlers import error_pages, middleware, places, receivers
 from turbo_orm.handlers.places import Place
+from turbo_orm.handlers.stores import place_of_databases
 
 type AsyncFunction = Callable[..., Awaitable[Any]]
 
@@ -148,8 +149,9 @@ def in_base_handler(original: Any) -> Any:
             # process_exception_by_middleware()
             return call_at(request.place_of_exceptions, function, in_thread)
         if isinstance(owner, SimpleTemplateResponse) and function == owner.render:
-            is_in_thread = request.place_of_view is Place.THREAD
-            place = Place.THREAD if is_in_thread else Place.BRIDGE
+            place = request.place_of_view
+            if place is Place.INLINE:
+                place = place_of_databases()
             return call_at(place, function, in_thread)
         return in_thread
 
