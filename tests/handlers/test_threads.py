@@ -87,7 +87,9 @@ def test_a_thousand_requests_start_no_thread(path, rounds, monkeypatch):
     async def main():
         application = EventLoopHandler()
         for _ in range(rounds):
-            await asyncio.gather(*[ask(application, path, signals=False) for _ in range(20)])
+            await asyncio.gather(
+                *[ask(application, path, signals=False, is_local=None) for _ in range(20)]
+            )
 
     with override_settings(MIDDLEWARE=STARTPROJECT):
         asyncio.run(main())
