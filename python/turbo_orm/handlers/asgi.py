@@ -21,6 +21,7 @@ from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from turbo_orm import bridge
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.handlers import calls, middleware, places, receivers
 from turbo_orm.handlers.calls import HandledRequest, handled_request
@@ -70,6 +71,7 @@ class EventLoopHandler(base.BaseHandler):
             handled_request.reset(token)
         if handled.place_of_view is Place.BRIDGE and _is_generated(response):
             response.streaming_content = calls.on_bridge_each(response.streaming_content)
+            response.is_closed_on_bridge = True
         return response
 
 
@@ -142,6 +144,8 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
 
     async def _close(self, response: Any) -> None:
         """Close a response, and send ``request_finished``."""
+        if getattr(response, "is_closed_on_bridge", False):
+            await bridge.run(_close_content, response)
         signal, sender = signals.request_finished, type(self)
         place = Place.THREAD
         if not receivers.has_used_thread() and _closes_at_once(response):
@@ -173,6 +177,19 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
         return await super().read_body(receive_again)
 
 
+def _close_content(response: Any) -> None:
+    """Close what a response was made of: a generator that is left runs code of the project."""
+    closers = [each for each in response._resource_closers if not _is_of_request(each)]
+    for closer in closers:
+        response._resource_closers.remove(closer)
+        with suppress(Exception):
+            closer()
+
+
+def _is_of_request(closer: Any) -> bool:
+    return isinstance(getattr(closer, "__self__", None), asgi.ASGIRequest)
+
+
 def _closes_at_once(response: Any) -> bool:
     """Return whether to close a response closes no file, and runs no code of the project."""
     return type(response).close is HttpResponseBase.close and all(
@@ -182,9 +199,7 @@ def _closes_at_once(response: Any) -> bool:
 
 def _is_of_small_request(closer: Any) -> bool:
     """Return whether it closes a request, which has nothing on a disk."""
-    request = getattr(closer, "__self__", None)
-    return (
-        isinstance(request, asgi.ASGIRequest)
-        and not getattr(request, "_files", None)
-        and not getattr(request._stream, "_rolled", False)
-    )
+    if not _is_of_request(closer):
+        return False
+    request = closer.__self__
+    return not getattr(request, "_files", None) and not getattr(request._stream, "_rolled", False)

@@ -7,6 +7,7 @@ else they are what they were: asgiref's, or the bridge's for what leads to a dat
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import wraps
@@ -20,6 +21,7 @@ from django.utils.log import log_response
 from turbo_orm import bridge
 from turbo_orm.handlers import error_pages, middleware, places, receivers
 from turbo_orm.handlers.places import Place
+from turbo_orm.handlers.stores import place_of_databases
 
 type AsyncFunction = Callable[..., Awaitable[Any]]
 
@@ -46,7 +48,10 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
     if place is Place.BRIDGE:
 
         async def on_bridge(*args: Any, **kwargs: Any) -> Any:
-            return await bridge.run(function, *args, **kwargs)
+            handled = sys.exception()
+            if handled is None:
+                return await bridge.run(function, *args, **kwargs)
+            return await bridge.run(_while_handled, handled, function, *args, **kwargs)
 
         return on_bridge
 
@@ -54,6 +59,19 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
         return function(*args, **kwargs)
 
     return inline
+
+
+def _while_handled(
+    exception: BaseException, function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Call a function where ``sys.exc_info()`` has an exception, as in the task.
+
+    A greenlet begins without one. asgiref does the same in its threads.
+    """
+    try:
+        raise exception
+    except BaseException:
+        return function(*args, **kwargs)
 
 
 def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
@@ -67,6 +85,9 @@ def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunctio
             return await bridge.run(method, *args)
         return await in_thread(*args)
 
+    # Django names a middleware by it, whose process_template_response() returns nothing.
+    if hasattr(method, "__self__"):
+        vars(call)["__self__"] = method.__self__
     return call
 
 
@@ -128,8 +149,9 @@ def in_base_handler(original: Any) -> Any:
             # process_exception_by_middleware()
             return call_at(request.place_of_exceptions, function, in_thread)
         if isinstance(owner, SimpleTemplateResponse) and function == owner.render:
-            is_in_thread = request.place_of_view is Place.THREAD
-            place = Place.THREAD if is_in_thread else Place.BRIDGE
+            place = request.place_of_view
+            if place is Place.INLINE:
+                place = place_of_databases()
             return call_at(place, function, in_thread)
         return in_thread
 

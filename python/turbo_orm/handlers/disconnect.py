@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 from typing import Any
 
 from django.core.exceptions import RequestAborted
@@ -28,18 +29,25 @@ class Disconnect:
         self._listener: asyncio.Task[Any] | None = None
         self._task: Any = asyncio.current_task()
         self._is_cause = False
+        self._is_stopped = False
+        self._context = copy_context()
         self._recent = _recent_of_running_loop()
         self._recent.add(self)
 
     def start(self) -> None:
         """Listen from now on."""
-        self._listener = asyncio.ensure_future(self._listen(self._receive))
+        listen: Any = self._listen(self._receive)
+        loop = asyncio.get_running_loop()
+        self._listener = loop.create_task(listen, context=self._context)
         self._listener.add_done_callback(self._on_done)
 
     def _on_done(self, listener: asyncio.Task[Any]) -> None:
-        if not listener.cancelled():
-            # It is retrieved, at least.
-            listener.exception()
+        if listener.cancelled():
+            return
+        # It is retrieved, at least.
+        listener.exception()
+        # Between the listener's end and this call the task may have stopped.
+        if not self._is_stopped:
             self._is_cause = True
             self._task.cancel()
 
@@ -54,11 +62,14 @@ class Disconnect:
         return self._listener.exception() or RequestAborted()
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more. A cancellation that the view has caught is taken back."""
+        self._is_stopped = True
         self._recent.discard(self)
+        if self._is_cause:
+            self._is_cause = False
+            self._task.uncancel()
         listener = self._listener
         if listener is not None and not listener.done():
-            listener.remove_done_callback(self._on_done)
             listener.cancel()
             await asyncio.wait([listener])
 
@@ -76,7 +87,7 @@ class _Recent:
     def add(self, disconnect: Disconnect) -> None:
         self._new.add(disconnect)
         if self._timer is None:
-            self._timer = self._loop.call_later(DELAY, self._tick)
+            self._timer = self._loop.call_later(DELAY, self._tick, context=Context())
 
     def discard(self, disconnect: Disconnect) -> None:
         self._new.discard(disconnect)
@@ -84,7 +95,9 @@ class _Recent:
 
     def _tick(self) -> None:
         due, self._due, self._new = self._due, self._new, set()
-        self._timer = self._loop.call_later(DELAY, self._tick) if self._due else None
+        self._timer = (
+            self._loop.call_later(DELAY, self._tick, context=Context()) if self._due else None
+        )
         for disconnect in due:
             disconnect.start()
 

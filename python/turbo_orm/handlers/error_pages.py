@@ -21,6 +21,7 @@ from django.utils.log import AdminEmailHandler
 
 from turbo_orm.handlers.places import Place, dotted_name, place_of_view
 from turbo_orm.handlers.receivers import place_of_receivers
+from turbo_orm.handlers.stores import place_of_databases
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Http404, 404),
@@ -49,14 +50,14 @@ def place_of_error_page(request: Any, exc: Exception) -> Place:
     if status == 500 and place_of_receivers(got_request_exception, None) is Place.THREAD:
         return Place.THREAD
     if settings.DEBUG:
-        return Place.BRIDGE
+        return place_of_databases()
     try:
         view = get_resolver(get_urlconf()).resolve_error_handler(status)
     except Exception:
         # Django raises it, too, where the response is made.
         return Place.BRIDGE
     is_djangos = dotted_name(view).startswith("django.views.defaults.")
-    return Place.BRIDGE if is_djangos else place_of_view(view)
+    return place_of_databases() if is_djangos else place_of_view(view)
 
 
 def place_of_log(response: Any) -> Place:

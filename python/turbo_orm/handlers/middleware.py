@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from django.conf import global_settings, settings
+from django.utils.module_loading import import_string
 
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.handlers.places import Place, is_listed, own_place
-from turbo_orm.handlers.stores import place_of_cache, place_of_sessions
+from turbo_orm.handlers.places import Place, is_listed, own_place, place_of_view
+from turbo_orm.handlers.stores import place_of_cache, place_of_databases, place_of_sessions
 
 # A place, or what says it of a call: of the middleware and the method's arguments.
 type Rule = Place | Callable[..., Place]
 
 _FORMS = "multipart/form-data", "application/x-www-form-urlencoded"
+# Methods whose requests are not checked.
+_SAFE = "GET", "HEAD", "OPTIONS", "TRACE"
 # A form of more bytes is parsed in a thread.
 _SMALL = 2**16
 
 
 def _session(*call: Any) -> Place:
     """It may load or save the session."""
-    # What it does with the session may be done with the user, too.
     place = place_of_sessions()
     return Place.BRIDGE if place is Place.INLINE else place
+
+
+def _user(*call: Any) -> Place:
+    """It may load the session, and then the user."""
+    if place_of_databases() is Place.THREAD or not all(
+        map(_waits_for_database, settings.AUTHENTICATION_BACKENDS)
+    ):
+        return Place.THREAD
+    return _session()
+
+
+def _database(*call: Any) -> Place:
+    return place_of_databases()
+
+
+@cache
+def _waits_for_database(path: str) -> bool:
+    """Return whether the method of a backend by which users are loaded is Django's, or listed."""
+    backend = import_string(path)
+    return str(backend.get_user.__module__).startswith("django.") or is_listed(backend)
 
 
 def _saved_session(middleware: Any, request: Any, response: Any) -> Place:
@@ -39,7 +62,8 @@ def _messages(middleware: Any, request: Any, response: Any) -> Place:
     storage = getattr(request, "_messages", None)
     if not getattr(storage, "used", False) and not getattr(storage, "added_new", False):
         return Place.INLINE
-    return _session()
+    is_djangos = type(storage).__module__.startswith("django.")
+    return _session() if is_djangos or is_listed(storage) else Place.THREAD
 
 
 def _csrf_secret(middleware: Any, request: Any, *args: Any) -> Place:
@@ -48,10 +72,20 @@ def _csrf_secret(middleware: Any, request: Any, *args: Any) -> Place:
 
 
 def _csrf_check(middleware: Any, request: Any, *args: Any) -> Place:
-    """It looks for the token in the form, if one was sent."""
+    """It looks for the token in the form, if one was sent, and may call the view for failures.
+
+    That of Django renders a template of the project's, if there is one.
+    """
+    if request.method in _SAFE:
+        return _csrf_secret(middleware, request)
     if request.method == "POST" and _is_long_to_parse(request):
         return Place.THREAD
-    return _csrf_secret(middleware, request)
+    path = settings.CSRF_FAILURE_VIEW
+    if path == global_settings.CSRF_FAILURE_VIEW:
+        at_failure = place_of_databases()
+    else:
+        at_failure = place_of_view(import_string(path))
+    return _session() if settings.CSRF_USE_SESSIONS and at_failure is Place.BRIDGE else at_failure
 
 
 def _is_long_to_parse(request: Any) -> bool:
@@ -59,8 +93,9 @@ def _is_long_to_parse(request: Any) -> bool:
     if request.content_type not in _FORMS:
         return False
     try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        length = int(request.META.get("CONTENT_LENGTH", ""))
     except ValueError:
+        # The body came in chunks, and may be of any length.
         return True
     handlers = settings.FILE_UPLOAD_HANDLERS
     return length > _SMALL or (
@@ -89,20 +124,20 @@ _OF_CLASSES: dict[str, dict[str, Rule]] = {
     "middleware.http.ConditionalGetMiddleware": {_ALL: Place.INLINE},
     "middleware.locale.LocaleMiddleware": {_ALL: Place.INLINE},
     "middleware.security.SecurityMiddleware": {_ALL: Place.INLINE},
-    "contrib.admindocs.middleware.XViewMiddleware": {_ALL: _session},
+    "contrib.admindocs.middleware.XViewMiddleware": {_ALL: _user},
     "contrib.auth.middleware.AuthenticationMiddleware": {"process_request": Place.INLINE},
-    "contrib.auth.middleware.LoginRequiredMiddleware": {"process_view": _session},
-    "contrib.flatpages.middleware.FlatpageFallbackMiddleware": {_ALL: _session},
+    "contrib.auth.middleware.LoginRequiredMiddleware": {"process_view": _user},
+    "contrib.flatpages.middleware.FlatpageFallbackMiddleware": {_ALL: _user},
     "contrib.messages.middleware.MessageMiddleware": {
         "process_request": Place.INLINE,
         "process_response": _messages,
     },
-    "contrib.redirects.middleware.RedirectFallbackMiddleware": {_ALL: Place.BRIDGE},
+    "contrib.redirects.middleware.RedirectFallbackMiddleware": {_ALL: _database},
     "contrib.sessions.middleware.SessionMiddleware": {
         "process_request": Place.INLINE,
         "process_response": _saved_session,
     },
-    "contrib.sites.middleware.CurrentSiteMiddleware": {_ALL: Place.BRIDGE},
+    "contrib.sites.middleware.CurrentSiteMiddleware": {_ALL: _database},
 }
 #: The methods of Django's middleware by class. What is not in it goes to a thread.
 _RULES: Mapping[str, Mapping[str, Rule]] = {
@@ -148,3 +183,4 @@ _LOOKING_ON = ("ddtrace.", "newrelic.", "scout_apm.", "sentry_sdk.", "wrapt.", "
 def forget(**kwargs: Any) -> None:
     """Receive ``setting_changed``: the list may be another one."""
     _known.clear()
+    _waits_for_database.cache_clear()

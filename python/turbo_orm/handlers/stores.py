@@ -12,9 +12,12 @@ from django.core.cache import caches
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections, router
 
+from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.handlers.places import Place
 
+_BY_ASYNC = {True: Place.BRIDGE, False: Place.THREAD}
 # Caches that wait for a database, or for nothing.
 _CACHES = (DatabaseCache, DummyCache, LocMemCache)
 
@@ -27,7 +30,7 @@ def has_no_server(cache: Any) -> bool:
 def place_of_cache(cache: Any) -> Place:
     """Return where code runs that uses a cache."""
     if isinstance(cache, DatabaseCache):
-        return Place.BRIDGE
+        return _place_of_model(cache.cache_model_class)
     return Place.INLINE if has_no_server(cache) else Place.THREAD
 
 
@@ -37,10 +40,20 @@ def place_of_sessions() -> Place:
     if _is_store(store, "signed_cookies"):
         return Place.INLINE
     if _is_store(store, "db"):
-        return Place.BRIDGE if is_in_database(store) else Place.THREAD
+        is_there = is_in_database(store)
+        return _place_of_model(store.get_model_class()) if is_there else Place.THREAD
     if _is_store(store, "cache"):
         return place_of_cache(caches[settings.SESSION_CACHE_ALIAS])
     return Place.THREAD
+
+
+def place_of_databases() -> Place:
+    """Return where code of Django's runs that may query any database: not those of all engines."""
+    return _BY_ASYNC[all(map(has_async_connection, connections.settings))]
+
+
+def _place_of_model(model: Any) -> Place:
+    return _BY_ASYNC[has_async_connection(router.db_for_write(model))]
 
 
 def is_djangos_store(store: Any) -> bool:
