@@ -14,6 +14,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -138,6 +139,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
+    One that the caller is handling is being handled in the function, too (``sys.exception()``).
 
     In a coroutine that a thread inside ``atomic()`` has called by ``async_to_sync()``, that thread
     calls the function, on its own connection.
@@ -147,7 +149,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
     if (thread := in_calling_thread.get()) is not None:
         called: R = await thread.run(function, *args, **kwargs)
         return called
-    bridge = Bridge(function)
+    bridge = Bridge(_handling_as_caller(function))
     try:
         result = bridge.switch(*args, **kwargs)
         while not bridge.dead:
@@ -165,6 +167,25 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
         return returned
     finally:
         bridge.exit()
+
+
+def _handling_as_caller(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function during which the exception is handled that the caller is handling."""
+    handled = sys.exception()
+    return function if handled is None else partial(_handling, handled, function)
+
+
+def _handling(
+    handled: BaseException, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    traceback = handled.__traceback__
+    try:
+        raise handled
+    except BaseException:
+        # What was raised here has no part in where it comes from, nor has this frame.
+        handled.__traceback__ = traceback
+        del handled, traceback
+        return function(*args, **kwargs)
 
 
 def await_[R](awaitable: Awaitable[R]) -> R:

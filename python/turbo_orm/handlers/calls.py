@@ -67,6 +67,9 @@ def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunctio
             return await bridge.run(method, *args)
         return await in_thread(*args)
 
+    # Django names a middleware by it, whose process_template_response() returns nothing.
+    if hasattr(method, "__self__"):
+        vars(call)["__self__"] = method.__self__
     return call
 
 
