@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 from contextlib import suppress
@@ -105,6 +106,47 @@ async def test_a_stop_iteration_passes_through_as_a_runtime_error():
     """As it does in a coroutine."""
     with pytest.raises(RuntimeError, match="StopIteration"):
         await run(next, iter(()))
+
+
+@played
+async def test_an_exception_that_is_handled_is_handled_in_the_function_too():
+    exception = OfNoAccount("text")
+
+    def function():
+        before = sys.exception()
+        await_(soon(None))
+        return before, sys.exception()
+
+    assert await run(function) == (None, None)
+    try:
+        raise exception
+    except OfNoAccount:
+        traceback = exception.__traceback__
+        assert await run(function) == (exception, exception)
+        assert await run(lambda: await_(run(function))) == (exception, exception)
+    # It comes from where it came from.
+    assert exception.__traceback__ is traceback
+    assert await run(function) == (None, None)
+
+
+@played
+async def test_what_is_raised_meanwhile_has_it_for_its_context():
+    def function():
+        raise KeyError
+
+    def raising_again():
+        raise
+
+    handled = OfNoAccount("text")
+    try:
+        raise handled
+    except OfNoAccount:
+        with pytest.raises(KeyError) as caught:
+            await run(function)
+        with pytest.raises(OfNoAccount) as again:
+            await run(raising_again)
+    assert caught.value.__context__ is handled
+    assert again.value is handled
 
 
 @played

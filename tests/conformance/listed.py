@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 DRIVEN = frozenset({"hot", "loop"})
 BRIDGE = frozenset({"bridge"})
+REQUESTS = frozenset({"requests", "requests-bridge"})
+REQUESTS_BRIDGE = frozenset({"requests-bridge"})
 
 
 class Listed(NamedTuple):
@@ -45,11 +47,67 @@ TESTS = [
         "async.tests.DatabaseConnectionTest.test_get_async_connection",
         "expects SynchronousOnlyOperation of a connection whose cursor() its test case has "
         "replaced, which is the bridged one: it says that no database is allowed",
-        modes=BRIDGE,
+        modes=BRIDGE | REQUESTS_BRIDGE,
     ),
     Listed(
         "handlers.tests.TransactionsPerRequestTests.test_auto_transaction_async_view",
         "expects ATOMIC_REQUESTS to be refused for an async view, which turbo-orm supports",
+        modes=DRIVEN | BRIDGE | REQUESTS,
+    ),
+    *(
+        Listed(
+            f"asgi.tests.ASGITest.{test}",
+            "has a view answer at once, and expects what comes after its request to be received "
+            "before: turbo-orm listens for that once a request has taken 50 ms",
+            modes=REQUESTS,
+        )
+        for test in ("test_disconnect_with_body", "test_assert_in_listen_for_disconnect")
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_read_body_thread",
+        "expects a body to be written to a temporary file, and turbo-orm makes none for a small "
+        "one that comes at once",
+        modes=REQUESTS,
+        djangos=frozenset({(6, 0), (6, 1)}),
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_delayed_disconnect_with_body",
+        "has a view sleep in a thread, and it is on the bridge",
+        modes=REQUESTS_BRIDGE,
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_concurrent_async_uses_multiple_thread_pools",
+        "has two views wait for each other in threads, and they are on the bridge",
+        modes=REQUESTS_BRIDGE,
+    ),
+    Listed(
+        "handlers.tests.AsyncHandlerRequestTests.test_sync_streaming",
+        "expects a warning that sync content is read whole, and on the bridge it is streamed",
+        modes=REQUESTS_BRIDGE,
+    ),
+    *(
+        Listed(
+            f"servers.{test}",
+            "gives its connection to a thread, and that on the bridge is of the event loop",
+            modes=REQUESTS_BRIDGE,
+        )
+        for test in (
+            "tests.LiveServerTestCloseConnectionTest.test_closes_connections",
+            "test_liveserverthread.LiveServerThreadTest.test_closes_connections",
+        )
+    ),
+    *(
+        Listed(
+            f"middleware_exceptions.tests.{test}",
+            "compares what the handler of the sync test client logs that it adapts, which is an "
+            "async one here",
+            modes=REQUESTS,
+        )
+        for test in (
+            "MiddlewareNotUsedTests.test_log",
+            "MiddlewareNotUsedTests.test_log_custom_message",
+            "MiddlewareSyncAsyncTests.test_async_middleware",
+        )
     ),
     *(
         Listed(

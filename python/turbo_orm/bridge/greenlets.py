@@ -14,6 +14,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import ContextVar
+from functools import partial
 from threading import local
 from time import perf_counter
 from types import FrameType
@@ -246,6 +247,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 
     Exceptions pass through in both directions: what an await raises, cancellation included, is
     raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
+    One that the caller is handling is being handled in the function, too (``sys.exception()``).
 
     In a coroutine that a thread inside ``atomic()`` has called by ``async_to_sync()``, that thread
     calls the function, on its own connection.
@@ -258,7 +260,7 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
     bridge = _new_bridge()
     runner = bridge if watchdog.is_off else watchdog.watched(bridge)
     try:
-        result = runner.switch(function, args, kwargs)
+        result = runner.switch(_handling_as_caller(function), args, kwargs)
         while result is not _DONE:
             try:
                 awaited = await result
@@ -277,6 +279,25 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
         bridge.exit()
     returned: R = bridge.end()
     return returned
+
+
+def _handling_as_caller(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function during which the exception is handled that the caller is handling."""
+    handled = sys.exception()
+    return function if handled is None else partial(_handling, handled, function)
+
+
+def _handling(
+    handled: BaseException, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    traceback = handled.__traceback__
+    try:
+        raise handled
+    except BaseException:
+        # What was raised here has no part in where it comes from, nor has this frame.
+        handled.__traceback__ = traceback
+        del handled, traceback
+        return function(*args, **kwargs)
 
 
 def await_[R](awaitable: Awaitable[R]) -> R:

@@ -7,7 +7,6 @@ else they are what they were: asgiref's, or the bridge's for what leads to a dat
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import wraps
@@ -48,10 +47,7 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
     if place is Place.BRIDGE:
 
         async def on_bridge(*args: Any, **kwargs: Any) -> Any:
-            handled = sys.exception()
-            if handled is None:
-                return await bridge.run(function, *args, **kwargs)
-            return await bridge.run(_while_handled, handled, function, *args, **kwargs)
+            return await bridge.run(function, *args, **kwargs)
 
         return on_bridge
 
@@ -59,19 +55,6 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
         return function(*args, **kwargs)
 
     return inline
-
-
-def _while_handled(
-    exception: BaseException, function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> Any:
-    """Call a function where ``sys.exc_info()`` has an exception, as in the task.
-
-    A greenlet begins without one. asgiref does the same in its threads.
-    """
-    try:
-        raise exception
-    except BaseException:
-        return function(*args, **kwargs)
 
 
 def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
