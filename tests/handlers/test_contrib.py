@@ -180,9 +180,9 @@ STORES = {
     **{name: {} for name in BACKENDS},
     "cache of db": {"CACHES": {"default": _DATABASE_CACHE}},
     "saved each time": {"SESSION_SAVE_EVERY_REQUEST": True},
-    "csrf": {"CSRF_USE_SESSIONS": True},
-    "custom messages": {
-        "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage"
+    "csrf and messages": {
+        "CSRF_USE_SESSIONS": True,
+        "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage",
     },
 }
 
