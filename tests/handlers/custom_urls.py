@@ -4,7 +4,7 @@ from tests.handlers.urls import urlpatterns
 
 __all__ = ["urlpatterns"]
 
-handler400 = "tests.handlers.urls.error_400"
-handler403 = "tests.handlers.urls.error_403"
-handler404 = "tests.handlers.urls.error_404"
-handler500 = "tests.handlers.urls.error_500"
+handler400 = "tests.handlers.error_views.error_400"
+handler403 = "tests.handlers.error_views.error_403"
+handler404 = "tests.handlers.error_views.error_404"
+handler500 = "tests.handlers.error_views.error_500"

@@ -180,23 +180,27 @@ STORES = {
     **{name: {} for name in BACKENDS},
     "cache of db": {"CACHES": {"default": _DATABASE_CACHE}},
     "saved each time": {"SESSION_SAVE_EVERY_REQUEST": True},
-    "csrf": {"CSRF_USE_SESSIONS": True},
-    "custom messages": {
-        "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage"
+    "csrf and messages": {
+        "CSRF_USE_SESSIONS": True,
+        "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage",
     },
 }
 
 
 @pytest.mark.parametrize(
     ("store", "place", "patched"),
-    [*[(store, "bridge", True) for store in STORES], ("db", "bridge", False), ("db", "thread", 1)],
+    [
+        *[(store, "bridge", True) for store in STORES],
+        ("db", "bridge", False),
+        ("db", "thread", True),
+    ],
 )
 def test_a_visit(store, place, patched):
     name = store if store in BACKENDS else {"cache of db": "cache"}.get(store, "db")
     different, statuses = run_in_site(
         f"PLACE = {place!r}\n{dedent(PLAY)}",
         SESSION_ENGINE=f"django.contrib.sessions.backends.{name}",
-        TURBO_ORM={"PATCH_DJANGO": bool(patched)},
+        TURBO_ORM={"PATCH_DJANGO": patched},
         **{"CACHES": {"default": _LOCAL_CACHE}, **STORES[store]},
     )
     assert different == []

@@ -20,12 +20,13 @@ STYLES = {
         "process_request call called process_view process_exception process_response",
     ),
 }
-ACTIONS = ["pass", "raise", "forbid", "answer"]
+ACTIONS = ["raise", "forbid", "answer"]
 CASES = [
     (style, hook, action)
     for style, (_, hooks) in STYLES.items()
     for hook in [*hooks.split(), "process_template_response"]
     for action in ACTIONS
+    if action != "forbid" or style == "nested"
     if hook != "process_template_response" or "process_view" in hooks
 ]
 VIEWS = ["/thread/rendered", "/bridge/rendered", "/async/rendered_async"]
@@ -47,6 +48,12 @@ def asked(both, style, paths, *, listed, **acts):
     settings = {"PATCH_DJANGO": False, "ON_EVENT_LOOP": LISTS[listed]}
     with override_settings(MIDDLEWARE=names, TURBO_ORM=settings):
         both(*paths, signals=False, after=middlewares.seen)
+
+
+@pytest.mark.parametrize("listed", LISTS)
+@pytest.mark.parametrize("style", STYLES)
+def test_hooks_are_called_in_order(style, listed, both):
+    asked(both, style, VIEWS + RAISING, listed=listed)
 
 
 @pytest.mark.parametrize("listed", LISTS)

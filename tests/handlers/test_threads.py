@@ -198,10 +198,10 @@ def test_a_form_that_is_long_is_parsed_in_a_thread(headers):
 
 @pytest.mark.parametrize(("place", "goes"), [(on_bridge, False), (in_thread, True)])
 def test_the_view_for_csrf_failures(place, goes, monkeypatch):
-    from tests.handlers import urls
+    from tests.handlers import error_views, urls
 
     def failure(request, reason=""):
-        return urls.error_403(request, reason)
+        return error_views.error_403(request, reason)
 
     monkeypatch.setattr(urls, "csrf_failure", place(failure), raising=False)
     with override_settings(CSRF_FAILURE_VIEW="tests.handlers.urls.csrf_failure"):

@@ -250,9 +250,6 @@ def conditional(request):
     return HttpResponse("found")
 
 
-counter = iter(range(10**9))
-
-
 def cached(request):
     return HttpResponse(f"{Account.objects.count()}")
 
@@ -393,19 +390,3 @@ urlpatterns = [
     path("slashed/", sync),
     path("nested/", include([path("names/", names)])),
 ]
-
-
-def error_400(request, exception):
-    return HttpResponse(f"{Account.objects.count()} of 400", status=400)
-
-
-def error_403(request, exception):
-    return HttpResponse(f"{Account.objects.count()} of 403", status=403)
-
-
-def error_404(request, exception):
-    return HttpResponse(f"{Account.objects.count()} of 404", status=404)
-
-
-def error_500(request):
-    return HttpResponse(f"{Account.objects.count()} of 500", status=500)
