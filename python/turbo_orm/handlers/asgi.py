@@ -100,10 +100,13 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
                 await self.send_response(response, send)
             else:
                 response = await self._respond(request, receive, send)
-            if response is None:
-                await self._send(signals.request_finished)
-            else:
+            if response is not None:
                 await self._close(response)
+            elif receivers.has_used_thread():
+                # After what runs there still, which may read the body.
+                await signals.request_finished.asend(sender=type(self))
+            else:
+                await self._send(signals.request_finished)
 
     async def _respond(self, request: Any, receive: Any, send: Any) -> Any:
         """Send the response, and return it: ``None`` if the client has gone before it was made."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from inspect import unwrap
 from typing import Any, NamedTuple
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import AsyncToSync, SyncToAsync
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 from django.dispatch import Signal
@@ -88,6 +88,9 @@ def place_of_sending(function: Any) -> Place:
 
 def has_used_thread() -> bool:
     """Return whether the request has had something run in its thread, which may be left open."""
+    if getattr(AsyncToSync.executors, "current", None) is not None:
+        # It is that of sync code which waits for the request: of a test.
+        return True
     context = SyncToAsync.thread_sensitive_context.get(None)
     return context is None or context in SyncToAsync.context_to_thread_executor
 

@@ -258,6 +258,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.dispatch.dispatcher:Signal", "_live_receivers", "explain handlers"),
     *_names("asgiref.sync:SyncToAsync", "context_to_thread_executor", "handlers"),
     *_names("asgiref.sync:SyncToAsync", "thread_sensitive_context", "handlers"),
+    *_names("asgiref.sync:AsyncToSync", "executors", "handlers"),
     *_names("django.core.handlers.base:BaseHandler", "make_view_atomic", "handlers patches"),
     *_names("django.core.handlers.base:BaseHandler", "_exception_middleware", "explain handlers"),
     *_names(
