@@ -71,7 +71,7 @@ MODE = hot
 # The Django of constraints.txt is in .venv. Each other one is in an environment of its own.
 DJANGO_VENV := $(if $(filter django==$(DJANGO).%,$(file < constraints.txt)),.venv,.venvs/django-$(DJANGO))
 
-conformance: $(if $(filter .venv,$(DJANGO_VENV)),$(EXTENSION) $(call group,conformance),$(DJANGO_VENV)/made) ## run Django's own tests: DJANGO=6.1 MODE=hot|loop|bridge LABELS=…
+conformance: $(if $(filter .venv,$(DJANGO_VENV)),$(EXTENSION) $(call group,conformance),$(DJANGO_VENV)/made) ## run Django's own tests: DJANGO=6.1 MODE=hot|loop|bridge|requests|… LABELS=…
 	$(call say,running Django's tests)
 	@PYTHONPATH=examples $(DJANGO_VENV)/bin/python -m tests.conformance --mode $(MODE) \
 		$(if $(LABELS),--labels $(LABELS)) $(if $(VARIANT),--variant $(VARIANT)) $(ARGS)

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.conformance import page, twice
+from tests.conformance.__main__ import labels_of
 from tests.conformance.labels import GROUPS, label_of
 from tests.conformance.listed import TESTS
 from tests.conformance.part import Part
@@ -26,14 +27,16 @@ def test_the_page_says_what_was_recorded():
 
 
 def test_the_list_is_short_and_says_why():
-    assert len({entry.test for entry in TESTS}) == len(TESTS) <= 15
+    assert len({entry.test for entry in TESTS}) == len(TESTS) <= 20
     assert all(entry.reason for entry in TESTS)
-    assert all(label_of(entry.test) in GROUPS["orm"] + GROUPS["use"] for entry in TESTS)
+    all_labels = GROUPS["orm"] + GROUPS["use"] + GROUPS["requests"]
+    assert all(label_of(entry.test) in all_labels for entry in TESTS)
 
 
 def test_the_labels_are_those_that_were_chosen():
     assert len(set(GROUPS["orm"])) == len(GROUPS["orm"]) == 105
     assert {*GROUPS["largest"], *GROUPS["fast"], *GROUPS["needy"]} <= {*GROUPS["orm"]}
+    assert {*GROUPS["fast-requests"]} <= {*GROUPS["requests"]}
     assert not {*GROUPS["fast"]} & {*GROUPS["needy"]}
 
 
@@ -89,6 +92,19 @@ def test_a_part_without_async_cursors_is_not_good():
     part.note("basic.tests.ModelTest.test_hash", "passed", "")
     part.async_cursors = 0
     assert not part.is_good
+
+
+def test_a_part_about_requests_is_good_by_those_that_were_answered():
+    part = Part("requests", ["asgi"], "requests", True)
+    part.note("asgi.tests.ASGITest.test_file_response", "passed", "")
+    assert not part.is_good
+    part.requests = 1
+    assert part.is_good
+
+
+def test_a_group_may_have_other_labels_for_requests():
+    assert labels_of(["fast", "basic"], "hot") == [*GROUPS["fast"], "basic"]
+    assert labels_of(["fast", "asgi"], "requests") == [*GROUPS["fast-requests"], "asgi"]
 
 
 def test_what_fails_in_django_alone_is_to_fail():

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import django
@@ -12,9 +13,9 @@ from rich.console import Console
 
 from tests.conformance import page, process, progress, record, server, source
 from tests.conformance.labels import GROUPS
-from tests.conformance.part import DJANGO, VARIANTS, Part, parts
+from tests.conformance.part import DJANGO, REQUESTS, VARIANTS, Part, parts
 
-MODES = ("hot", "loop", "bridge", DJANGO)
+MODES = ("hot", "loop", "bridge", *REQUESTS, DJANGO)
 
 
 def arguments() -> argparse.Namespace:
@@ -30,7 +31,9 @@ def arguments() -> argparse.Namespace:
         choices=MODES,
         default=["hot"],
         help="hot: sync methods drive their async namesakes without an event loop; loop: on "
-        "one; bridge: the sync ORM runs on the bridge; django: nothing of turbo-orm. Default: hot",
+        "one; bridge: the sync ORM runs on the bridge; requests: turbo-orm's handlers answer "
+        "requests, and sync views run in a thread; requests-bridge: they run on the bridge; "
+        "django: nothing of turbo-orm. Default: hot",
     )
     parser.add_argument(
         "--labels",
@@ -55,19 +58,28 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    labels = [label for word in given.labels for label in GROUPS.get(word, [word])]
-    if given.variant and not labels:
-        labels = GROUPS["largest"]
+    labels = {mode: labels_of(given.labels, mode) for mode in given.mode}
+    if given.variant and not given.labels:
+        labels = dict.fromkeys(labels, GROUPS["largest"])
     console = Console()
     folder = source.folder()
-    unknown = [label for label in labels if not (folder / label.split(".")[0]).is_dir()]
+    named = dict.fromkeys(chain(*labels.values()))
+    unknown = [label for label in named if not (folder / label.split(".")[0]).is_dir()]
     if unknown:
         sys.exit(f"Django {django.get_version()} has no tests called {', '.join(unknown)}.")
     with server.server() as dsn:
-        refuse_poor_server(dsn, labels)
+        refuse_poor_server(dsn, [*named])
         return max(
-            [run(console, folder, dsn, mode, labels, given) for mode in dict.fromkeys(given.mode)]
+            [run(console, folder, dsn, mode, chosen, given) for mode, chosen in labels.items()]
         )
+
+
+def labels_of(words: list[str], mode: str) -> list[str]:
+    """Return the labels that words name. A group may have others for requests."""
+    groups = GROUPS
+    if mode in REQUESTS:
+        groups = GROUPS | {"fast": GROUPS["fast-requests"]}
+    return [label for word in words for label in groups.get(word, [word])]
 
 
 def refuse_poor_server(dsn: str, labels: list[str]) -> None:

@@ -7,7 +7,6 @@ plain code of it.
 
 import asyncio
 from collections.abc import Coroutine
-from functools import wraps
 from typing import Any
 
 import asgiref.sync
@@ -40,18 +39,33 @@ def wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return returned[0]
 
 
+class _AsyncToSync(asgiref.sync.AsyncToSync):
+    """asgiref's, which on the bridge waits for the coroutine."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if bridge.active():
+            return wait_for(self.awaitable(*args, **kwargs))
+        return super().__call__(*args, **kwargs)
+
+
 def async_to_sync(function: Any = None, *, force_new_loop: bool = False) -> Any:
     """Return a function that waits for the coroutine that another returns."""
     if function is None:
-        return lambda function: async_to_sync(function)
+        return lambda function: _AsyncToSync(function, force_new_loop=force_new_loop)
+    return _AsyncToSync(function, force_new_loop=force_new_loop)
 
-    @wraps(function)
-    def waiting(*args: Any, **kwargs: Any) -> Any:
-        if bridge.active():
-            return wait_for(function(*args, **kwargs))
-        return _async_to_sync(function)(*args, **kwargs)
 
-    return waiting
+class _SyncToAsync(asgiref.sync.SyncToAsync):
+    """asgiref's, which in a test with a database calls the function on the bridge."""
+
+    def __init__(self, function: Any, **options: Any) -> None:
+        super().__init__(function, **options)
+        self._bridged = _bridged_sync_to_async(function, **options)
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _has_database():
+            return await self._bridged(*args, **kwargs)
+        return await super().__call__(*args, **kwargs)
 
 
 def sync_to_async(function: Any = None, **options: Any) -> Any:
@@ -61,17 +75,8 @@ def sync_to_async(function: Any = None, **options: Any) -> Any:
     that waits for the test, and others test just that.
     """
     if function is None:
-        return lambda function: sync_to_async(function, **options)
-    bridged, in_thread = (
-        _bridged_sync_to_async(function, **options),
-        _sync_to_async(function, **options),
-    )
-
-    @wraps(function)
-    async def called(*args: Any, **kwargs: Any) -> Any:
-        return await (bridged if _has_database() else in_thread)(*args, **kwargs)
-
-    return called
+        return lambda function: _SyncToAsync(function, **options)
+    return _SyncToAsync(function, **options)
 
 
 def _has_database() -> bool:

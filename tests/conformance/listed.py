@@ -6,7 +6,8 @@ What fails and is not listed fails the run, and so does what is listed and passe
 from typing import NamedTuple
 
 DRIVEN = frozenset({"hot", "loop"})
-BRIDGE = frozenset({"bridge"})
+BRIDGE = frozenset({"bridge", "requests-bridge"})
+REQUESTS = frozenset({"requests", "requests-bridge"})
 
 
 class Listed(NamedTuple):
@@ -50,6 +51,50 @@ TESTS = [
     Listed(
         "handlers.tests.TransactionsPerRequestTests.test_auto_transaction_async_view",
         "expects ATOMIC_REQUESTS to be refused for an async view, which turbo-orm supports",
+        modes=DRIVEN | BRIDGE | REQUESTS,
+    ),
+    *(
+        Listed(
+            f"asgi.tests.ASGITest.{test}",
+            "expects a view that is done at once to be answered by a disconnect that has come "
+            "before, for which turbo-orm listens when a request has taken 50 ms",
+            modes=REQUESTS,
+        )
+        for test in ("test_disconnect_with_body", "test_assert_in_listen_for_disconnect")
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_read_body_thread",
+        "expects a body to be written to a temporary file, and turbo-orm makes none for a small "
+        "one that comes at once",
+        modes=REQUESTS,
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_delayed_disconnect_with_body",
+        "has a view sleep in a thread, and it is on the bridge",
+        modes=frozenset({"requests-bridge"}),
+    ),
+    Listed(
+        "asgi.tests.ASGITest.test_concurrent_async_uses_multiple_thread_pools",
+        "has two views wait for each other in threads, and they are on the bridge",
+        modes=frozenset({"requests-bridge"}),
+    ),
+    Listed(
+        "handlers.tests.AsyncHandlerRequestTests.test_sync_streaming",
+        "expects a warning that sync content is read whole, and on the bridge it is streamed",
+        modes=frozenset({"requests-bridge"}),
+    ),
+    *(
+        Listed(
+            f"middleware_exceptions.tests.{test}",
+            "compares what the handler of the sync test client logs that it adapts, which is an "
+            "async one here",
+            modes=REQUESTS,
+        )
+        for test in (
+            "MiddlewareNotUsedTests.test_log",
+            "MiddlewareNotUsedTests.test_log_custom_message",
+            "MiddlewareSyncAsyncTests.test_async_middleware",
+        )
     ),
     *(
         Listed(

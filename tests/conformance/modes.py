@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.query import RawQuerySet
 
-from tests.conformance import driving, leaving, lending
+from tests.conformance import driving, handlers, leaving, lending
 from tests.conformance.runner import Runner
 from turbo_orm import AsyncManager, bridge
 from turbo_orm.backend import shared_connection
@@ -84,6 +84,23 @@ class Bridge(Mode):
             return runner.run(bridge.run(run_and_close))
 
 
+class Requests(Mode):
+    """Requests are handled by turbo-orm's handlers, and sync views run in a thread."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        lending.lend()
+        handlers.replace()
+
+
+class RequestsBridge(Bridge):
+    """The same for the whole suite on the bridge, where sync views are, too."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        handlers.replace()
+
+
 def _replace_classes() -> type:
     """Have each model that names no manager have an AsyncManager, and Django's be one."""
     djangos_queryset, djangos_manager = models.QuerySet, models.Manager
@@ -117,6 +134,7 @@ class ModeRunner(Runner):
 
 
 BY_NAME = {"hot": Hot, "loop": Loop, "bridge": Bridge}
+BY_NAME |= {"requests": Requests, "requests-bridge": RequestsBridge}
 
 #: The mode of this process.
 chosen: Mode

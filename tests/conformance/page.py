@@ -1,10 +1,12 @@
 """Writes docs/conformance.md of the records, as the test of it does."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from tests.conformance import record
 from tests.conformance.listed import TESTS
+from tests.conformance.part import REQUESTS
 from tests.conformance.process import ROOT
 
 PATH = ROOT / "docs" / "conformance.md"
@@ -23,7 +25,7 @@ $ make conformance LABELS="queries lookup" MODE=loop  # these labels alone, and 
 $ make conformance ARGS=--help
 ```
 
-The tests know nothing of turbo-orm. It is put under them in three ways:
+The tests know nothing of turbo-orm. It is put under them in five ways:
 
 | mode | what runs |
 |---|---|
@@ -34,9 +36,14 @@ async code share one connection, so that each test's transaction is that of both
 | *loop* | The same, each call on an event loop. |
 | *bridge* | The whole test suite runs on the bridge, in one task of an event loop, on an asyncio \
 connection of its own: all of Django's sync ORM, transactions and fixtures too. |
+| *requests* | The handlers of `turbo_orm.asgi` and `turbo_orm.test.AsyncClient` are in the place \
+of Django's, for the labels that make requests. Those of the sync test client are answered by \
+them, too. Sync views run in a thread, which is that of the test. |
+| *requests-bridge* | The same with the whole test suite on the bridge. Sync views run there \
+(`SYNC_VIEWS`), and so do middleware and receivers of the tests (`ON_EVENT_LOOP`). |
 
-In *hot* and *loop*, each model has an `AsyncManager` in the place of Django's `Manager`. In
-*bridge*, and everywhere for the labels of ordinary use (the admin, users, sessions, forms, views,
+In *hot* and *loop*, each model has an `AsyncManager` in the place of Django's `Manager`. In the
+others, and everywhere for the labels of ordinary use (the admin, users, sessions, forms, views,
 caches), the managers are Django's, and [`PATCH_DJANGO`](patching.md) is on. All rows are hydrated
 by the native core.
 
@@ -111,6 +118,7 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
             "mode",
             "cursors on async connections",
             "sync ones meanwhile",
+            "requests",
             "results hydrated twice",
             "their rows",
             "differences",
@@ -125,8 +133,13 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
             f"{sum(part[name] for part in twice):,}" if twice else ""
             for name in ("results", "rows", "differences")
         ]
+        requests = sum(part.get("requests", 0) for part in parts)
         yield _row(
-            found["versions"]["django"], found["mode"], *map("{:,}".format, numbers), *again
+            found["versions"]["django"],
+            found["mode"],
+            *map("{:,}".format, numbers),
+            f"{requests:,}" if requests else "",
+            *again,
         )
     yield ""
     yield from _table(["recorded", "mode", "minutes", "with"], 4)
@@ -138,15 +151,16 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def _listed() -> Iterator[str]:
     for entry in TESTS:
-        modes = ", ".join(mode for mode in ("hot", "loop", "bridge") if mode in entry.modes)
+        modes = ", ".join(mode for mode in record.MODES if mode in entry.modes)
         only = ", ".join(f"Django {major}.{minor}" for major, minor in sorted(entry.djangos))
         where = modes if len(entry.djangos) > 2 else f"{modes}; {only}"
         yield _row(f"`{entry.test}`", where, entry.reason)
 
 
 def _by_label(records: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a table of each label, for the newest Django in the mode that says most."""
-    for found in records[:1]:
+    """Yield a table of each label, for the newest Django in the modes that say most."""
+    modes = [records[:1], [found for found in records if found["mode"] == REQUESTS[0]][:1]]
+    for found in chain(*modes):
         for part in found["parts"][:2]:
             yield f"## Label by label: {part['name']}\n"
             yield f"Django {found['versions']['django']}, *{found['mode']}*.\n"

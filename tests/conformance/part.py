@@ -32,6 +32,10 @@ VARIANTS = {
 
 #: The mode that has nothing of turbo-orm in it.
 DJANGO = "django"
+#: Those that are about requests.
+REQUESTS = ("requests", "requests-bridge")
+#: What workers count, by its attribute of a part.
+COUNTED = ("async_cursors", "sync_cursors", "requests", "results", "rows", "differences")
 
 
 @dataclass
@@ -51,6 +55,8 @@ class Part:
     async_cursors: int = 0
     #: Sync cursors that were opened while an async operation ran.
     sync_cursors: int = 0
+    #: Requests that a handler of turbo-orm's has answered.
+    requests: int = 0
     #: Results that were hydrated twice, the rows in them, and what differed.
     results: int = 0
     rows: int = 0
@@ -109,18 +115,21 @@ class Part:
     def is_good(self) -> bool:
         """Whether all is as it is expected."""
         wrong = self.totals["unexpected"], self.sync_cursors, self.differences, self.errors
-        has_run = self.counts and (self.async_cursors or self.mode == DJANGO)
+        does = self.requests if self.mode in REQUESTS else self.async_cursors
+        has_run = self.counts and (does or self.mode == DJANGO)
         return bool(has_run) and not any(wrong)
 
 
 def parts(mode: str, labels: list[str], variants: list[str]) -> list[Part]:
     """Return the parts of a run: of the labels that are named, or of everything."""
-    is_patched = mode == "bridge"
+    is_patched = mode == "bridge" or mode in REQUESTS
     if labels:
         return [
             Part(variant or "labels", labels, mode, is_patched, variant)
             for variant in variants or [""]
         ]
+    if mode in REQUESTS:
+        return [Part("requests", GROUPS["requests"], mode, is_patched)]
     return [
         Part("ORM", GROUPS["orm"], mode, is_patched),
         Part("ordinary use", GROUPS["use"], mode, True),

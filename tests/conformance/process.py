@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.part import VARIANTS, Part, Settings
+from tests.conformance.part import COUNTED, VARIANTS, Part, Settings
 from tests.support.databases import database
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -88,7 +88,7 @@ def _hear(
             if "outcome" in event:
                 event["expected"] = part.note(event["test"], event["outcome"], event["detail"])
             if "ended" in event:
-                for name in ("async_cursors", "sync_cursors", "results", "rows", "differences"):
+                for name in COUNTED:
                     setattr(part, name, getattr(part, name) + event.get(name, 0))
             heard(event)
         if worker.wait():

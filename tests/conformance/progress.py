@@ -88,6 +88,8 @@ def print_part(console: Console, part: Part) -> None:
         f"cursors on async connections: {part.async_cursors:,}; "
         f"sync ones while an async operation ran: {part.sync_cursors}"
     )
+    if part.requests:
+        console.print(f"requests answered by turbo-orm's handlers: {part.requests:,}")
     if part.is_twice:
         console.print(
             f"hydrated twice: {part.results:,} results, {part.rows:,} rows, "

@@ -10,8 +10,10 @@ from typing import Any
 
 import psycopg
 
-from tests.conformance.part import Part
+from tests.conformance.part import REQUESTS, Part
 
+#: As they are explained.
+MODES = ["hot", "loop", "bridge", *REQUESTS]
 FOLDER = Path(__file__).parent / "records"
 
 
@@ -47,6 +49,7 @@ def _part(part: Part) -> dict[str, Any]:
         "totals": dict(part.totals),
         "async_cursors": part.async_cursors,
         "sync_cursors": part.sync_cursors,
+        **({"requests": part.requests} if part.requests else {}),
         "twice": {
             "results": part.results,
             "rows": part.rows,
@@ -59,8 +62,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 def read() -> list[dict[str, Any]]:
     """Return the records, the newest Django first, then by mode as they are explained."""
-    order = ["hot", "loop", "bridge"]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")]
-    found.sort(key=lambda record: order.index(record["mode"]))
+    found.sort(key=lambda record: MODES.index(record["mode"]))
     found.sort(key=lambda record: record["versions"]["django"], reverse=True)
     return found

@@ -5,6 +5,8 @@ import os
 
 import django
 
+from tests.conformance.labels import GROUPS
+
 _VARIES = json.loads(os.environ["TURBO_ORM_CONFORMANCE"])
 
 DATABASES = _VARIES["databases"]
@@ -14,6 +16,11 @@ if _VARIES["mode"] == "django":
 else:
     TEST_RUNNER = "tests.conformance.modes.ModeRunner"
     TURBO_ORM = {"PATCH_DJANGO": _VARIES["patched"]}
+if _VARIES["mode"] == "requests-bridge":
+    # The middleware and the receivers of the tests are in packages that have the labels' names.
+    # Those of asgi look at the threads that they are in.
+    listed = [label for label in GROUPS["requests"] if label != "asgi"]
+    TURBO_ORM |= {"SYNC_VIEWS": "bridge", "ON_EVENT_LOOP": listed}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECRET_KEY = "django_tests_secret_key"

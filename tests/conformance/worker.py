@@ -35,7 +35,7 @@ def main(folder: str, labels: list[str]) -> None:
 
 def watch(varies: dict[str, Any]) -> dict[str, Callable[[], int]]:
     """Put turbo-orm under the tests, and return what is counted meanwhile."""
-    from tests.conformance import guard, modes, reporting, twice
+    from tests.conformance import guard, handlers, modes, reporting, twice
 
     modes.choose(varies["mode"], varies["patched"])
     guard.install(reporting.name_of_test)
@@ -44,6 +44,7 @@ def watch(varies: dict[str, Any]) -> dict[str, Callable[[], int]]:
     return {
         "async_cursors": lambda: guard.async_cursors,
         "sync_cursors": lambda: len(guard.culprits),
+        "requests": lambda: handlers.requests,
         "results": lambda: twice.results,
         "rows": lambda: twice.rows,
         "differences": lambda: len(twice.differences),
