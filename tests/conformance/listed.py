@@ -6,8 +6,9 @@ What fails and is not listed fails the run, and so does what is listed and passe
 from typing import NamedTuple
 
 DRIVEN = frozenset({"hot", "loop"})
-BRIDGE = frozenset({"bridge", "requests-bridge"})
+BRIDGE = frozenset({"bridge"})
 REQUESTS = frozenset({"requests", "requests-bridge"})
+REQUESTS_BRIDGE = frozenset({"requests-bridge"})
 
 
 class Listed(NamedTuple):
@@ -46,7 +47,7 @@ TESTS = [
         "async.tests.DatabaseConnectionTest.test_get_async_connection",
         "expects SynchronousOnlyOperation of a connection whose cursor() its test case has "
         "replaced, which is the bridged one: it says that no database is allowed",
-        modes=BRIDGE,
+        modes=BRIDGE | REQUESTS_BRIDGE,
     ),
     Listed(
         "handlers.tests.TransactionsPerRequestTests.test_auto_transaction_async_view",
@@ -56,8 +57,8 @@ TESTS = [
     *(
         Listed(
             f"asgi.tests.ASGITest.{test}",
-            "expects a view that is done at once to be answered by a disconnect that has come "
-            "before, for which turbo-orm listens when a request has taken 50 ms",
+            "has a view answer at once, and expects what comes after its request to be received "
+            "before: turbo-orm listens for that once a request has taken 50 ms",
             modes=REQUESTS,
         )
         for test in ("test_disconnect_with_body", "test_assert_in_listen_for_disconnect")
@@ -67,21 +68,33 @@ TESTS = [
         "expects a body to be written to a temporary file, and turbo-orm makes none for a small "
         "one that comes at once",
         modes=REQUESTS,
+        djangos=frozenset({(6, 0), (6, 1)}),
     ),
     Listed(
         "asgi.tests.ASGITest.test_delayed_disconnect_with_body",
         "has a view sleep in a thread, and it is on the bridge",
-        modes=frozenset({"requests-bridge"}),
+        modes=REQUESTS_BRIDGE,
     ),
     Listed(
         "asgi.tests.ASGITest.test_concurrent_async_uses_multiple_thread_pools",
         "has two views wait for each other in threads, and they are on the bridge",
-        modes=frozenset({"requests-bridge"}),
+        modes=REQUESTS_BRIDGE,
     ),
     Listed(
         "handlers.tests.AsyncHandlerRequestTests.test_sync_streaming",
         "expects a warning that sync content is read whole, and on the bridge it is streamed",
-        modes=frozenset({"requests-bridge"}),
+        modes=REQUESTS_BRIDGE,
+    ),
+    *(
+        Listed(
+            f"servers.{test}",
+            "gives its connection to a thread, and that on the bridge is of the event loop",
+            modes=REQUESTS_BRIDGE,
+        )
+        for test in (
+            "tests.LiveServerTestCloseConnectionTest.test_closes_connections",
+            "test_liveserverthread.LiveServerThreadTest.test_closes_connections",
+        )
     ),
     *(
         Listed(

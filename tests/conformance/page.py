@@ -37,8 +37,8 @@ async code share one connection, so that each test's transaction is that of both
 | *bridge* | The whole test suite runs on the bridge, in one task of an event loop, on an asyncio \
 connection of its own: all of Django's sync ORM, transactions and fixtures too. |
 | *requests* | The handlers of `turbo_orm.asgi` and `turbo_orm.test.AsyncClient` are in the place \
-of Django's, for the labels that make requests. Those of the sync test client are answered by \
-them, too. Sync views run in a thread, which is that of the test. |
+of Django's, for the labels that make requests. Such a handler answers the sync test client, too, \
+which waits for it. Sync views run in a thread, which is that of the test. |
 | *requests-bridge* | The same with the whole test suite on the bridge. Sync views run there \
 (`SYNC_VIEWS`), and so do middleware and receivers of the tests (`ON_EVENT_LOOP`). |
 
