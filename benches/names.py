@@ -23,6 +23,9 @@ DJANGO_ON_THE_BRIDGE = "Django on the bridge"
 
 # Behind a server. ``Django a*`` is Django's own async methods.
 TURBO_PATCHED = "turbo-orm, patched"
+TURBO_HANDLER = "turbo-orm, its handler"
+TURBO_SYNC_VIEWS = "turbo-orm, sync views"
+DJANGO_1000_THREADS = "Django sync, 1,000 threads"
 DJANGO_THREADS = "Django a*"
 DJANGO_ONE_THREAD = "Django a*, one thread"
 DJANGO_NO_POOL = "Django a*, no pool"

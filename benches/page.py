@@ -24,6 +24,7 @@ This page is written by
 $ make report ARGS="benches/small benches/writes"   # single operations, in some minutes
 $ make bench-http                                   # servers under load, in an hour
 $ make bench-http ARGS=--quick                      # a part of it, in two minutes, printed
+$ make bench-http ARGS=--handlers                   # Django's handlers, in ten minutes, printed
 $ make bench-http ARGS=--help
 ```
 

@@ -1,12 +1,29 @@
-"""The documentation has the figures of the latest records, and the anatomy its seams."""
+"""The documentation has the latest records, and the benchmarks measure what they say."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import django
+import psycopg
 import pytest
-from benches import anatomy, page, readme
+from benches import anatomy, names, page, readme
+from benches.http import check, configuration, schema, section
+from benches.http.contenders import CONTENDERS
+from benches.http.endpoints import ENDPOINTS, SERIALIZED
+from benches.http.plan import HANDLERS, Plan, Session
+from benches.http.result import Result
+from benches.http.serve import APPLICATIONS
+from benches.http.server import server
+from benches.http.targets import HANDLER_TARGETS
+from benches.http.targets import TARGETS as HTTP_TARGETS
 from benches.latest import latest
 from benches.report.run import RESULTS, Run
 from benches.report.targets import TARGETS
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 
 def test_the_table_in_the_readme():
@@ -46,3 +63,87 @@ def test_a_seam_that_is_missing_is_named():
 
     with pytest.raises(LookupError, match=r"Renamed has no acquire of its own"):
         anatomy.original(Renamed, "acquire")
+
+
+def _result(plan: Plan) -> Result:
+    """Return the result of a run in which all loads had the same figures."""
+    figures: dict[str, Any] = {
+        **dict.fromkeys(("rate", "p50", "p99", "server", "backends"), 100.0),
+        "errors": {},
+        "threads": 1,
+        "connections": 1,
+    }
+    record = {**Result.read(latest("http")).record, "rounds": plan.rounds}
+    record["measurements"] = [
+        {**session._asdict(), "endpoint": endpoint, "clients": clients, **figures}
+        for session in plan.sessions()
+        for clients, _ in plan.seconds
+        for endpoint in session.endpoints(plan.endpoints)
+    ]
+    return Result(record)
+
+
+@pytest.mark.parametrize(
+    ("plan", "targets"),
+    [(Plan(), [*HTTP_TARGETS, *HANDLER_TARGETS]), (HANDLERS, HANDLER_TARGETS)],
+    ids=["whole", "handlers"],
+)
+def test_a_plan_measures_its_targets(plan, targets):
+    result = _result(plan)
+    assert [target.what for target in targets if target.measure(result) is None] == []
+
+
+def test_a_plan_has_every_contender_in_some_application():
+    sessions = [*Plan(rounds=1).sessions()]
+    assert len({*sessions}) == len(sessions)
+    assert {session.contender for session in sessions} == {*CONTENDERS}
+    assert {session.application for session in sessions} == {*APPLICATIONS}
+
+
+def test_the_list_of_rest_framework_is_behind_middleware():
+    sessions = [*Plan(endpoints=(SERIALIZED,), rounds=1).sessions()]
+    assert sessions
+    assert {session.application for session in sessions} == {"startproject"}
+    assert all(session.endpoints() == (*ENDPOINTS,) for session in sessions)
+
+
+def test_the_page_of_a_run_with_middleware():
+    text = "\n\n".join(section.section(_result(Plan()), "plots"))
+    assert "## startproject's middleware, 100 clients: requests a second" in text
+    assert "plots/http-startproject.svg" in text
+    assert "not measured" not in text
+    for target in HANDLER_TARGETS:
+        assert f"| {target.what} |" in text
+
+
+@pytest.mark.parametrize("setting", ["INSTALLED_APPS", "MIDDLEWARE"])
+def test_the_middleware_is_that_of_startproject(setting):
+    template = Path(django.__file__).parent / "conf/project_template/project_name/settings.py-tpl"
+    written = re.search(rf"^{setting} = \[(.*?)\]", template.read_text(), re.MULTILINE | re.DOTALL)
+    assert written
+    ours = {"INSTALLED_APPS": configuration.APPS, "MIDDLEWARE": configuration.MIDDLEWARE}
+    assert tuple(re.findall(r"'(.+?)'", written[1])) == ours[setting]
+
+
+@pytest.fixture(scope="module")
+def entries(driver: psycopg.Connection) -> Iterator[str]:
+    """Make a database of the benchmark's tables, and return its DSN."""
+    name = f"{driver.info.dbname}_http"
+    driver.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    password = driver.info.password or None
+    dsn = make_conninfo(driver.info.dsn, dbname=name, password=password)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        schema.create(connection)
+    yield dsn
+    driver.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize("name", [names.TURBO_HANDLER, names.TURBO_SYNC_VIEWS])
+def test_a_server_with_middleware_answers_as_psycopg_does(entries: str, name: str):
+    session = Session(0, "startproject", name)
+    answers = check.expected(entries)
+    with (
+        psycopg.connect(entries, autocommit=True) as connection,
+        server(session.contender, session.application, entries, 2) as started,
+    ):
+        check.check(started, session.endpoints(), answers, connection)

@@ -14,7 +14,7 @@ from benches.http.contenders import CONTENDERS
 from benches.http.display import Display, print_result
 from benches.http.endpoints import ENDPOINTS
 from benches.http.measurement import Measurement
-from benches.http.plan import QUICK, Plan
+from benches.http.plan import HANDLERS, QUICK, Plan
 from benches.http.result import Result
 from benches.http.run import run
 from benches.http.serve import APPLICATIONS
@@ -28,6 +28,11 @@ def arguments() -> argparse.Namespace:
         "written into docs/benchmarks.md and the README. What is selected is printed.",
     )
     parser.add_argument("--quick", action="store_true", help="what takes about two minutes")
+    parser.add_argument(
+        "--handlers",
+        action="store_true",
+        help="only what compares Django's handlers: about four minutes a round",
+    )
     parser.add_argument(
         "--contenders",
         nargs="+",
@@ -45,7 +50,7 @@ def arguments() -> argparse.Namespace:
 
 def plan(options: argparse.Namespace) -> Plan:
     """Return the plan that the options select."""
-    made = QUICK if options.quick else Plan()
+    made = HANDLERS if options.handlers else QUICK if options.quick else Plan()
     seconds = dict(made.seconds)
     chosen = {
         "contenders": options.contenders and tuple(options.contenders),

@@ -1,15 +1,14 @@
-"""The applications: a bare one, and Django's stock handler, each for ASGI and for WSGI.
+"""The applications: a bare one, for ASGI and for WSGI, and those of Django's handlers.
 
 ``/list/17`` has the response for the entry of this key, ``/list`` that for any entry.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from benches.http import answer
 from benches.http.contender import Contender
-from benches.http.endpoints import ENTRIES
+from benches.http.endpoints import any_key
 
 _TYPE = "application/json"
 
@@ -17,7 +16,7 @@ _TYPE = "application/json"
 def endpoint_and_key(path: str) -> tuple[str, int]:
     """Return the endpoint and the key that a path names."""
     endpoint, _, key = path.strip("/").partition("/")
-    return endpoint, int(key) if key else random.randint(1, ENTRIES)
+    return endpoint, int(key) if key else any_key()
 
 
 def bare_asgi(contender: Contender) -> Any:
@@ -52,9 +51,8 @@ def bare_wsgi(contender: Any) -> Any:
     return application
 
 
-def django_asgi(contender: Contender) -> Any:
-    """Return Django's ASGI handler, with an async view."""
-    from django.core.asgi import get_asgi_application
+def django(contender: Any) -> Any:
+    """Return the application of a contender's handler, whose view is sync or async as that is."""
     from django.http import HttpRequest, HttpResponse
 
     async def view(request: HttpRequest, path: str) -> HttpResponse:
@@ -62,22 +60,24 @@ def django_asgi(contender: Contender) -> Any:
         result = await getattr(contender, endpoint)(key)
         return HttpResponse(answer.body(result), content_type=_TYPE)
 
-    _route(view)
-    return get_asgi_application()
-
-
-def django_wsgi(contender: Any) -> Any:
-    """Return Django's WSGI handler, with a sync view."""
-    from django.core.wsgi import get_wsgi_application
-    from django.http import HttpRequest, HttpResponse
-
-    def view(request: HttpRequest, path: str) -> HttpResponse:
+    def sync_view(request: HttpRequest, path: str) -> HttpResponse:
         endpoint, key = endpoint_and_key(path)
         result = getattr(contender, endpoint)(key)
         return HttpResponse(answer.body(result), content_type=_TYPE)
 
-    _route(view)
-    return get_wsgi_application()
+    _route(sync_view if contender.is_sync else view)
+    return contender.handler()
+
+
+def startproject(contender: Any) -> Any:
+    """Return the same with the middleware of ``startproject``, and a view of REST framework."""
+    from benches.http import urls
+
+    if contender.is_sync:
+        from benches.http import serialized
+
+        urls.urlpatterns.extend(serialized.urlpatterns)
+    return django(contender)
 
 
 def _route(view: Callable[..., Any]) -> None:

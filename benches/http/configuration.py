@@ -1,4 +1,4 @@
-"""Django's settings behind the server: no middleware, no debugging, as little as there can be."""
+"""Django's settings behind the server: as little as there can be, or those of ``startproject``."""
 
 from typing import Any
 
@@ -7,22 +7,44 @@ from django.conf import settings
 
 MANAGER = "django.db.models.Manager"
 
+# The apps and the middleware that ``django-admin startproject`` writes down, in this order.
+APPS = tuple(
+    f"django.contrib.{name}"
+    for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
+)
+MIDDLEWARE = (
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+)
+
 
 def configure(
-    database: dict[str, Any] | None = None, manager: str = MANAGER, *apps: str, **options: Any
+    application: str,
+    database: dict[str, Any] | None = None,
+    manager: str = MANAGER,
+    *apps: str,
+    **options: Any,
 ) -> None:
     """Configure Django; with a database, the models have this manager."""
+    is_startproject = application == "startproject"
+    installed = [*apps, *(APPS if is_startproject else ()), "benches.http"]
     settings.configure(
         ALLOWED_HOSTS=["*"],
         ASYNC_BACKEND_DISABLE_POOL_WARNING=True,
         DATABASES={"default": database} if database else {},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         HTTP_MANAGER=manager,
-        INSTALLED_APPS=[*apps, "benches.http"] if database else [],
+        INSTALLED_APPS=installed if database else [],
         LOGGING_CONFIG=None,
-        MIDDLEWARE=[],
+        MIDDLEWARE=list(MIDDLEWARE) if is_startproject else [],
         ROOT_URLCONF="benches.http.urls",
         SECRET_KEY="for benchmarks only",
+        TIME_ZONE="UTC",
         USE_TZ=True,
         **options,
     )

@@ -7,15 +7,23 @@ class Contender:
     """An ORM or a driver with a pool of connections. The last five methods are the endpoints."""
 
     name: str
-    #: Whether the endpoints are plain functions, which threads call.
+    #: Whether the endpoints are plain functions, and so is the view.
     is_sync = False
+    #: How many threads call the application. None do if it is served by an event loop.
+    threads = 0
 
     def __init__(self, dsn: str, pool: int) -> None:
         self.dsn = dsn
         self.pool = pool
 
-    def set_up(self) -> None:
+    def set_up(self, application: str) -> None:
         """Configure the library, before the application is made."""
+
+    def handler(self) -> Any:
+        """Return Django's handler, which calls the view."""
+        from django.core.asgi import get_asgi_application
+
+        return get_asgi_application()
 
     async def open(self) -> None:
         """Connect."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from benches.http.measurement import Measurement
 from benches.http.plan import Plan
 from benches.http.result import Cell, Result
-from benches.http.targets import TARGETS
+from benches.http.targets import HANDLER_TARGETS, TARGETS
 
 
 class Display(Progress):
@@ -28,8 +28,8 @@ class Display(Progress):
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
         )
-        loads = len(plan.endpoints) * len(plan.seconds)
-        self._task = self.add_task("", total=loads * sum(1 for _ in plan.sessions()))
+        endpoints = sum(len(each.endpoints(plan.endpoints)) for each in plan.sessions())
+        self._task = self.add_task("", total=endpoints * len(plan.seconds))
 
     def measured(self, measurement: Measurement) -> None:
         """Show a measurement."""
@@ -54,13 +54,18 @@ def print_result(result: Result) -> None:
                 cells = [Cell(application, name, endpoint, clients) for endpoint in endpoints]
                 table.add_row(name, *(_cell(result, cell) for cell in cells))
             console.print(table)
-    table = Table("", "measured", "target", "met", title="Targets", title_justify="left")
-    for target in TARGETS:
-        what, measured, goal, _, met = target.cells(result)
-        table.add_row(what, measured.replace("**", ""), goal, met)
+    table = Table(
+        "", "measured", "target", "stretch", "met", title="Targets", title_justify="left"
+    )
+    for target in [*TARGETS, *HANDLER_TARGETS]:
+        what, measured, *rest = target.cells(result)
+        table.add_row(what, measured.replace("**", ""), *rest)
     console.print(table)
 
 
 def _cell(result: Result, cell: Cell) -> str:
     rate, p99 = (result.median(cell, what) for what in ("rate", "p99"))
-    return "" if rate is None or p99 is None else f"{rate:,.0f} ({p99:,.0f})"
+    if rate is None or p99 is None:
+        return ""
+    errors = result.errors(cell)
+    return f"{rate:,.0f} ({p99:,.0f})" + (f", {errors:,} errors" if errors else "")

@@ -1,4 +1,6 @@
-"""The five endpoints of each contender, which get the key of an entry."""
+"""The endpoints of the contenders, which get the key of an entry."""
+
+import random
 
 ENTRIES = 10_000
 AUTHORS = 300
@@ -6,13 +8,22 @@ AUTHORS = 300
 LENGTH = 100
 QUERIES = 8
 
+# Of sync views only.
+SERIALIZED = "serialized"
+
 ENDPOINTS = {
     "get": "an entry by its primary key",
     "list": f"{LENGTH} entries",
     "joined": f"{LENGTH} entries with their authors, by a join",
     "eight": "eight entries, by eight queries: at once, where that is possible",
     "write": "a transaction that inserts a visit and adds to a counter",
+    SERIALIZED: f"{LENGTH} entries, by a list view of Django REST framework, which is sync",
 }
+
+
+def any_key() -> int:
+    """Return the key of any entry."""
+    return random.randint(1, ENTRIES)
 
 
 def first_of_list(key: int) -> int:

@@ -1,19 +1,31 @@
 """What a run measures, in which order, and for how long."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from benches import names
 from benches.http.contenders import CONTENDERS
-from benches.http.endpoints import ENDPOINTS
+from benches.http.endpoints import ENDPOINTS, SERIALIZED
 from benches.http.serve import APPLICATIONS
 
-# Where a contender is the same as another: Django's handler gives each request a thread in any
-# case, and patching Django changes nothing for a bare application.
-_POINTLESS = {names.DJANGO_ONE_THREAD: "django", names.TURBO_PATCHED: "bare"}
+# Behind the middleware of startproject are those whose handlers are compared. Where a contender
+# would be the same as another, it is left out: Django's handler gives each request a thread in any
+# case, a bare application has no handler, and patching Django changes nothing for it.
+_OTHERWISE = ("bare", "django")
+_OF_CONTENDERS = {
+    names.TURBO: APPLICATIONS,
+    names.TURBO_PATCHED: ("django",),
+    names.TURBO_HANDLER: ("django", "startproject"),
+    names.TURBO_SYNC_VIEWS: ("django", "startproject"),
+    names.DJANGO_SYNC: APPLICATIONS,
+    names.DJANGO_1000_THREADS: ("startproject",),
+    names.DJANGO_THREADS: APPLICATIONS,
+    names.DJANGO_ONE_THREAD: ("bare",),
+}
+_SERIALIZING = {names.TURBO_SYNC_VIEWS, names.DJANGO_SYNC, names.DJANGO_1000_THREADS}
 
-# Connections to PostgreSQL, or threads.
+# Connections to PostgreSQL.
 POOL = 20
 
 
@@ -23,6 +35,12 @@ class Session(NamedTuple):
     round: int
     application: str
     contender: str
+
+    def endpoints(self, wanted: Iterable[str] = ENDPOINTS) -> tuple[str, ...]:
+        """Return those of some endpoints that the server has."""
+        if self.application == "startproject" and self.contender in _SERIALIZING:
+            return tuple(wanted)
+        return tuple(each for each in wanted if each != SERIALIZED)
 
 
 @dataclass(frozen=True)
@@ -37,19 +55,19 @@ class Plan:
     rounds: int = 3
 
     def sessions(self) -> Iterator[Session]:
-        """Yield the servers to be started, contenders in turn, each round from another on."""
+        """Yield the servers to be started, contenders in turn, each round from another on.
+
+        Those without one of the endpoints are left out.
+        """
         for round_ in range(self.rounds):
             first = round_ * len(self.contenders) // self.rounds
             turn = self.contenders[first:] + self.contenders[:first]
             for application in self.applications:
                 for contender in turn:
-                    if application != _POINTLESS.get(contender):
-                        yield Session(round_, application, contender)
-
-    @property
-    def duration(self) -> int:
-        """The seconds of all loads of a session."""
-        return len(self.endpoints) * sum(seconds for _, seconds in self.seconds)
+                    if application in _OF_CONTENDERS.get(contender, _OTHERWISE):
+                        session = Session(round_, application, contender)
+                        if session.endpoints(self.endpoints):
+                            yield session
 
 
 QUICK = Plan(
@@ -57,4 +75,18 @@ QUICK = Plan(
     endpoints=("get", "list"),
     seconds=((100, 1), (1_000, 1)),
     rounds=1,
+)
+
+# What the targets of Django's handlers take.
+HANDLERS = Plan(
+    contenders=(
+        names.TURBO,
+        names.TURBO_HANDLER,
+        names.TURBO_SYNC_VIEWS,
+        names.DJANGO_SYNC,
+        names.DJANGO_1000_THREADS,
+        names.DJANGO_THREADS,
+    ),
+    endpoints=("get", SERIALIZED),
+    seconds=((100, 2), (1_000, 4)),
 )

@@ -15,8 +15,8 @@ from benches.report.plots import LOOKS, STYLE, draw_line, label_bars, saved
 
 def plot_endpoints(result: Result, file: Path, clients: int = 100) -> Path:
     """Plot the rates at each endpoint: bars for the bare application, a mark for Django's."""
-    endpoints = result.distinct("endpoint")
-    names = _names(result)
+    endpoints = result.distinct("endpoint", application="bare")
+    names = _names(result, "bare", "django")
     with mpl.rc_context(STYLE):
         figure, panels = _panels(len(endpoints), 2.6, 0.32 * len(names) + 1.4)
         for panel, endpoint in zip(panels, endpoints, strict=True):
@@ -55,8 +55,8 @@ def plot_clients(result: Result, file: Path, endpoint: str = "get") -> Path:
 
 def plot_memory(result: Result, file: Path, clients: int = 1_000) -> Path:
     """Plot the memory of servers and backends, side by side for both applications."""
-    names = _names(result)
     applications = result.distinct("application")
+    names = _names(result, *applications)
     with mpl.rc_context(STYLE):
         figure, panels = _panels(len(applications), 5, 0.32 * len(names) + 1.6)
         for panel, application in zip(panels, applications, strict=True):
@@ -83,7 +83,27 @@ def plot_memory(result: Result, file: Path, clients: int = 1_000) -> Path:
         return saved(figure, file)
 
 
-_APPLICATIONS = {"bare": "bare application", "django": "Django's handler"}
+def plot_middleware(result: Result, file: Path, clients: int = 100) -> Path:
+    """Plot the rates of Django's handlers behind startproject's middleware, by endpoint."""
+    endpoints = result.distinct("endpoint", application="startproject")
+    names = _names(result, "startproject")
+    with mpl.rc_context(STYLE):
+        figure, panels = _panels(len(endpoints), 2.6, 0.32 * len(names) + 1.4)
+        for panel, endpoint in zip(panels, endpoints, strict=True):
+            rates = [_rate(result, "startproject", name, endpoint, clients) for name in names]
+            colours = [LOOKS[name][0] for name in names]
+            bars = panel.barh(range(len(names)), rates, color=colours, height=0.72)
+            panel.bar_label(bars, [f"{rate:,.0f}" if rate else "" for rate in rates], padding=3)
+            _dress(panel, endpoint, names, max(rates))
+        figure.suptitle(f"Requests a second, {clients:,} clients: startproject's middleware")
+        return saved(figure, file)
+
+
+_APPLICATIONS = {
+    "bare": "bare application",
+    "django": "Django's handler",
+    "startproject": "startproject's middleware",
+}
 
 
 def _panels(number: int, width: float, height: float) -> tuple[Any, Any]:
@@ -99,8 +119,12 @@ def _panels(number: int, width: float, height: float) -> tuple[Any, Any]:
     return figure, panels[0]
 
 
-def _names(result: Result) -> list[str]:
-    return [name for name in CONTENDERS if name in result.distinct("contender")]
+def _names(result: Result, *applications: str) -> list[str]:
+    """Return the contenders of some applications."""
+    found = {
+        name for each in applications for name in result.distinct("contender", application=each)
+    }
+    return [name for name in CONTENDERS if name in found]
 
 
 def _rate(result: Result, application: str, name: str, endpoint: str, clients: int) -> float:
@@ -111,7 +135,7 @@ def _draw_lines(
     panel: Any, result: Result, endpoint: str, what: str, form: Callable[[float, int], str]
 ) -> None:
     clients = result.distinct("clients")
-    for name in _names(result):
+    for name in _names(result, "bare"):
         points = [
             (number, value)
             for number in clients

@@ -25,8 +25,8 @@ def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measur
     answers = check.expected(dsn)
     for session in plan.sessions():
         with server(session.contender, session.application, dsn, POOL) as started:
-            check.check(started, answers, connection)
-            for endpoint in plan.endpoints:
+            check.check(started, session.endpoints(), answers, connection)
+            for endpoint in session.endpoints(plan.endpoints):
                 wrk.finish(wrk.start(f"{started.url}/{endpoint}", POOL, WARM_UP))
             yield from _session(plan, session, started, connection)
         check.check_writes(connection)
@@ -37,7 +37,7 @@ def _session(
 ) -> Iterator[Measurement]:
     # Processes keep their memory, so few clients come before many.
     for clients, seconds in plan.seconds:
-        for endpoint in plan.endpoints:
+        for endpoint in session.endpoints(plan.endpoints):
             load = wrk.start(f"{started.url}/{endpoint}", clients, seconds)
             sleep(seconds - EARLY)
             usage = Usage.of(started.process, connection)

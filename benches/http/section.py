@@ -5,11 +5,16 @@ from pathlib import Path
 
 from benches.http.endpoints import AUTHORS, ENDPOINTS, ENTRIES
 from benches.http.result import Cell, Result
-from benches.http.targets import TARGETS
+from benches.http.targets import HANDLER_TARGETS, TARGETS
 from benches.report.provenance import provenance
 from benches.report.table import table
+from benches.report.target import Target
 
-_APPLICATIONS = {"bare": "A bare ASGI application", "django": "Django's stock handler"}
+_APPLICATIONS = {
+    "bare": "A bare ASGI application",
+    "django": "Django's handler, no middleware",
+    "startproject": "startproject's middleware",
+}
 
 _INTRODUCTION = """\
 ## Behind a server
@@ -26,7 +31,8 @@ generator, [wrk](https://github.com/wg/wrk), keeps so many connections open, and
 on each as soon as it has the last response. It runs on the same machine, as does PostgreSQL, and
 no process is bound to a core: threads suffer from several, as they do on any machine that has
 them. Each contender has {pool} connections to PostgreSQL, all open from the beginning; *Django
-sync* has as many threads of gunicorn instead. Keys are random. Each contender is started
+sync* has as many threads of gunicorn instead, with a connection each. Keys are random. Each
+contender is started
 {rounds}, in turn with the others, warmed up, and loaded at each endpoint for {seconds};
 the tables have the median. Before that, its responses are compared with those of psycopg; after
 it, a check finds transactions of which only a half was written.
@@ -36,8 +42,11 @@ it, a check finds transactions of which only a half was written.
 {endpoints}
 
 There are {entries:,} entries of five columns and {authors} authors of three. A *bare* application
-does nothing but to parse the path, query, and send; *Django's handler* is what
-`get_asgi_application()` returns, with one route and no middleware.
+does nothing but to parse the path, query, and send. *Django's handler* is what Django's
+`get_asgi_application()` returns, or, for contenders that say so, that of `turbo_orm.asgi`, with
+one route and no middleware. *startproject's middleware* is the same with the apps and the
+middleware that `django-admin startproject` writes down. Requests have no cookies: neither session
+nor user are loaded.
 
 | contender |  |
 | --- | --- |
@@ -47,7 +56,12 @@ does nothing but to parse the path, query, and send; *Django's handler* is what
 _CONTENDERS = {
     "turbo-orm": "a pool",
     "turbo-orm, patched": "the same, with [`PATCH_DJANGO`](patching.md)",
+    "turbo-orm, its handler": "behind [that of `turbo_orm.asgi`](requests.md), otherwise "
+    "as it comes",
+    "turbo-orm, sync views": 'the same handler with `"SYNC_VIEWS": "bridge"`: the views of Django '
+    "sync, in the event loop",
     "Django sync": "WSGI: gunicorn with threads, persistent connections",
+    "Django sync, 1,000 threads": "the same with a thread for each client, and Django's pool",
     "Django a*": "Django's async methods, which hop to a thread: one for each request, as its "
     "handler has it, and Django's pool",
     "Django a*, one thread": "all requests in one thread and on one connection, which is what a "
@@ -82,15 +96,23 @@ _PLOTS = {
     "http-clients.svg": "Rate and P99 by the number of clients",
     "http-memory.svg": "Memory with 1,000 clients",
 }
+_MIDDLEWARE_PLOT = "http-startproject.svg"
+
+
+def _has_middleware(result: Result) -> bool:
+    """Return whether a record has requests that pass through middleware. Older ones do not."""
+    return "startproject" in result.distinct("application")
 
 
 def draw(result: Result, folder: Path) -> None:
     """Draw the plots."""
     # matplotlib is not needed to write the text.
-    from benches.http.plots import plot_clients, plot_endpoints, plot_memory
+    from benches.http.plots import plot_clients, plot_endpoints, plot_memory, plot_middleware
 
     for name, plot in zip(_PLOTS, (plot_endpoints, plot_clients, plot_memory), strict=True):
         plot(result, folder / name)
+    if _has_middleware(result):
+        plot_middleware(result, folder / _MIDDLEWARE_PLOT)
 
 
 def section(result: Result, folder: str) -> Iterator[str]:
@@ -98,7 +120,12 @@ def section(result: Result, folder: str) -> Iterator[str]:
     yield _INTRODUCTION.strip()
     date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
     yield provenance(f"http-{date}", date, machine, versions)
-    yield _targets(result)
+    yield "The targets, on the bare application:"
+    yield _targets(result, TARGETS)
+    if _has_middleware(result):
+        yield "Those of a request that Django handles:"
+        yield _targets(result, HANDLER_TARGETS)
+        yield f"![Rates with startproject's middleware]({folder}/{_MIDDLEWARE_PLOT})"
     for name, title in _PLOTS.items():
         yield f"![{title}]({folder}/{name})"
     yield from _rates(result)
@@ -108,12 +135,13 @@ def section(result: Result, folder: str) -> Iterator[str]:
     yield _NOT_CLAIMED.strip()
 
 
-def _targets(result: Result) -> str:
-    """Return the table of the targets."""
-    cells = (target.cells(result) for target in TARGETS)
-    rows = ([what, measured, goal, met] for what, measured, goal, _, met in cells)
-    heading = "The targets, on the bare application:\n\n"
-    return heading + table(["", "measured", "target", "met"], rows)
+def _targets(result: Result, targets: list[Target]) -> str:
+    """Return a table of targets, with their further goals if they have any."""
+    rows = [target.cells(result) for target in targets]
+    head = ["", "measured", "target", "stretch", "met"]
+    if not any(target.further for target in targets):
+        head, *rows = ([*cells[:3], cells[-1]] for cells in [head, *rows])
+    return table(head, rows)
 
 
 def _rates(result: Result) -> Iterator[str]:

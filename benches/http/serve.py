@@ -1,13 +1,15 @@
 """A server with one contender: ``python -m benches.http.serve CONTENDER APPLICATION …``."""
 
 import argparse
+import asyncio
 from typing import Any
 
-from benches.http.application import bare_asgi, bare_wsgi, django_asgi, django_wsgi, living
+from benches.http.application import bare_asgi, bare_wsgi, django, living, startproject
 from benches.http.contender import Contender
 from benches.http.contenders import CONTENDERS, contender
 
-APPLICATIONS = ("bare", "django")
+_DJANGOS: dict[str, Any] = {"django": django, "startproject": startproject}
+APPLICATIONS = ("bare", *_DJANGOS)
 
 # So many clients may wait to be accepted.
 BACKLOG = 4096
@@ -19,36 +21,37 @@ def main() -> None:
     parser.add_argument("application", choices=APPLICATIONS)
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--pool", type=int, required=True, help="connections, or threads")
+    parser.add_argument("--pool", type=int, required=True, help="connections")
     options = parser.parse_args()
     made = contender(options.contender, options.dsn, options.pool)
-    made.set_up()
-    if options.application == "django":
-        ensure_django()
-    if made.is_sync:
-        make: Any = bare_wsgi if options.application == "bare" else django_wsgi
-        serve_threads(make(made), options.port, options.pool)
+    made.set_up(options.application)
+    if options.application == "bare":
+        make: Any = bare_wsgi if made.threads else bare_asgi
     else:
-        serve_loop(made, options.application, options.port)
+        make = _DJANGOS[options.application]
+        ensure_django(options.application)
+    if made.threads:
+        serve_threads(made, make(made), options.port)
+    else:
+        serve_loop(living(made, make(made)), options.port)
 
 
-def ensure_django() -> None:
+def ensure_django(application: str) -> None:
     """Configure Django for a contender that has not done so, since it is not over Django."""
     from django.conf import settings
 
     from benches.http.configuration import configure
 
     if not settings.configured:
-        configure()
+        configure(application)
 
 
-def serve_loop(made: Contender, application: str, port: int) -> None:
+def serve_loop(application: Any, port: int) -> None:
     """Serve by uvicorn, in one process, with what ``uvicorn[standard]`` brings."""
     import uvicorn
 
-    make: Any = bare_asgi if application == "bare" else django_asgi
     uvicorn.run(
-        living(made, make(made)),
+        application,
         port=port,
         access_log=False,
         backlog=BACKLOG,
@@ -57,7 +60,7 @@ def serve_loop(made: Contender, application: str, port: int) -> None:
     )
 
 
-def serve_threads(application: Any, port: int, threads: int) -> None:
+def serve_threads(made: Contender, application: Any, port: int) -> None:
     """Serve by gunicorn, in one process with threads."""
     from gunicorn.app.base import BaseApplication
 
@@ -68,9 +71,10 @@ def serve_threads(application: Any, port: int, threads: int) -> None:
                 "bind": f"127.0.0.1:{port}",
                 "keepalive": 60,
                 "loglevel": "error",
-                "threads": threads,
+                "threads": made.threads,
                 "worker_class": "gthread",
                 "worker_connections": BACKLOG,
+                "worker_exit": lambda server, worker: asyncio.run(made.close()),
                 "workers": 1,
             }
             for name, value in options.items():

@@ -1,15 +1,19 @@
-"""The targets, on the bare application: against Django's async methods, and raw psycopg.
+"""The targets: of a bare application, and of a request behind Django's handler.
 
-Of Django's, those are compared that do as its own handler: a thread for each request, and a pool.
+Of Django's async methods, those are compared that do as its own handler: a thread for each
+request, and a pool.
 """
 
 from collections.abc import Callable
 
 from benches import names
+from benches.http.endpoints import SERIALIZED
 from benches.http.result import Cell, Result
 from benches.report.target import Target
 
 type Measure = Callable[[Result], float | None]
+# An application and a contender.
+type Server = tuple[str, str]
 
 TURBO, DJANGO = names.TURBO, names.DJANGO_THREADS
 
@@ -18,15 +22,20 @@ def _quotient(over: float | None, under: float | None) -> float | None:
     return over / under if over is not None and under else None
 
 
-def _faster(endpoint: str, clients: int) -> Measure:
+def _times(ours: Server, theirs: Server, endpoint: str = "get", clients: int = 100) -> Measure:
+    """Return the measure of how many times as fast a server is as another."""
+
     def measure(result: Result) -> float | None:
-        ours, django = (
-            result.median(Cell("bare", name, endpoint, clients), "rate")
-            for name in (TURBO, DJANGO)
+        rates = (
+            result.median(Cell(*server, endpoint, clients), "rate") for server in (ours, theirs)
         )
-        return _quotient(ours, django)
+        return _quotient(*rates)
 
     return measure
+
+
+def _faster(endpoint: str, clients: int) -> Measure:
+    return _times(("bare", TURBO), ("bare", DJANGO), endpoint, clients)
 
 
 def _share(endpoint: str, clients: int = 100) -> Measure:
@@ -76,5 +85,76 @@ TARGETS = [
     ),
     _target(
         "requests/s, eight queries, 100 clients, ÷ Django a*", _faster("eight", 100), 4, "{:.1f} ×"
+    ),
+]
+
+
+def _behind(contender: str) -> Server:
+    return "startproject", contender
+
+
+_CROWDED = Cell(*_behind(names.TURBO_SYNC_VIEWS), "get", 1_000)
+
+
+def _errors(result: Result) -> float | None:
+    return None if result.median(_CROWDED, "rate") is None else result.errors(_CROWDED)
+
+
+def _part_of_memory(result: Result) -> float | None:
+    threads = _CROWDED._replace(contender=names.DJANGO_1000_THREADS)
+    part = _quotient(*(result.median(cell, "server") for cell in (_CROWDED, threads)))
+    return None if part is None else part * 100
+
+
+def _against(
+    what: str, ours: Server, theirs: Server, goal: float, further: float, endpoint: str = "get"
+) -> Target:
+    measure = _times(ours, theirs, endpoint)
+    return Target(what, measure, goal, further, higher=True, form="{:.2f} ×")
+
+
+HANDLER_TARGETS = [
+    _against(
+        "`aget()`, startproject's middleware, ÷ Django's handler and a*",
+        _behind(names.TURBO_HANDLER),
+        _behind(DJANGO),
+        6,
+        9,
+    ),
+    _against(
+        "`aget()`, startproject's middleware, ÷ `get()` in gunicorn's threads",
+        _behind(names.TURBO_HANDLER),
+        _behind(names.DJANGO_SYNC),
+        3,
+        5,
+    ),
+    _against(
+        "`aget()`, no middleware, ÷ a bare ASGI application",
+        ("django", names.TURBO_HANDLER),
+        ("bare", TURBO),
+        0.55,
+        0.75,
+    ),
+    _against(
+        "`get()` in a sync view on the bridge ÷ gunicorn's threads",
+        _behind(names.TURBO_SYNC_VIEWS),
+        _behind(names.DJANGO_SYNC),
+        1.8,
+        3,
+    ),
+    _against(
+        "a list of REST framework on the bridge ÷ gunicorn's threads",
+        _behind(names.TURBO_SYNC_VIEWS),
+        _behind(names.DJANGO_SYNC),
+        1.5,
+        2,
+        SERIALIZED,
+    ),
+    Target("`get()` on the bridge, 1,000 clients: errors", _errors, 0, form="{:.0f}"),
+    Target(
+        "the same: memory of the server, of 1,000 threads'",
+        _part_of_memory,
+        100 / 3,
+        form="{:.0f} %",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Django's routes: one, to the view of the contender whose server this is."""
+"""Django's routes, to the views of the contender whose server this is."""
 
 from typing import Any
 

@@ -30,7 +30,10 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     names.DJANGO_THREADS: ("#56B4E9", "D", "-"),
     names.DJANGO_ONE_THREAD: ("#56B4E9", "d", ":"),
     names.DJANGO_NO_POOL: ("#56B4E9", "d", "--"),
+    names.DJANGO_1000_THREADS: ("#0072B2", "s", ":"),
     names.TURBO_PATCHED: ("#E69F00", "P", "-"),
+    names.TURBO_HANDLER: ("#D55E00", "*", "-"),
+    names.TURBO_SYNC_VIEWS: ("#E69F00", "p", "-"),
     names.TURBO_SYNC: ("#E69F00", "p", "-"),
     names.TURBO: ("#D55E00", "*", "-"),
 }

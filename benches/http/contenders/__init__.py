@@ -8,7 +8,10 @@ from benches.http.contender import Contender
 CONTENDERS = {
     names.TURBO: "turbo.Turbo",
     names.TURBO_PATCHED: "turbo.TurboPatched",
+    names.TURBO_HANDLER: "turbo.TurboHandler",
+    names.TURBO_SYNC_VIEWS: "turbo.TurboSyncViews",
     names.DJANGO_SYNC: "django_sync.DjangoSync",
+    names.DJANGO_1000_THREADS: "django_sync.DjangoManyThreads",
     names.DJANGO_THREADS: "django_async.DjangoAsync",
     names.DJANGO_ONE_THREAD: "django_async.DjangoAsyncOneThread",
     names.DJANGO_NO_POOL: "django_async.DjangoAsyncNoPool",

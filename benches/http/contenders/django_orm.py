@@ -17,8 +17,8 @@ class DjangoOrm(Contender):
     apps: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
 
-    def set_up(self) -> None:
-        configure(self.database(), self.manager, *self.apps, **self.settings)
+    def set_up(self, application: str) -> None:
+        configure(application, self.database(), self.manager, *self.apps, **self.settings)
 
     def database(self) -> dict[str, Any]:
         """Return the ``DATABASES`` entry, with a pool."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from benches.http import answer
 from benches.http.contenders.django_orm import DjangoOrm
@@ -19,16 +19,10 @@ def write(key: int) -> None:
     Counter.objects.filter(pk=key).update(visits=F("visits") + 1)
 
 
-class DjangoSync(DjangoOrm):
-    """A connection for each thread, which stays."""
+class SyncEndpoints(DjangoOrm):
+    """Django's sync methods, and no more of how they are called."""
 
-    engine = "django.db.backends.postgresql"
     is_sync = True
-
-    def database(self) -> dict[str, Any]:
-        entry = super().database()
-        del entry["OPTIONS"]["pool"]
-        return {**entry, "CONN_MAX_AGE": None}
 
     def get(self, key: int) -> Any:
         from benches.http.models import Entry
@@ -54,3 +48,36 @@ class DjangoSync(DjangoOrm):
         with transaction.atomic():
             write(key)
         return answer.written(key)
+
+
+class DjangoSync(SyncEndpoints):
+    """A connection for each thread, which stays."""
+
+    engine = "django.db.backends.postgresql"
+
+    @property
+    def threads(self) -> int:
+        return self.pool
+
+    def database(self) -> dict[str, Any]:
+        entry = super().database()
+        del entry["OPTIONS"]["pool"]
+        return {**entry, "CONN_MAX_AGE": None}
+
+    def handler(self) -> Any:
+        from django.core.wsgi import get_wsgi_application
+
+        return get_wsgi_application()
+
+
+class DjangoManyThreads(DjangoSync):
+    """A thread for each of a thousand clients. They share the connections of Django's pool."""
+
+    threads = 1_000
+
+    def database(self) -> dict[str, Any]:
+        return SyncEndpoints.database(self)
+
+    async def close(self) -> None:
+        # Its threads would be waited for otherwise.
+        connection.close_pool()

@@ -1,9 +1,10 @@
-"""turbo-orm: beside a Django that is left as it is, and with all of Django patched."""
+"""turbo-orm: beside a Django that is left as it is, with all of it patched, and its handler."""
 
 import asyncio
 from typing import Any
 
 from benches.http.contenders.django_orm import DjangoOrm
+from benches.http.contenders.django_sync import SyncEndpoints
 from benches.http.endpoints import keys_of_eight
 
 
@@ -28,3 +29,21 @@ class TurboPatched(Turbo):
     """As it comes: with ``PATCH_DJANGO``."""
 
     settings: dict[str, Any] = {}
+
+
+class TurboHandler(TurboPatched):
+    """As it comes, behind its own handler, with async views."""
+
+    def handler(self) -> Any:
+        from turbo_orm.asgi import get_asgi_application
+
+        return get_asgi_application()
+
+
+class TurboSyncViews(SyncEndpoints):
+    """Sync views on the bridge, behind the same handler: those that threads call elsewhere."""
+
+    manager = Turbo.manager
+    apps = Turbo.apps
+    settings: dict[str, Any] = {"TURBO_ORM": {"SYNC_VIEWS": "bridge"}}
+    handler = TurboHandler.handler
