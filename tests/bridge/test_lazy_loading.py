@@ -8,6 +8,7 @@ import traceback
 from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
+from operator import attrgetter
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -393,6 +394,10 @@ async def sleep_at_once():
     return sleep_on_server()
 
 
+async def sleep_on_bridge():
+    return await run_sync(sleep_on_server)
+
+
 async def sleep_in_nested_calls():
     def inside():
         sleep_on_server()
@@ -416,14 +421,14 @@ async def sleep_directly():
 STATEMENTS = [
     sleep_where_statements_are_watched,
     sleep_at_once,
-    partial(run_sync, sleep_on_server),
+    sleep_on_bridge,
     sleep_by_raw,
     sleep_in_nested_calls,
     sleep_directly,
 ]
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=str)
+@pytest.mark.parametrize("statement", STATEMENTS, ids=attrgetter("__name__"))
 @pytest.mark.parametrize("before", [True, False])
 def test_nothing_is_released_under_a_statement(statement, before, run):
     seen = []

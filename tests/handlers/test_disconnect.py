@@ -131,7 +131,8 @@ def play(steps):
         before = asyncio.all_tasks()
         async with asyncio.timeout(20):
             found = await steps(EventLoopHandler())
-        await asyncio.sleep(0)
+        # The one timer of all requests ends when there is none any more.
+        await asyncio.sleep(3 * disconnect.DELAY)
         left = asyncio.all_tasks() - before
         timers = [each for each in loop._scheduled if not each.cancelled()]
         assert not left

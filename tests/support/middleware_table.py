@@ -22,11 +22,15 @@ INLINE = "inline"
 WHERE: dict[Any, str] = {
     Place.INLINE: INLINE,
     Place.BRIDGE: "bridge",
-    middleware._session: "bridge; thread if [sessions](#sessions-and-caches) go to one",
+    middleware._database: "bridge",
+    middleware._user: "bridge; thread if [sessions](#sessions-and-caches) go to one, or users are "
+    "loaded by a backend that is neither Django's nor listed",
     middleware._saved_session: "inline; if it is to be saved, as [sessions](#sessions-and-caches)",
-    middleware._messages: "inline; as sessions, if there are messages",
+    middleware._messages: "inline; as sessions, if there are messages; thread for a storage that "
+    "is neither Django's nor listed",
     middleware._csrf_secret: "inline; as sessions with `CSRF_USE_SESSIONS`",
-    middleware._csrf_check: "as `process_request`; thread for a [large form](#uploads)",
+    middleware._csrf_check: "as `process_request`; thread for a [large form](#uploads); of an "
+    "unsafe method where the view for failures runs",
     middleware._cache: "where [the cache](#sessions-and-caches) is kept",
 }
 ASYNC = "it is async itself"
