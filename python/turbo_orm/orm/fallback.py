@@ -28,10 +28,11 @@ async def call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
     """Call a terminal of Django's, and trace its statement where that may be cached."""
     if outcome.using is None:
         return await bridge.run(getattr(queryset, terminal))
-    return await bridge.run(_call, queryset, terminal, outcome)
+    return await bridge.run(call_on_bridge, queryset, terminal, outcome)
 
 
-def _call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
+def call_on_bridge(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
+    """Call a terminal of Django's on a copy, and trace its statement where that may be cached."""
     chain = queryset._cached
     copied = queryset._copy(chain)
     copied._routed = outcome.using

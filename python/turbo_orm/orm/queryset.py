@@ -7,16 +7,16 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import django
-from django.db import router, transaction
+from django.db import router
 from django.db.models import Model
-from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
+from django.db.models.query import prefetch_related_objects
 
 from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm import bulk_update, fallback, get_or_create, in_bulk, save
-from turbo_orm.orm.cached_queryset import CachedQuerySet
+from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
@@ -45,7 +45,7 @@ def _alters_data[F: Callable[..., Any]](method: F) -> F:
     return method
 
 
-class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
+class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
     Everything that is not async works as in Django, on Django's sync connection. Arguments,
@@ -154,13 +154,13 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
 
     async def afirst(self) -> _Row | None:
         """Return the first object, by primary key if nothing orders the queryset, or ``None``."""
-        return await self._end("first")
+        return await self._aend("first")
 
     async def alast(self) -> _Row | None:
         """Return the last object, by primary key if nothing orders the queryset, or ``None``."""
-        return await self._end("last")
+        return await self._aend("last")
 
-    async def _end(self, terminal: str) -> _Row | None:
+    async def _aend(self, terminal: str) -> _Row | None:
         found = lookup(self, terminal, self._cached)
         if not isinstance(found, Hit):
             end: _Row | None = await fallback.call(self, terminal, found)
@@ -324,50 +324,11 @@ class AsyncQuerySet(CachedQuerySet[_ModelT, _Row]):
 
     adelete.queryset_only = True  # type: ignore[attr-defined]
 
-    # The results of cached statements
-
-    async def _objects(self, found: Hit) -> list[Any]:
-        """Execute a statement and return the objects of its rows."""
-        statement = found.statement
-        rows = await direct.execute(statement.using, found)
-        objects = fetching.hydrate(self, statement, *rows)
-        return objects if isinstance(objects, list) else await objects
-
     async def _prefetch(self, objects: list[Any]) -> None:
         """Fetch what is to be prefetched for the objects."""
         await bridge.run(prefetch_related_objects, objects, *self._prefetch_related_lookups)
 
-    def _not_one(self, found: int) -> Exception:
-        """Return what ``get()`` raises if it finds not one object."""
-        name = self.model._meta.object_name
-        if not found:
-            error: Exception = self.model.DoesNotExist(f"{name} matching query does not exist.")
-            return error
-        number = found if found < MAX_GET_RESULTS else f"more than {MAX_GET_RESULTS - 1}"
-        error = self.model.MultipleObjectsReturned(
-            f"get() returned more than one {name} -- it returned {number}!"
-        )
-        return error
-
-    async def _write(self, found: Hit) -> int:
-        """Execute a statement that writes, and return how many rows it has written."""
-        using = found.statement.using
-        try:
-            pgresult, _ = await direct.execute(using, found)
-        except Exception:
-            with transaction.mark_for_rollback_on_error(using=using):
-                raise
-        self._result_cache = None
-        rows: int = pgresult.command_tuples
-        return rows
-
     # How Django's methods get at rows, be it on the bridge or on a sync connection
-
-    def _fetch_all(self) -> None:
-        # What another package has put in Django's class is to see a queryset without results.
-        if not cache.has_foreign("_fetch_all"):
-            evaluation.fill_cache(self)
-        super()._fetch_all()
 
     if django.VERSION >= (6, 0):
 
