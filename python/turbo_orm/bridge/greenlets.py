@@ -58,16 +58,23 @@ class Bridge(greenlet):
         self._result: Any = None
         self._error: BaseException | None = None
 
-    def _serve(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    @staticmethod
+    def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Call functions. This frame is kept: it refers to nothing of a call, nor to the bridge.
+
+        So a bridge that is dropped, as all are when their thread ends, is freed.
+        """
+        bridge: Any
         while True:
+            result = error = None
             try:
-                self._result = function(*args, **kwargs)
+                result = function(*args, **kwargs)
             except BaseException as exc:
-                # This frame is kept: it must refer to nothing of the call.
-                self._error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
-            del function, args, kwargs
-            assert self.parent is not None
-            function, args, kwargs = self.parent.switch(_DONE)
+                error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+            bridge = getcurrent()
+            bridge._result, bridge._error = result, error
+            del function, args, kwargs, result, error, bridge
+            function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
 
     def begin(self) -> None:
         """Belong to the caller from now on."""
