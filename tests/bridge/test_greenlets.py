@@ -150,6 +150,26 @@ async def test_what_is_raised_meanwhile_has_it_for_its_context():
 
 
 @played
+async def test_what_the_function_was_handling_stays_the_context_of_what_it_raises():
+    def function():
+        try:
+            raise KeyError
+        except KeyError:
+            await_(asyncio.sleep(0))
+            raise LookupError  # noqa: B904
+
+    handled = OfNoAccount("text")
+    try:
+        raise handled
+    except OfNoAccount:
+        with pytest.raises(LookupError) as caught:
+            await run(function)
+    context = caught.value.__context__
+    assert isinstance(context, KeyError)
+    assert context.__context__ is handled
+
+
+@played
 async def test_other_tasks_run_meanwhile():
     turns = []
 

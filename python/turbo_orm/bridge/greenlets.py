@@ -98,9 +98,12 @@ class Bridge(greenlet):
         if len(_idle.bridges) < _MOST_IDLE:
             _idle.bridges.append(self)
         if error is not None:
+            context = error.__context__
             try:
                 raise error
             finally:
+                # What the caller is handling takes the place of what the function was handling.
+                error.__context__ = context
                 del error
         return result
 
