@@ -133,7 +133,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
                 else extend(chain, "filter", cache_key.of_lookups, args, kwargs)
             )
             if type(extended) is not CachedChain:
-                return await self.filter(*args, **kwargs).aget()
+                # What overrides aget() is not to be called once more.
+                return await AsyncQuerySet.aget(self.filter(*args, **kwargs))
             chain = extended
         found = lookup(self, "get", chain)
         if not isinstance(found, Hit):
