@@ -239,7 +239,11 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         if "create" in self._cacheable_terminals:
             statements = save_statements(self.model, kwargs)
             if statements is not None:
-                instance: _ModelT = self.model(**kwargs)
+                instance: _ModelT = (
+                    await bridge.run(self.model, **kwargs)
+                    if statements.calls_code
+                    else self.model(**kwargs)
+                )
                 self._for_write = True
                 using = self._db or router.db_for_write(self.model, **self._hints)
                 await save.insert(statements, instance, using)
