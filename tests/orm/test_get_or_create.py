@@ -3,10 +3,12 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from django.core.exceptions import FieldError
 from django.db import IntegrityError, OperationalError, connections
+from django.db.models import Model
 from django.db.transaction import TransactionManagementError
 
 from tests.library.models import Account, Diary, Entry
@@ -116,6 +118,18 @@ def test_async_methods_of_a_subclass_are_not_called(method, play):
     async def steps(orm):
         accounts = WithAsyncMethods(Account)
         return [await orm.call(accounts, method, owner=name) for name in ("Eve", "Eve", "Ada")]
+
+    play(steps, given=accounts)
+
+
+@pytest.mark.parametrize("owner", [Model, Account])
+def test_aupdate_or_create_calls_a_mock_of_save(owner, play):
+    async def steps(orm):
+        with mock.patch.object(owner, "save") as save:
+            await orm.call(
+                Account.objects, "update_or_create", owner="Ada", defaults={"balance": 9}
+            )
+        return save.mock_calls
 
     play(steps, given=accounts)
 

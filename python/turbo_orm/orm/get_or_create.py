@@ -20,6 +20,7 @@ from turbo_orm.orm import save
 
 _METHODS = ("get_or_create", "update_or_create", "_extract_model_params")
 _DJANGOS = {name: vars(QuerySet)[name] for name in _METHODS}
+_SAVE = Model.save
 _MADE_OF = frozenset({"create", "get"})
 _AWAITED = ("acreate", "aget", "aget_or_create")
 _AWAITING = "turbo_orm.orm.queryset"
@@ -92,7 +93,7 @@ async def _save(instance: Any, using: str, fields: set[str] | None) -> None:
     options: dict[str, Any] = {"using": using}
     if fields is not None:
         options["update_fields"] = fields
-    if getattr(type(instance), "save", None) is Model.save:
+    if getattr(type(instance), "save", None) is _SAVE:
         await save.save(instance, **options)
     else:
         await bridge.run(save.by_django, instance, **options)
