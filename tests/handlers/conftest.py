@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -31,6 +32,9 @@ def _project() -> Any:
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
     ):
         yield
+    urls = sys.modules.get("tests.handlers.urls")
+    while urls is not None and urls.unawaited:
+        urls.unawaited.pop().close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tests.support.methods import BRIDGE, NATIVE, PLAIN, QUERYSET, TABLES
 from tests.support.tables import empty
 from turbo_orm import AsyncManager, AsyncQuerySet, AsyncRawQuerySet
 from turbo_orm.hydration.hydrator import Hydrator
+from turbo_orm.hydration.plan_cache import CachedPlan
 
 # Whose methods they are
 
@@ -228,8 +229,11 @@ def subject_of(title, name):
 def watched():
     """Record the objects that the core makes."""
     made = []
-    with mock.patch.multiple(
-        Hydrator, result=recording(Hydrator.result, made), rows=recording(Hydrator.rows, made)
+    with (
+        mock.patch.multiple(
+            Hydrator, result=recording(Hydrator.result, made), rows=recording(Hydrator.rows, made)
+        ),
+        mock.patch.object(CachedPlan, "hydrate", recording(CachedPlan.hydrate, made)),
     ):
         yield made
 

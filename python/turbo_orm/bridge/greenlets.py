@@ -54,20 +54,10 @@ class Bridge(greenlet):
     may_wait: bool
 
     def __init__(self) -> None:
-        super().__init__(self._serve)
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    def _serve(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        while True:
-            try:
-                self._result = function(*args, **kwargs)
-            except BaseException as exc:
-                # This frame is kept: it must refer to nothing of the call.
-                self._error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
-            del function, args, kwargs
-            assert self.parent is not None
-            function, args, kwargs = self.parent.switch(_DONE)
+        super().__init__(_serve)
+        # Of the function that was called last.
+        self.returned: Any = None
+        self.raised: BaseException | None = None
 
     def begin(self) -> None:
         """Belong to the caller from now on."""
@@ -86,8 +76,8 @@ class Bridge(greenlet):
 
     def end(self) -> Any:
         """Return what the function has returned, or raise what it has raised."""
-        result, error = self._result, self._error
-        self._result = self._error = self._outer = self.task = self.gr_context = None
+        result, error = self.returned, self.raised
+        self.returned = self.raised = self._outer = self.task = self.gr_context = None
         if len(_idle.bridges) < _MOST_IDLE:
             _idle.bridges.append(self)
         if error is not None:
@@ -137,6 +127,22 @@ class Bridge(greenlet):
             )
         assert self.parent is not None
         return self.parent.switch(awaitable)
+
+
+def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    """Call one function after another.
+
+    While it is idle, no frame of a bridge refers to it: so it is freed where it is not kept.
+    """
+    while True:
+        bridge: Any = getcurrent()
+        try:
+            bridge.returned = function(*args, **kwargs)
+        except BaseException as exc:
+            # This frame is kept: nothing of the call may refer to it, nor it to that.
+            bridge.raised = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+        del bridge, function, args, kwargs
+        function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
 
 
 class _Idle(local):
