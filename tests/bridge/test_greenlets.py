@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.event_loop import played
 from turbo_orm import bridge
-from turbo_orm.bridge import Checkpoints, await_, run
+from turbo_orm.bridge import Checkpoints, await_, greenlets, run
 
 VARIABLE = ContextVar("VARIABLE", default="unset")
 
@@ -147,6 +147,26 @@ async def test_what_is_raised_meanwhile_has_it_for_its_context():
             await run(raising_again)
     assert caught.value.__context__ is handled
     assert again.value is handled
+
+
+@played
+async def test_what_the_function_was_handling_stays_the_context_of_what_it_raises():
+    def function():
+        try:
+            raise KeyError
+        except KeyError:
+            await_(asyncio.sleep(0))
+            raise LookupError  # noqa: B904
+
+    handled = OfNoAccount("text")
+    try:
+        raise handled
+    except OfNoAccount:
+        with pytest.raises(LookupError) as caught:
+            await run(function)
+    context = caught.value.__context__
+    assert isinstance(context, KeyError)
+    assert context.__context__ is handled
 
 
 @played
@@ -555,6 +575,35 @@ def test_the_bridges_of_a_thread_are_its_own():
         thread.join()
     asyncio.run(run(function))
     assert len({*bridges}) == 3
+
+
+def bridges_in_memory():
+    gc.collect()
+    return sum(type(each) is bridge.Bridge for each in gc.get_objects())
+
+
+def test_bridges_are_freed_that_are_more_than_are_kept(monkeypatch):
+    monkeypatch.setattr(greenlets, "_MOST_IDLE", 3)
+
+    async def burst():
+        greenlets._idle.bridges.clear()
+        before = bridges_in_memory()
+        await asyncio.gather(*[run(lambda: await_(asyncio.sleep(0))) for _ in range(20)])
+        return bridges_in_memory() - before
+
+    assert asyncio.run(burst()) == 3
+
+
+def test_bridges_are_freed_when_their_thread_ends():
+    def nested():
+        return await_(run(await_, asyncio.sleep(0)))
+
+    before = bridges_in_memory()
+    for _ in range(5):
+        thread = threading.Thread(target=lambda: asyncio.run(run(nested)))
+        thread.start()
+        thread.join()
+    assert bridges_in_memory() == before
 
 
 @played

@@ -81,9 +81,12 @@ class Bridge(greenlet):
         if len(_idle.bridges) < _MOST_IDLE:
             _idle.bridges.append(self)
         if error is not None:
+            context = error.__context__
             try:
                 raise error
             finally:
+                # What the caller is handling takes the place of what the function was handling.
+                error.__context__ = context
                 del error
         return result
 
@@ -130,18 +133,21 @@ class Bridge(greenlet):
 
 
 def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """Call one function after another.
+    """Call one function after another. Runs in a bridge.
 
-    While it is idle, no frame of a bridge refers to it: so it is freed where it is not kept.
+    This frame is kept: it refers to nothing of a call, nor to the bridge. So a bridge that is
+    dropped, as all are when their thread ends, is freed.
     """
+    bridge: Any
     while True:
-        bridge: Any = getcurrent()
+        returned = raised = None
         try:
-            bridge.returned = function(*args, **kwargs)
+            returned = function(*args, **kwargs)
         except BaseException as exc:
-            # This frame is kept: nothing of the call may refer to it, nor it to that.
-            bridge.raised = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
-        del bridge, function, args, kwargs
+            raised = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+        bridge = getcurrent()
+        bridge.returned, bridge.raised = returned, raised
+        del function, args, kwargs, returned, raised, bridge
         function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
 
 
