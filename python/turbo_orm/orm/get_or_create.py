@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Field, QuerySet
+from django.db.models import Field
 from django.db.models.utils import resolve_callables
 
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import async_atomic
+from turbo_orm.query_cache.overrides import has_djangos
 
-_METHODS = ("get_or_create", "update_or_create", "_extract_model_params")
-_DJANGOS = {name: vars(QuerySet)[name] for name in _METHODS}
 _MADE_OF = frozenset({"create", "get"})
 
 
@@ -28,7 +27,7 @@ def is_composed(queryset: Any) -> bool:
     return (
         queryset._cached is not None
         and kind._cacheable_terminals >= _MADE_OF
-        and all(getattr(kind, name) is method for name, method in _DJANGOS.items())
+        and has_djangos(kind, "get_or_create", "update_or_create", "_extract_model_params")
     )
 
 
