@@ -241,7 +241,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             or self._result_cache is not None
             or self._is_sliced
             or getattr(meta, "concrete_model", None) is not self.model._meta.concrete_model
-            or not obj._is_pk_set()
+            or not obj._is_pk_set()  # type: ignore[attr-defined]
             or not has_djangos(type(self), "contains")
         ):
             return await bridge.run(self.contains, obj)
