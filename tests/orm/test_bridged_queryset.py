@@ -1,13 +1,15 @@
 """Sync terminals on the bridge: Django's answers, by cached statements."""
 
+from unittest import mock
+
 import pytest
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from tests.library.models import Account, Author, Book
 from tests.support.answers import fingerprint
-from turbo_orm import cache_info, run_sync
+from turbo_orm import AsyncQuerySet, cache_info, run_sync
 from turbo_orm.query_cache.cache import cache
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -87,6 +89,63 @@ def test_what_is_traced_on_the_bridge_serves_async_code_and_the_other_way_round(
 
     cache.clear()
     assert run(steps) == 2
+
+
+class Noting(AsyncQuerySet):
+    """Overrides terminals, and notes what they are called with."""
+
+    called = []
+
+    def get(self, *args, **kwargs):
+        self.called.append((args, kwargs))
+        return super().get(*args, **kwargs)
+
+    async def aget(self, *args, **kwargs):
+        self.called.append((args, kwargs))
+        return await super().aget(*args, **kwargs)
+
+
+def test_what_overrides_get_is_called_once(run):
+    async def steps():
+        found = []
+        for _ in range(3):
+            await run_sync(Noting(Author).get, name="Ada")
+            found.append(Noting.called[:])
+            Noting.called.clear()
+        return found
+
+    cache.clear()
+    Noting.called.clear()
+    assert run(steps) == [[((), {"name": "Ada"})]] * 3
+
+
+def test_what_overrides_aget_alone_is_called_once(run, monkeypatch):
+    monkeypatch.delattr(Noting, "get")
+
+    async def steps():
+        found = []
+        for _ in range(3):
+            await Noting(Author).aget(name="Ada")
+            found.append(Noting.called[:])
+            Noting.called.clear()
+        return found
+
+    cache.clear()
+    Noting.called.clear()
+    assert run(steps) == [[((), {"name": "Ada"})]] * 3
+
+
+def test_a_mock_of_get_is_called_with_the_arguments(run):
+    def get():
+        with mock.patch.object(QuerySet, "get", return_value=5) as replaced:
+            return Author.objects.get(name="Ada"), replaced.mock_calls
+
+    async def steps():
+        for _ in range(3):
+            await run_sync(Author.objects.get, name="Ada")
+        return await run_sync(get)
+
+    assert run(steps) == (5, [mock.call(name="Ada")])
 
 
 @pytest.mark.usefixtures("scratch")

@@ -69,6 +69,18 @@ def test_acreate(case, play):
         play(steps, raises=CREATION_ERRORS.get(case))
 
 
+@pytest.mark.parametrize("method", ["create", "get_or_create", "update_or_create"])
+def test_a_default_may_query(method, play, monkeypatch, empty_cache):
+    balance = Account._meta.get_field("balance")
+    monkeypatch.setattr(balance, "default", lambda: Account.objects.count() + 40)
+    monkeypatch.setitem(vars(balance), "_get_default", balance.default)
+
+    async def steps(orm):
+        return [await orm.call(Account.objects, method, owner=owner) for owner in "abcd"]
+
+    play(steps, given=accounts)
+
+
 def test_acreate_with_the_instance_of_a_foreign_key(play):
     async def steps(orm):
         team = await orm.call(Team.objects, "create", name="red")

@@ -9,12 +9,12 @@ from django.core.exceptions import FieldError
 from django.db import IntegrityError, OperationalError, connections
 from django.db.transaction import TransactionManagementError
 
-from tests.library.models import Account, Entry
+from tests.library.models import Account, Diary, Entry
 from tests.support.answers import fingerprint
 from tests.support.clients import Rival, separate_task, until
 from tests.support.givens import accounts, accounts_with_entries
 from tests.support.tables import empty
-from turbo_orm import async_atomic
+from turbo_orm import AsyncQuerySet, async_atomic
 
 # aget_or_create() and aupdate_or_create()
 
@@ -99,6 +99,33 @@ def test_get_or_create_in_a_transaction_leaves_it_usable(play):
                 return await orm.call(Account.objects, "count")
 
     assert play(steps, given=accounts)["returned"] == (int, 4)
+
+
+class WithAsyncMethods(AsyncQuerySet):
+    """Overrides methods that Django's get_or_create() does not call."""
+
+    async def aget(self, *args, **kwargs):
+        raise AssertionError("aget() was called")
+
+    async def acreate(self, **kwargs):
+        raise AssertionError("acreate() was called")
+
+
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_async_methods_of_a_subclass_are_not_called(method, play):
+    async def steps(orm):
+        accounts = WithAsyncMethods(Account)
+        return [await orm.call(accounts, method, owner=name) for name in ("Eve", "Eve", "Ada")]
+
+    play(steps, given=accounts)
+
+
+@pytest.mark.parametrize("defaults", [{"text": "new"}, {}])
+def test_aupdate_or_create_calls_save_and_not_asave(defaults, play):
+    async def steps(orm):
+        return await orm.call(Diary.objects, "update_or_create", pk=1, defaults=defaults)
+
+    play(steps, given=lambda: Diary.objects.create(pk=1, text="old"))
 
 
 @pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])

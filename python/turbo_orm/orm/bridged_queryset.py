@@ -52,7 +52,13 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
 
         def get(self, *args: Any, **kwargs: Any) -> Any:
             if args or kwargs:
-                if self._cached is None or self._sticky_filter or not bridge.active():
+                if (
+                    self._cached is None
+                    or self._sticky_filter
+                    # What overrides it, or has replaced it, is not to be called once more.
+                    or "get" not in self._cacheable_terminals
+                    or not bridge.active()
+                ):
                     return super().get(*args, **kwargs)
                 return self.filter(*args, **kwargs).get()
             return self._terminal("get", super().get, self._one)

@@ -11,23 +11,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Field
+from django.db.models import Field, Model
 from django.db.models.utils import resolve_callables
 
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import async_atomic
+from turbo_orm.orm import save
 from turbo_orm.query_cache.overrides import has_djangos
 
 _MADE_OF = frozenset({"create", "get"})
+_AWAITED = ("acreate", "aget", "aget_or_create")
+_AWAITING = "turbo_orm.orm.queryset"
 
 
 def is_composed(queryset: Any) -> bool:
-    """Return whether the methods of a queryset's class are Django's, and it has a chain."""
+    """Return whether the methods of a queryset's class are Django's, and it has a chain.
+
+    The async ones that are called here have to be turbo-orm's: Django calls the sync ones.
+    """
     kind = type(queryset)
     return (
         queryset._cached is not None
         and kind._cacheable_terminals >= _MADE_OF
         and has_djangos(kind, "get_or_create", "update_or_create", "_extract_model_params")
+        and all(getattr(kind, name).__module__ == _AWAITING for name in _AWAITED)
     )
 
 
@@ -70,13 +77,24 @@ async def update_or_create(
         if not is_new:
             # A value may be a function, and a setter the project's own.
             await bridge.run(_assign, instance, written)
-            await instance.asave(using=queryset.db, update_fields=_fields(instance, written))
+            await _save(instance, queryset.db, _fields(instance, written))
     return instance, is_new
 
 
 def _assign(instance: Any, values: Mapping[str, Any]) -> None:
     for name, value in resolve_callables(values):
         setattr(instance, name, value)
+
+
+async def _save(instance: Any, using: str, fields: set[str] | None) -> None:
+    """Do what ``save()`` does, which is what Django calls: ``asave()`` may do more."""
+    options: dict[str, Any] = {"using": using}
+    if fields is not None:
+        options["update_fields"] = fields
+    if getattr(type(instance), "save", None) is Model.save:
+        await save.save(instance, **options)
+    else:
+        await bridge.run(save.by_django, instance, **options)
 
 
 def _fields(instance: Any, written: Mapping[str, Any]) -> set[str] | None:

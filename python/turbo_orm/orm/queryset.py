@@ -142,7 +142,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
                 else extend(chain, "filter", cache_key.of_lookups, args, kwargs)
             )
             if type(extended) is not CachedChain:
-                return await self.filter(*args, **kwargs).aget()
+                # What overrides aget() is not to be called once more.
+                return await AsyncQuerySet.aget(self.filter(*args, **kwargs))
             chain = extended
         found = lookup(self, "get", chain)
         if not isinstance(found, Hit):
@@ -273,7 +274,11 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         if "create" in self._cacheable_terminals:
             statements = save_statements(self.model, kwargs)
             if statements is not None:
-                instance: _ModelT = self.model(**kwargs)
+                instance: _ModelT = (
+                    await bridge.run(self.model, **kwargs)
+                    if statements.calls_code
+                    else self.model(**kwargs)
+                )
                 self._for_write = True
                 using = self._db or router.db_for_write(self.model, **self._hints)
                 await save.insert(statements, instance, using)

@@ -44,7 +44,7 @@ async def save(
     kind = None if any(options.values()) else _kind(instance, update_fields)
     statements = None if kind is None else save_statements(type(instance), {})
     if kind is None or statements is None:
-        await bridge.run(_by_django, instance, using=using, update_fields=update_fields, **options)
+        await bridge.run(by_django, instance, using=using, update_fields=update_fields, **options)
     elif is_insert(kind):
         await insert(statements, instance, using)
     else:
@@ -56,7 +56,8 @@ async def save(
                 raise
 
 
-def _by_django(instance: Any, **options: Any) -> None:
+def by_django(instance: Any, **options: Any) -> None:
+    """Save an instance by its own ``save()``. Runs on the bridge."""
     instance.save(**options)
     # Its generic relations are touched in plain code.
     content_type_cache.fill(instance._state.db or options["using"], type(instance))
@@ -90,7 +91,7 @@ async def _insert(statements: SaveStatements, instance: Any, using: str) -> None
     kind = INSERT if getattr(instance, attname) is None else INSERT_WITH_KEY
     bound = await statements.bind(kind, instance, using)
     if bound is None:
-        await bridge.run(_by_django, instance, force_insert=True, using=using)
+        await bridge.run(by_django, instance, force_insert=True, using=using)
         return
     pgresult, _ = await direct.execute(using, bound)
     if pgresult.ntuples:
@@ -102,7 +103,7 @@ async def _insert(statements: SaveStatements, instance: Any, using: str) -> None
 async def _update(statements: SaveStatements, kind: Kind, instance: Any, using: str) -> None:
     bound = await statements.bind(kind, instance, using)
     if bound is None:
-        await bridge.run(_by_django, instance, **save_options(kind), using=using)
+        await bridge.run(by_django, instance, **save_options(kind), using=using)
         return
     pgresult, _ = await direct.execute(using, bound)
     if not pgresult.command_tuples:

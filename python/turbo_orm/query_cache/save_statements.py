@@ -20,6 +20,7 @@ from django.db.models.signals import post_init, post_save, pre_init, pre_save
 from turbo_orm import bridge
 from turbo_orm.backend import content_type_cache
 from turbo_orm.bridge.replaced_methods import is_own
+from turbo_orm.bridge.user_code import LIBRARIES
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
 from turbo_orm.query_cache import tracing, verification
 from turbo_orm.query_cache.cache import ModelEntry, cache
@@ -105,6 +106,15 @@ class SaveStatement:
         verification.compare(bound, recorder.recorded[:1], _is_same)
 
 
+def _has_default_of_its_own(field: Any) -> bool:
+    """Return whether a field's default is a function that is none of Django or of Python."""
+    default = field.default
+    if not callable(default) or getattr(default, "__module__", None) == "builtins":
+        return False
+    code = getattr(default, "__code__", None)
+    return code is None or not code.co_filename.startswith(LIBRARIES)
+
+
 def _binder(slot: int, field: Any, using: str) -> tuple[str, Any, bool, FieldBinder]:
     """Return a field's attribute, its ``pre_save()`` if that does anything, and what binds it."""
     binder = field_binder(slot, field, using)
@@ -117,6 +127,8 @@ class SaveStatements:
 
     def __init__(self, entry: ModelEntry) -> None:
         self._entry = entry
+        #: Whether to make an instance calls code of a project, which may query.
+        self.calls_code = any(map(_has_default_of_its_own, entry.model._meta.concrete_fields))  # type: ignore[attr-defined]
         # By kind and alias.
         self._statements: dict[tuple[Kind, str], SaveStatement] = {}
         self._refusals: dict[tuple[Kind, str], str] = {}
