@@ -606,6 +606,16 @@ def test_bridges_are_freed_when_their_thread_ends():
     assert bridges_in_memory() == before
 
 
+def test_a_bridge_is_freed_whose_function_awaits_where_nothing_can():
+    before = bridges_in_memory()
+    for _ in range(5):
+        greenlets._idle.bridges.clear()
+        with pytest.raises(RuntimeError, match="nothing can be awaited there"):
+            greenlets.with_stand_in("default", None, await_, asyncio.sleep(0))
+    greenlets._idle.bridges.clear()
+    assert bridges_in_memory() <= before
+
+
 @played
 async def test_a_forgotten_coroutine_ends_the_function():
     ended = []

@@ -120,6 +120,19 @@ def test_async_methods_of_a_subclass_are_not_called(method, play):
     play(steps, given=accounts)
 
 
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_a_method_of_a_subclass_is_given_everything_by_keyword(method, play):
+    def overriding(self, **kwargs):
+        return "called", getattr(AsyncQuerySet, method)(self, **kwargs)
+
+    accounts_ = type("WithKeywords", (AsyncQuerySet,), {method: overriding})(Account)
+
+    async def steps(orm):
+        return await orm.call(accounts_, method, owner="Eve", defaults={"balance": 3})
+
+    play(steps, given=accounts)
+
+
 @pytest.mark.parametrize("defaults", [{"text": "new"}, {}])
 def test_aupdate_or_create_calls_save_and_not_asave(defaults, play):
     async def steps(orm):

@@ -48,7 +48,7 @@ class CallingThread:
         self._depth = 0
         self._where = ""
 
-    async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Have the thread call a function, and return what it returns.
 
         A task that is cancelled meanwhile is so when the function has returned: the thread cannot

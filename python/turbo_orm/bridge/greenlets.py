@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from threading import local
@@ -226,7 +227,10 @@ def with_stand_in[**P, R](
     bridge = _new_bridge()
     bridge.stand_ins[alias] = connection
     if bridge.switch(function, args, kwargs) is not _DONE:
-        bridge.throw()
+        if bridge.throw() is _DONE:
+            # What it has raised refers to the bridge.
+            with suppress(BaseException):
+                bridge.end()
         raise RuntimeError(
             f"{function!r} awaits the database, where another connection stands in for "
             f"connections[{alias!r}]: nothing can be awaited there."

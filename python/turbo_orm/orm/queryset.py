@@ -295,7 +295,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         """Return the object that matches, or a new one, and whether it is new."""
         if get_or_create.is_composed(self):
             return await get_or_create.get_or_create(self, defaults, kwargs)
-        return await bridge.run(self.get_or_create, defaults, **kwargs)
+        return await bridge.run(self.get_or_create, defaults=defaults, **kwargs)
 
     @_alters_data
     async def aupdate_or_create(
@@ -307,7 +307,9 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         """Return the object that matches, updated, or a new one, and whether it is new."""
         if get_or_create.is_composed(self):
             return await get_or_create.update_or_create(self, defaults, create_defaults, kwargs)
-        return await bridge.run(self.update_or_create, defaults, create_defaults, **kwargs)
+        return await bridge.run(
+            self.update_or_create, defaults=defaults, create_defaults=create_defaults, **kwargs
+        )
 
     @_alters_data
     async def abulk_create(
