@@ -139,7 +139,11 @@ def entries(driver: psycopg.Connection) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", [names.TURBO_HANDLER, names.TURBO_SYNC_VIEWS])
-def test_a_server_with_middleware_answers_as_psycopg_does(entries: str, name: str):
+def test_a_server_with_middleware_answers_as_psycopg_does(
+    entries: str, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    # As `make bench-http` has it.
+    monkeypatch.setenv("PYTHONPATH", "examples")
     session = Session(0, "startproject", name)
     answers = check.expected(entries)
     with (

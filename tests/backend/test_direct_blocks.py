@@ -3,6 +3,7 @@
 import itertools
 from contextlib import suppress
 
+import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
@@ -186,6 +187,25 @@ def test_django_whose_atomic_was_replaced_is_asked(run, monkeypatch):
         return enter(atomic)
 
     monkeypatch.setattr(transaction.Atomic, "__enter__", counting)
+
+    async def steps():
+        await connect()
+        async with async_atomic():
+            await insert()
+
+    run(steps)
+    assert len(called) == 1
+
+
+def test_a_commit_of_the_driver_that_was_replaced_is_called(run, monkeypatch):
+    called = []
+    commit = psycopg.AsyncConnection.commit
+
+    async def counting(driver):
+        called.append(driver)
+        await commit(driver)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "commit", counting)
 
     async def steps():
         await connect()

@@ -557,6 +557,9 @@ async def test_bridges_that_run_side_by_side_are_several():
 
     await asyncio.gather(*[run(function) for _ in range(100)])
     assert len({*bridges}) == 100
+    weak = [weakref.ref(bridges.pop()) for _ in range(100)]
+    # So many are kept, and the others freed at once.
+    assert sum(each() is not None for each in weak) == 64
 
 
 def test_the_bridges_of_a_thread_are_its_own():

@@ -84,6 +84,8 @@ def test_a_new_site(more, schema, tmp_path):
         settings.write("INSTALLED_APPS.append('turbo_orm')\n")
         settings.write("ASGI_APPLICATION = 'mysite.asgi.application'\n")
         settings.write("ALLOWED_HOSTS = ['localhost', 'testserver']\n")
-        settings.write(f"TURBO_ORM = { {'SYNC_VIEWS': 'bridge', **more}!r}\n")
+        # The templates of the admin are compiled at first, however long that takes.
+        turbo_orm = {"SYNC_VIEWS": "bridge", "LOOP_WATCHDOG": 10_000, **more}
+        settings.write(f"TURBO_ORM = {turbo_orm!r}\n")
     found = json.loads(run_python(VISIT, str(tmp_path)).splitlines()[-1])
     assert found == [[302, False], [200, True], [200, True], [200, True], [302, ""]]

@@ -18,7 +18,7 @@ from turbo_orm.bridge.replaced_methods import modifications, replaced
 
 _OF_DJANGO = (BaseDatabaseWrapper, CursorDebugWrapper, CursorWrapper, DatabaseWrapper)
 _OF_PSYCOPG = (psycopg.AsyncClientCursor, psycopg.AsyncConnection, psycopg.AsyncCursor)
-_CALLED = ("connect", "cursor", "execute", "executemany", "stream")
+_CALLED = ("commit", "connect", "cursor", "execute", "executemany", "stream")
 
 #: What ``replaced_method()`` returned last, ``None`` if a class was modified since.
 found: str | None = None

@@ -1,8 +1,9 @@
 """Warns of attributes that fetch again and again at a line: of N+1 queries.
 
 Code on the bridge may touch what was not loaded, and waits for it. ``count_fetch()`` is called
-where it asks for a cursor. **lazy_access** recognises in the frames of the call whether that is
-for an attribute of an instance. Each task counts for itself, since a request is one.
+where it asks for a cursor, or sends a statement without one. **lazy_access** recognises in the
+frames of the call whether that is for an attribute of an instance. Each task counts for itself,
+since a request is one.
 """
 
 from __future__ import annotations

@@ -55,27 +55,10 @@ class Bridge(greenlet):
     may_wait: bool
 
     def __init__(self) -> None:
-        super().__init__(self._serve)
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    @staticmethod
-    def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Call functions. This frame is kept: it refers to nothing of a call, nor to the bridge.
-
-        So a bridge that is dropped, as all are when their thread ends, is freed.
-        """
-        bridge: Any
-        while True:
-            result = error = None
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as exc:
-                error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
-            bridge = getcurrent()
-            bridge._result, bridge._error = result, error
-            del function, args, kwargs, result, error, bridge
-            function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
+        super().__init__(_serve)
+        # Of the function that was called last.
+        self.returned: Any = None
+        self.raised: BaseException | None = None
 
     def begin(self) -> None:
         """Belong to the caller from now on."""
@@ -94,8 +77,8 @@ class Bridge(greenlet):
 
     def end(self) -> Any:
         """Return what the function has returned, or raise what it has raised."""
-        result, error = self._result, self._error
-        self._result = self._error = self._outer = self.task = self.gr_context = None
+        result, error = self.returned, self.raised
+        self.returned = self.raised = self._outer = self.task = self.gr_context = None
         if len(_idle.bridges) < _MOST_IDLE:
             _idle.bridges.append(self)
         if error is not None:
@@ -148,6 +131,25 @@ class Bridge(greenlet):
             )
         assert self.parent is not None
         return self.parent.switch(awaitable)
+
+
+def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    """Call one function after another. Runs in a bridge.
+
+    This frame is kept: it refers to nothing of a call, nor to the bridge. So a bridge that is
+    dropped, as all are when their thread ends, is freed.
+    """
+    bridge: Any
+    while True:
+        returned = raised = None
+        try:
+            returned = function(*args, **kwargs)
+        except BaseException as exc:
+            raised = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+        bridge = getcurrent()
+        bridge.returned, bridge.raised = returned, raised
+        del function, args, kwargs, returned, raised, bridge
+        function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
 
 
 class _Idle(local):

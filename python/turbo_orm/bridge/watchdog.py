@@ -36,7 +36,7 @@ _SHORTEST = 0.005
 # How many lines are logged in a process.
 _MOST = 1000
 # What has called the code on a bridge.
-_CALLER = "turbo_orm.bridge.greenlets.Bridge._serve"
+_CALLER = "turbo_orm.bridge.greenlets._serve"
 # Code that stands still in one of these is at a breakpoint.
 _DEBUGGERS = re.compile(r"(bdb|pdb)$|_?pydev")
 

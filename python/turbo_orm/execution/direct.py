@@ -20,7 +20,7 @@ from psycopg import generators
 from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge, conf
-from turbo_orm.backend import instrumentation
+from turbo_orm.backend import instrumentation, n_plus_one
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
@@ -81,6 +81,8 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
             driver = source.acquire_nowait() or await source.acquire()
             if driver is not None:
                 try:
+                    if not n_plus_one.is_off:
+                        n_plus_one.count_fetch()
                     query = statement.render(driver)
                     opening = b"" if driver._autocommit else driver.opening()
                     # Other users of the connection wait meanwhile.

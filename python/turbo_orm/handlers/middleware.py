@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import global_settings, settings
 from django.utils.module_loading import import_string
 
-from turbo_orm.bridge.replaced_methods import is_own
+from turbo_orm._core import watch_class
+from turbo_orm.bridge.replaced_methods import is_own, modifications
 from turbo_orm.handlers.places import Place, is_listed, own_place, place_of_view
 from turbo_orm.handlers.stores import place_of_cache, place_of_databases, place_of_sessions
 
@@ -147,8 +148,9 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     for name, rules in _OF_CLASSES.items()
 }
 
-# By class and name of the method.
+# By class and name of the method, until one of the classes is modified.
 _known: dict[tuple[type, str], Rule] = {}
+modifications.listen(_known.clear)
 
 
 def place_of_method(method: Any, args: tuple[Any, ...]) -> Place:
@@ -168,6 +170,7 @@ def place_of_method(method: Any, args: tuple[Any, ...]) -> Place:
 
 
 def _rule(owner: Any, kind: type, name: str) -> Rule:
+    watch_class(kind)
     rules = _RULES.get(f"{kind.__module__}.{kind.__qualname__}", {})
     # A method that another package has put in its place may wait for anything: a tool's, that
     # only looks on, calls Django's.

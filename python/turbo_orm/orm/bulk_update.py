@@ -20,7 +20,7 @@ from turbo_orm.backend.arrays import array_literal, instance_dicts
 from turbo_orm.backend.primary_keys import has_plain_key
 from turbo_orm.codecs.dumpers import SAME_EQUALITY
 from turbo_orm.codecs.encoders import encoders
-from turbo_orm.orm.cached_queryset import CachedQuerySet
+from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 
 # What Django's method calls, and a class of querysets might override.
 _METHODS = ("bulk_update", "db", "filter", "update", "using")
@@ -135,7 +135,7 @@ def _updates_as_django(queryset: Any) -> bool:
     return (
         all(
             getattr(type(queryset), name)
-            in (getattr(QuerySet, name), getattr(CachedQuerySet, name))
+            in (getattr(QuerySet, name), getattr(BridgedQuerySet, name))
             for name in _METHODS
         )
         and has_plain_key(queryset.model)

@@ -138,6 +138,12 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
             _CLASS.__set__(self, queryset_class)
 
     @property
+    def _is_sliced(self) -> bool:
+        """Whether the last call of its chain was a slice."""
+        values = self._cached[1] if self._cached is not None else ()
+        return bool(values) and type(values[-1]) is slice
+
+    @property
     def db(self) -> str:
         """The database that the query is executed on: as the routers say, who are asked now."""
         using, self._routed = self._routed, None

@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Field, Model, QuerySet
+from django.db.models import Field, Model
 from django.db.models.utils import resolve_callables
 
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import async_atomic
 from turbo_orm.orm import save
+from turbo_orm.query_cache.overrides import has_djangos
 
-_METHODS = ("get_or_create", "update_or_create", "_extract_model_params")
-_DJANGOS = {name: vars(QuerySet)[name] for name in _METHODS}
 _SAVE = Model.save
 _MADE_OF = frozenset({"create", "get"})
 _AWAITED = ("acreate", "aget", "aget_or_create")
@@ -35,7 +34,7 @@ def is_composed(queryset: Any) -> bool:
     return (
         queryset._cached is not None
         and kind._cacheable_terminals >= _MADE_OF
-        and all(getattr(kind, name) is method for name, method in _DJANGOS.items())
+        and has_djangos(kind, "get_or_create", "update_or_create", "_extract_model_params")
         and all(getattr(kind, name).__module__ == _AWAITING for name in _AWAITED)
     )
 

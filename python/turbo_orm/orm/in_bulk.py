@@ -7,10 +7,9 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
-from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
-_DJANGOS = vars(QuerySet)["in_bulk"]
+from turbo_orm.query_cache.overrides import has_djangos
 
 
 def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> Any:
@@ -18,12 +17,11 @@ def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> A
 
     ``None`` where there is more to it, or Django refuses it.
     """
-    chain = queryset._cached
     if (
-        chain is None
-        or type(queryset).in_bulk is not _DJANGOS
+        queryset._cached is None
+        or not has_djangos(type(queryset), "in_bulk")
         or queryset._iterable_class is not ModelIterable
-        or (chain[1] and type(chain[1][-1]) is slice)
+        or queryset._is_sliced
         or not _is_unique(queryset.model._meta, field_name)
     ):
         return None

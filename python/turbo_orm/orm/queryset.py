@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +31,7 @@ from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.chain import CachedChain, extend
 from turbo_orm.query_cache.lookup import lookup, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit
+from turbo_orm.query_cache.overrides import has_djangos
 from turbo_orm.query_cache.save_statements import save_statements
 
 if TYPE_CHECKING:
@@ -173,11 +182,26 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
 
     async def aearliest(self, *fields: Any) -> _Row:
         """Return the earliest object by the fields, or by ``Meta.get_latest_by``."""
-        return await bridge.run(self.earliest, *fields)
+        return await self._aend_by("earliest", fields)
 
     async def alatest(self, *fields: Any) -> _Row:
         """Return the latest object by the fields, or by ``Meta.get_latest_by``."""
-        return await bridge.run(self.latest, *fields)
+        return await self._aend_by("latest", fields)
+
+    async def _aend_by(self, name: str, fields: Sequence[Any]) -> _Row:
+        order_by = fields or self.model._meta.get_latest_by or ()
+        if not isinstance(order_by, list | tuple):
+            order_by = (order_by,)
+        if (
+            not order_by
+            or self._cached is None
+            or self._is_sliced
+            or not has_djangos(type(self), name, "_earliest")
+        ):
+            end: _Row = await bridge.run(getattr(self, name), *fields)
+            return end
+        queryset = self.reverse() if name == "latest" else self
+        return await queryset.order_by(*order_by)[:1].aget()
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
@@ -211,7 +235,18 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
 
     async def acontains(self, obj: Model) -> bool:
         """Return whether an object is in the queryset."""
-        return await bridge.run(self.contains, obj)
+        meta = getattr(obj, "_meta", None)
+        if (
+            self._cached is None
+            or self._fields is not None
+            or self._result_cache is not None
+            or self._is_sliced
+            or getattr(meta, "concrete_model", None) is not self.model._meta.concrete_model
+            or not obj._is_pk_set()  # type: ignore[attr-defined]
+            or not has_djangos(type(self), "contains")
+        ):
+            return await bridge.run(self.contains, obj)
+        return await self.filter(pk=obj.pk).aexists()
 
     async def aaggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return aggregates over the queryset, by name."""

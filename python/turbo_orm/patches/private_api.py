@@ -142,7 +142,7 @@ _WRAPPER = "django_async_backend.db.backends.postgresql.async_base:AsyncDatabase
 NAMES: tuple[PrivateName, ...] = (
     # Querysets and managers
     *_names(_QUERYSET, "_fetch_all", "orm patches"),
-    *_names(_QUERYSET, "_extract_model_params _iterator", "orm"),
+    *_names(_QUERYSET, "_earliest _extract_model_params _iterator", "orm"),
     *_names(_QUERYSET, "_chain _clone query", "orm"),
     *_names(_QUERYSET, "_annotate", "query_cache"),
     *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),

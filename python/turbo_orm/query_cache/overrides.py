@@ -62,6 +62,15 @@ _originals: dict[str, Any] = {}
 _classes: list[Any] = []
 
 
+# Django's own methods, whatever is put in their place later.
+_DJANGOS = dict(vars(QuerySet))
+
+
+def has_djangos(queryset_class: Any, *names: str) -> bool:
+    """Return whether methods of a class are those that Django's QuerySet was written with."""
+    return all(getattr(queryset_class, name) is _DJANGOS[name] for name in names)
+
+
 def add(queryset_class: Any) -> None:
     """Set what a class overrides, from now on."""
     if not _originals and queryset_class.__name__ == "AsyncQuerySet":
