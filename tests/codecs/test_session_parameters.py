@@ -40,6 +40,16 @@ from turbo_orm.codecs import libpq
 pytestmark = pytest.mark.usefixtures("library")
 
 
+def in_session(steps):
+    """Return steps that change a session, and so keep their connection from the pool."""
+
+    async def inside(orm):
+        async with orm.session():
+            return await steps(orm)
+
+    return inside
+
+
 def execute(*statements):
     with connection.cursor() as cursor:
         for statement in statements:
@@ -178,7 +188,7 @@ def test_a_setting_of_the_session(case, play):
             await orm.close()
         return found
 
-    answer = play(steps)
+    answer = play(in_session(steps))
     assert len(answer["returned"][2]) > 7 * len(FIELDS) - 1
 
 
@@ -191,7 +201,7 @@ def test_instances_under_a_setting_of_the_session(case, play):
         finally:
             await orm.close()
 
-    play(steps)
+    play(in_session(steps))
 
 
 @pytest.mark.parametrize("case", SETTINGS)
@@ -211,7 +221,7 @@ def test_what_is_in_arrays_and_ranges_under_a_setting(model, case, play):
             await orm.close()
         return found
 
-    play(steps)
+    play(in_session(steps))
 
 
 ZONES = [
@@ -319,7 +329,7 @@ def test_a_loader_that_is_registered_wins(case, play):
         finally:
             await orm.close()
 
-    assert "!" in str(play(steps)["returned"])
+    assert "!" in str(play(in_session(steps))["returned"])
 
 
 def loads(text):
@@ -343,7 +353,7 @@ def test_set_json_loads(everywhere, type_name, play):
             set_json_loads(json.loads)
             await orm.close()
 
-    play(steps)
+    play(in_session(steps))
 
 
 class PointDecoder(json.JSONDecoder):

@@ -27,6 +27,7 @@ from tests.library.models import Account
 from tests.support.clients import Rival
 from tests.support.statements import Statement, Ways, ask, rows
 from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm.backend import n_plus_one
 from turbo_orm.backend.shared_connection import shared_connections
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.execution import direct
@@ -493,8 +494,12 @@ def test_python_calls_of_a_statement(connected):
         def render(self, connection):
             return b"SELECT 1"
 
+    # Read the settings anew, whatever a test has left.
+    n_plus_one.follow_setting(setting="DEBUG")
+
     async def steps():
         statement = One("SELECT 1")
+        await direct.execute("default", statement)
         calls = []
 
         def count(frame, event, argument):

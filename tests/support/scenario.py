@@ -5,7 +5,7 @@ statements, and what is in the tables afterwards have to be equal.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any
 
 from django.apps import apps
@@ -16,7 +16,7 @@ from django_async_backend.db import async_connections
 from tests.library.data import WRITTEN
 from tests.support.answers import django_answer, turbo_answer
 from tests.support.tables import written
-from turbo_orm import async_atomic, bridge
+from turbo_orm import async_atomic, async_connection, bridge
 
 
 class DjangoPlayer:
@@ -42,6 +42,10 @@ class DjangoPlayer:
         with transaction.atomic(**kwargs):
             yield
 
+    def session(self) -> Any:
+        """Keep one connection for a block that changes its session."""
+        return nullcontext()
+
 
 class TurboPlayer:
     """Plays the steps by the async methods of the same names."""
@@ -58,6 +62,9 @@ class TurboPlayer:
 
     async def run(self, function: Callable[[], Any]) -> Any:
         return await bridge.run(function)
+
+    def session(self) -> Any:
+        return async_connection()
 
     async def close(self) -> None:
         await async_connections["default"].close()

@@ -7,10 +7,9 @@ installed, without which the bridge refuses to run. ``watchdog`` logs which code
 keeps the event loop, and ``user_code`` says which code is the site's own.
 """
 
+from turbo_orm.bridge.checkpoints import Checkpoints, WithoutCheckpoints
 from turbo_orm.bridge.greenlets import (
     Bridge,
-    Checkpoints,
-    WithoutCheckpoints,
     active,
     allowed_to_wait,
     await_,
