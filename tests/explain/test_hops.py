@@ -7,21 +7,11 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler
 
 from tests.support.project import APPS, SET_UP, databases, run_in_project
+from tests.support.startproject import MIDDLEWARE
 from turbo_orm.explain.causes import HANDLER
 from turbo_orm.explain.hops import recording
 from turbo_orm.explain.places import Place, dotted
 from turbo_orm.explain.requests import is_turbo_orms
-
-# The middleware of a project that startproject makes.
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
 
 PROJECT = """
     import logging, warnings

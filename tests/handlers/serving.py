@@ -10,6 +10,8 @@ import sys
 
 from django.conf import settings
 
+from tests.support.startproject import MIDDLEWARE
+
 if not settings.configured:
     settings.configure(
         ALLOWED_HOSTS=["*"],
@@ -25,15 +27,7 @@ if not settings.configured:
             "turbo_orm",
             "tests.library",
         ],
-        MIDDLEWARE=[
-            "django.middleware.security.SecurityMiddleware",
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.middleware.common.CommonMiddleware",
-            "django.middleware.csrf.CsrfViewMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.messages.middleware.MessageMiddleware",
-            "django.middleware.clickjacking.XFrameOptionsMiddleware",
-        ],
+        MIDDLEWARE=MIDDLEWARE,
         ROOT_URLCONF=__name__,
         SECRET_KEY="for tests only",
         STATIC_URL="/static/",
