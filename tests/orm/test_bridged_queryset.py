@@ -61,8 +61,8 @@ def answer(ask):
 @pytest.mark.parametrize("case", READS)
 def test_reading(case, run):
     async def steps():
-        found = [await run_sync(answer, READS[case]) for _ in range(4)]
         before = cache_info().hits
+        found = [await run_sync(answer, READS[case]) for _ in range(4)]
         try:
             returned = fingerprint(await run_sync(READS[case]))
         except Exception as exc:
