@@ -66,6 +66,9 @@ def both(tables: None) -> Any:
         **kwargs: Any,
     ) -> Any:
         found = {}
+        if after:
+            # Another test may have left something.
+            after.clear()
         for name, handler in HANDLERS.items():
             empty("default")
             cache.clear()
