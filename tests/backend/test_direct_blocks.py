@@ -43,6 +43,12 @@ async def insert():
     await Account.objects.acreate(owner=next(owners), balance=1)
 
 
+async def connect_and_insert():
+    await connect()
+    async with async_atomic():
+        await insert()
+
+
 def state():
     found = async_connections["default"]
     return (
@@ -188,12 +194,7 @@ def test_django_whose_atomic_was_replaced_is_asked(run, monkeypatch):
 
     monkeypatch.setattr(transaction.Atomic, "__enter__", counting)
 
-    async def steps():
-        await connect()
-        async with async_atomic():
-            await insert()
-
-    run(steps)
+    run(connect_and_insert)
     assert len(called) == 1
 
 
@@ -207,10 +208,5 @@ def test_a_commit_of_the_driver_that_was_replaced_is_called(run, monkeypatch):
 
     monkeypatch.setattr(psycopg.AsyncConnection, "commit", counting)
 
-    async def steps():
-        await connect()
-        async with async_atomic():
-            await insert()
-
-    run(steps)
+    run(connect_and_insert)
     assert len(called) == 1

@@ -101,8 +101,8 @@ def test_a_form_that_is_refused(body, headers, status, csrf, both):
 
 
 @pytest.mark.parametrize("name", [None, "/forced", "/forced/"])
-@pytest.mark.parametrize("root", ["", "/root", "/root/"])
-@pytest.mark.parametrize("path", ["/names/", "/root/names/", "/forced/names/", "/rooted/names/"])
+@pytest.mark.parametrize("root", ["", "/mount", "/mount/"])
+@pytest.mark.parametrize("path", ["/names/", "/mount/names/", "/forced/names/", "/mounted/names/"])
 def test_names(path, root, name, both):
     with override_settings(FORCE_SCRIPT_NAME=name):
         both(path, root_path=root)

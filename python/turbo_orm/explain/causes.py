@@ -1,6 +1,6 @@
 """Causes of thread hops, in Django's terms, and how to be without them.
 
-A call is told by the function that was sent to the thread, and if that says nothing, by the code
+A call is known by the function that was sent to the thread, and if that says nothing, by the code
 that sent it. So the causes are the same whichever handler serves the request.
 """
 

@@ -97,15 +97,8 @@ def in_middleware(original: Any) -> Any:
         if handled_request.get() is None:
             return original(function, *args, **kwargs)
 
-        async def call(*passed: Any) -> Any:
-            place = middleware.place_of_method(function, passed)
-            if place is Place.INLINE:
-                return function(*passed)
-            if place is Place.BRIDGE:
-                return await bridge.run(function, *passed)
-            return await original(function, *args, **kwargs)(*passed)
-
-        return call
+        # asgiref's is made where it is called: most are not.
+        return placed(function, lambda *passed: original(function, *args, **kwargs)(*passed))
 
     return sync_to_async
 
