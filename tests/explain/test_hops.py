@@ -565,7 +565,7 @@ def test_methods_are_put_back_when_the_last_recording_ends():
     assert all(each is not other for each, other in zip(before, within, strict=True))
 
 
-def test_a_wrapper_of_another_package_is_left_there(monkeypatch):
+def test_a_wrapper_of_another_package_is_left_there_and_records_nothing_twice():
     def wrapped(loop, *args):
         return ours(loop, *args)
 
@@ -573,16 +573,20 @@ def test_a_wrapper_of_another_package_is_left_there(monkeypatch):
         nonlocal ours
         with recording() as found:
             ours = asyncio.BaseEventLoop.run_in_executor
-            monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", wrapped)
+            asyncio.BaseEventLoop.run_in_executor = wrapped
             await hop(1)
         await hop(2)
-        return found
+        assert asyncio.BaseEventLoop.run_in_executor is wrapped
+        with recording() as later:
+            await hop(3)
+        return len(found.hops), len(later.hops)
 
     ours, original = None, asyncio.BaseEventLoop.run_in_executor
-    found = asyncio.run(main())
-    assert asyncio.BaseEventLoop.run_in_executor is wrapped
-    assert len(found.hops) == 1
-    asyncio.BaseEventLoop.run_in_executor = original
+    try:
+        assert asyncio.run(main()) == (1, 1)
+        assert asyncio.BaseEventLoop.run_in_executor is wrapped
+    finally:
+        asyncio.BaseEventLoop.run_in_executor = original
 
 
 def test_what_raises_is_put_back_after():

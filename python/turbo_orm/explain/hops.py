@@ -136,7 +136,8 @@ def _places(loop: Any) -> list[Place]:
 def _run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
-        _record(loop, executor, func, args)
+        if _is_installed(run_in_executor):
+            _record(loop, executor, func, args)
         return original(loop, executor, func, *args)
 
     return run_in_executor
@@ -147,7 +148,7 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
         recorded = _recorded()
         task = original(loop, *args, **kwargs)
-        if recorded is not None:
+        if recorded is not None and _is_installed(create_task):
             recorded.tasks_created += 1
             _creators[task] = _places(loop)
         return task
@@ -158,7 +159,7 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
 def _start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(thread: threading.Thread) -> None:
-        if (recorded := _recorded()) is not None:
+        if (recorded := _recorded()) is not None and _is_installed(start):
             recorded.threads_started += 1
         original(thread)
 
@@ -175,6 +176,14 @@ _WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 # Those that are replaced: how many recordings need it, what is there, and what was.
 _installed: dict[_Method, list[Any]] = {}
 _lock = threading.Lock()
+
+
+def _is_installed(method: Any) -> bool:
+    """Tell whether the wrapper is the one of the recordings that are open.
+
+    One of earlier recordings is still called where another package has wrapped it.
+    """
+    return any(each is method for _, each, _ in _installed.values())
 
 
 def _replace_methods() -> list[_Method]:
