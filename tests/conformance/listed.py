@@ -58,7 +58,7 @@ TESTS = [
         Listed(
             f"asgi.tests.ASGITest.{test}",
             "has a view answer at once, and expects what comes after its request to be received "
-            "before: turbo-orm listens for that once a request has taken 50 ms",
+            "before: turbo-orm listens for that once a request has taken 25 ms",
             modes=REQUESTS,
         )
         for test in ("test_disconnect_with_body", "test_assert_in_listen_for_disconnect")

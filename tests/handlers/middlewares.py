@@ -55,6 +55,17 @@ class OuterMixin(Mixin):
     """The same once more, outside, so that there is an order to see."""
 
 
+class Quiet(MiddlewareMixin):
+    """Django's style, and all that it does is to be seen."""
+
+    def process_request(self, request):
+        seen.append("quiet request")
+
+    def process_response(self, request, response):
+        seen.append(f"quiet response {response.status_code}")
+        return response
+
+
 class AsyncHooks:
     """Async middleware whose hooks are async."""
 

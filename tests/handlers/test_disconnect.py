@@ -116,6 +116,7 @@ urlpatterns = [path(view.__name__, view) for view in VIEWS]
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     monkeypatch.setattr(disconnect, "DELAY", 0.01)
+    monkeypatch.setattr(disconnect, "DELAY_OF_EACH", 0)
     done.clear()
     with override_settings(ROOT_URLCONF=__name__):
         yield
@@ -158,6 +159,25 @@ def finished():
     request_finished.connect(receive)
     kept.append(receive)
     return kept
+
+
+@pytest.mark.parametrize(("of_each", "longest", "least"), [(0.05, 1, 0.16), (1, 0.08, 0.08)])
+def test_the_more_requests_are_open_the_later_they_listen(monkeypatch, of_each, longest, least):
+    monkeypatch.setattr(disconnect, "DELAY_OF_EACH", of_each)
+    monkeypatch.setattr(disconnect, "LONGEST_DELAY", longest)
+
+    async def steps(application):
+        clients = [Client("/waiting") for _ in range(3)]
+        begun = asyncio.get_running_loop().time()
+        tasks = [started(application, client) for client in clients]
+        for client in clients:
+            client.leave()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        waited = asyncio.get_running_loop().time() - begun
+        await asyncio.gather(*tasks)
+        return waited
+
+    assert play(steps) >= least
 
 
 @pytest.mark.parametrize("parts", [[], [b"some"]])

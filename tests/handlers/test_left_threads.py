@@ -53,6 +53,7 @@ async def leave():
 @pytest.mark.filterwarnings("ignore:async_to_sync was passed a non-async")
 def test_a_view_in_a_thread_reads_the_body_when_the_client_has_gone(run, monkeypatch):
     monkeypatch.setattr(disconnect, "DELAY", 0)
+    monkeypatch.setattr(disconnect, "DELAY_OF_EACH", 0)
     begun.clear(), may_read.clear(), done.clear()
     with override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"]):
         run(leave())

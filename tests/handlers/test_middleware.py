@@ -1,15 +1,28 @@
 """Middleware of every style answers, raises and is called in the order of Django's handler."""
 
+import asyncio
+from unittest.mock import patch
+
 import pytest
 from django.test import override_settings
+from django.utils.deprecation import MiddlewareMixin
 
 from tests.handlers import middlewares
+from tests.handlers.asking import EventLoopHandler, ask
 
 pytestmark = pytest.mark.usefixtures("tables")
 
 MODULE = "tests.handlers.middlewares"
 STYLES = {
     "mixin": (["Mixin"], "process_request process_view process_exception process_response"),
+    "joined": (
+        ["Quiet", "Mixin", "Quiet"],
+        "process_request process_view process_exception process_response",
+    ),
+    "joined twice": (
+        ["Quiet", "Quiet", "function", "Mixin", "Quiet"],
+        "process_request process_view process_exception process_response",
+    ),
     "class": (["SyncHooks"], "call called process_view process_exception"),
     "async class": (["AsyncHooks"], "call called process_view process_exception"),
     "function": (["function"], "call called"),
@@ -85,3 +98,25 @@ def test_hooks_that_query(style, listed, both):
 def test_middleware_that_is_not_used(debug, both):
     with override_settings(MIDDLEWARE=[f"{MODULE}.unused", f"{MODULE}.Mixin"], DEBUG=debug):
         both("/thread/sync", after=middlewares.seen)
+
+
+async def _replaced(self, request):
+    middlewares.seen.append("replaced")
+    return await self.get_response(request)
+
+
+def test_a_method_of_the_mixin_that_is_replaced_is_called():
+    answers = []
+
+    async def ask_both(application):
+        answers.append((await ask(application, "/async/asynchronous")).status)
+        with patch.object(MiddlewareMixin, "__acall__", _replaced):
+            answers.append((await ask(application, "/async/asynchronous")).status)
+        answers.append((await ask(application, "/async/asynchronous")).status)
+
+    names = [f"{MODULE}.Quiet", f"{MODULE}.Quiet"]
+    with override_settings(MIDDLEWARE=names, TURBO_ORM={"ON_EVENT_LOOP": (MODULE,)}):
+        asyncio.run(ask_both(EventLoopHandler()))
+    once = ["quiet request"] * 2 + ["quiet response 200"] * 2
+    assert answers == [200] * 3
+    assert middlewares.seen == [*once, "replaced", "replaced", *once]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from asyncio import CancelledError
 from contextlib import closing, suppress
-from inspect import iscoroutinefunction
 from typing import Any
 
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
@@ -18,7 +17,7 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
 from django.http import FileResponse, HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse, HttpResponseBase, ResponseHeaders
 from django.urls import set_script_prefix
 
 from turbo_orm import bridge
@@ -26,6 +25,7 @@ from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.handlers import calls, middleware, places, receivers
 from turbo_orm.handlers.calls import HandledRequest, handled_request
 from turbo_orm.handlers.disconnect import Disconnect
+from turbo_orm.handlers.middleware_chain import joined
 from turbo_orm.handlers.places import Place
 
 
@@ -49,13 +49,13 @@ class EventLoopHandler(base.BaseHandler):
             return calls.placed(method, adapted)
         if isinstance(adapted, AsyncToSync):
             return calls.awaited(method)
-        return adapted
+        return joined(adapted) if is_async else adapted
 
     def make_view_atomic(self, view: Any) -> Any:
         """Wrap a view in its transactions. A sync one that runs on the bridge becomes async."""
         atomic: Any = super().make_view_atomic(view)
         request = handled_request.get()
-        if request is None or iscoroutinefunction(atomic):
+        if request is None or base.iscoroutinefunction(atomic):
             return atomic
         request.place_of_view = place = places.place_of_view(view)
         return calls.call_at(place, atomic, in_thread=atomic)
@@ -164,6 +164,33 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
                 return
             place = receivers.place_of_receivers(signal, sender)
         await calls.call_at(place, response.close, sync_to_async(response.close))()
+
+    async def send_response(self, response: Any, send: Any) -> None:
+        """Send a response, as Django does. A short one takes no more than to encode it."""
+        kind = response.__class__
+        if (
+            response.streaming
+            or kind.content is not HttpResponse.content
+            or kind.items is not HttpResponseBase.items
+            or response.headers.__class__ is not ResponseHeaders
+            or len(body := response.content) > self.chunk_size
+        ):
+            await super().send_response(response, send)
+            return
+        # Names and values are ASCII and Latin 1: they were checked when they were set.
+        headers = [
+            (name.encode(), value.encode("latin1"))
+            for name, value in response.headers._store.values()
+        ]
+        if response.cookies:
+            headers += [
+                (b"Set-Cookie", cookie.OutputString().encode("ascii"))
+                for cookie in response.cookies.values()
+            ]
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def read_body(self, receive: Any) -> Any:
         """Return the body of a request as a file: in memory, if it is small and comes at once."""

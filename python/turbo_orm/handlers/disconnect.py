@@ -1,7 +1,8 @@
 """A client that goes while its request is answered.
 
 Django listens for that in a task beside each request, which costs as much as a short view does.
-Here it is listened for once a request takes longer than ``DELAY``.
+Here it is listened for once a request takes longer than ``DELAY``, and the longer the more requests
+are open: as many as an event loop has to answer take their time without waiting for anything.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from typing import Any
 
 from django.core.exceptions import RequestAborted
 
-#: A request listens after so many seconds, or up to twice as many.
+#: A request listens after so many seconds, or up to twice as many,
 DELAY = 0.025
+#: and so many for each request that is open: some five times as long as a short one computes.
+DELAY_OF_EACH = 0.0025
+#: It listens after so many, or up to twice as many, whatever the number.
+LONGEST_DELAY = 1.0
 
 
 class Disconnect:
@@ -79,25 +84,41 @@ class _Recent:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-        # Those since the last tick of the timer, and those before it.
+        self._has_timer = False
+        # When those that are due began to be.
+        self._since = 0.0
+        # Those since then, and those before.
         self._new: set[Disconnect] = set()
         self._due: set[Disconnect] = set()
 
     def add(self, disconnect: Disconnect) -> None:
         self._new.add(disconnect)
-        if self._timer is None:
-            self._timer = self._loop.call_later(DELAY, self._tick, context=Context())
+        if not self._has_timer:
+            self._since = self._loop.time()
+            self._tick_after(DELAY)
 
     def discard(self, disconnect: Disconnect) -> None:
         self._new.discard(disconnect)
         self._due.discard(disconnect)
 
+    def _tick_after(self, seconds: float) -> None:
+        self._has_timer = True
+        self._loop.call_later(seconds, self._tick, context=Context())
+
     def _tick(self) -> None:
+        self._has_timer = False
+        number = len(self._new) + len(self._due)
+        if not number:
+            return
+        now = self._loop.time()
+        left = self._since + min(DELAY + number * DELAY_OF_EACH, LONGEST_DELAY) - now
+        if left > 0:
+            self._tick_after(left)
+            return
         due, self._due, self._new = self._due, self._new, set()
-        self._timer = (
-            self._loop.call_later(DELAY, self._tick, context=Context()) if self._due else None
-        )
+        self._since = now
+        if self._due:
+            self._tick_after(DELAY)
         for disconnect in due:
             disconnect.start()
 

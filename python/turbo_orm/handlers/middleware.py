@@ -159,14 +159,24 @@ def place_of_method(method: Any, args: tuple[Any, ...]) -> Place:
     ``method`` may be middleware as a whole, too: a function, or an instance that is called.
     """
     owner = getattr(method, "__self__", method)
-    key = type(owner), getattr(method, "__name__", "")
+    kind, name = type(owner), getattr(method, "__name__", "")
+    # A function's rule is not that of its type.
+    rule = _rule(owner, kind, name) if owner is method else rule_of(owner, name)
+    return rule if isinstance(rule, Place) else rule(owner, *args)
+
+
+def rule_of(middleware: Any, name: str) -> Rule:
+    """Return the rule for a method of an instance. It holds while ``rules_version()`` stays."""
+    key = type(middleware), name
     rule = _known.get(key)
     if rule is None:
-        rule = _rule(owner, *key)
-        # A function's rule is not that of its type.
-        if owner is not method:
-            _known[key] = rule
-    return rule if isinstance(rule, Place) else rule(owner, *args)
+        rule = _known[key] = _rule(middleware, *key)
+    return rule
+
+
+def rules_version() -> int:
+    """Return another number when the rules may be others: a class was modified, or a setting."""
+    return _forgotten + modifications.count
 
 
 def _rule(owner: Any, kind: type, name: str) -> Rule:
@@ -183,7 +193,12 @@ def _rule(owner: Any, kind: type, name: str) -> Rule:
 _LOOKING_ON = ("ddtrace.", "newrelic.", "scout_apm.", "sentry_sdk.", "wrapt.", "opentelemetry.")
 
 
+_forgotten = 0
+
+
 def forget(**kwargs: Any) -> None:
     """Receive ``setting_changed``: the list may be another one."""
+    global _forgotten
+    _forgotten += 1
     _known.clear()
     _waits_for_database.cache_clear()

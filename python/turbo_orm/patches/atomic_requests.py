@@ -8,7 +8,9 @@ here, in ``async_atomic()``; sync views are left to Django. The setting
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
+from inspect import CO_COROUTINE
+from types import FunctionType
 from typing import Any
 
 from django.core.handlers import base
@@ -19,7 +21,7 @@ from turbo_orm.backend.connection_state import entered_for
 from turbo_orm.backend.handler import has_async_connection
 from turbo_orm.backend.transaction import AsyncAtomic
 from turbo_orm.bridge.lazy_loading import lazy_loading, name_of
-from turbo_orm.patches.patch import Group, Patch, Replacement
+from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 
 type View = Callable[..., Any]
 
@@ -56,10 +58,12 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         """
         # The function by which Django tells async views: asgiref's before 6.0.
         is_async: Callable[[View], bool] = base.iscoroutinefunction  # type: ignore[attr-defined]
-        if is_async(view) and conf.get("LAZY_LOADING"):
+        if _loads_lazily() and is_async(view):
             view = lazy_loading(view)
         aliases = _atomic_aliases(view)
-        if not aliases or not is_async(view) or not all(map(has_async_connection, aliases)):
+        if not aliases:
+            return view
+        if not is_async(view) or not all(map(has_async_connection, aliases)):
             return djangos(handler, view)
         name = name_of(view)
         for alias in aliases:
@@ -67,6 +71,17 @@ def wrapping_async_views(djangos: Callable[[Any, View], View]) -> Callable[[Any,
         return view
 
     return make_view_atomic
+
+
+@cache
+def _loads_lazily() -> bool:
+    return bool(conf.get("LAZY_LOADING"))
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    """Receive ``setting_changed``."""
+    if setting == conf.NAME:
+        _loads_lazily.cache_clear()
 
 
 def _atomic_aliases(view: View) -> list[str]:
@@ -78,12 +93,33 @@ def _atomic_aliases(view: View) -> list[str]:
     ]
 
 
+def telling_by_code(iscoroutinefunction: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return ``iscoroutinefunction()``, to look at the code of a function first."""
+
+    @wraps(iscoroutinefunction)
+    def tell_by_code(function: Any) -> bool:
+        if type(function) is FunctionType and function.__code__.co_flags & CO_COROUTINE:
+            return True
+        return iscoroutinefunction(function)
+
+    return tell_by_code
+
+
 def _patches() -> Iterator[Patch]:
     yield Replacement(
         "django.core.handlers.base:BaseHandler",
         "make_view_atomic",
         "ATOMIC_REQUESTS and LAZY_LOADING apply to async views",
         wrap=wrapping_async_views,
+    )
+    yield Replacement(
+        "django.core.handlers.base",
+        "iscoroutinefunction",
+        "an async view is told from a sync one by its code, at once",
+        wrap=telling_by_code,
+    )
+    yield Receiver(
+        "django.core.signals:setting_changed", _forget, "LAZY_LOADING can be overridden"
     )
 
 

@@ -276,7 +276,10 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("django.template.response:TemplateResponse", "_request", "explain"),
     *_stored("django.utils.log", "_has_been_logged", "handlers"),
     *_stored("tempfile:SpooledTemporaryFile", "_rolled", "handlers"),
-    *_names("django.core.handlers.base", "iscoroutinefunction", "patches"),
+    *_names("django.core.handlers.base", "iscoroutinefunction", "handlers patches"),
+    *_stored("django.utils.datastructures:CaseInsensitiveMapping", "_store", "handlers"),
+    *_stored("django.utils.deprecation:MiddlewareMixin", "async_mode", "handlers"),
+    *_names("django.utils.deprecation:MiddlewareMixin", "__acall__", "handlers"),
     *_stored("django.db.transaction", "_non_atomic_requests", "patches"),
     *(
         PrivateName(module, "sync_to_async", ("bridge", "patches"))
