@@ -32,8 +32,9 @@ class Harness:
         paces: list[float] = []
 
         def prepare() -> tuple[tuple[Any], dict[str, Any]]:
-            if pace:
-                paces.append(_seconds(pace))
+            if pace and pacer:
+                argument = pacer.prepare(self)
+                paces.append(_seconds(lambda: pace(argument)))
             return (case.prepare(self),), {}
 
         record.describe(benchmark, case, case.measured)

@@ -8,6 +8,7 @@ from benches.report.provenance import provenance
 from benches.report.run import Run
 from benches.report.table import table
 from benches.report.targets import TARGETS
+from benches.small.composed.described import DESCRIBED
 from benches.small.operations import OPERATIONS
 
 _PLOT = "small.svg"
@@ -24,8 +25,9 @@ time, and has the statement in its cache since the first.
 _METHOD = """\
 The rounds of each contender alternate with psycopg's, so that both see the same machine, and
 the best rounds are compared. psycopg alternates with itself, too: how far that is from 1 is the
-error of the other figures. Before that, answers, and what is left in the table, are compared with
-those of Django. With uvloop, psycopg runs on it, too.
+error of the other figures. For operations of several statements, psycopg executes those that
+Django does, in the same transactions, and fetches what they return. Before that, answers, and
+what is left in the table, are compared with those of Django. With uvloop, psycopg runs on it, too.
 """
 
 
@@ -44,6 +46,7 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
         yield table(head, rows)
     yield _METHOD.strip()
     what = "\n".join(f"| {operation} | {operation.what} |" for operation in OPERATIONS)
+    what += "".join(f"\n| {each.name} | {each.what} |" for each in DESCRIBED)
     yield f"| operation |  |\n|---|---|\n{what}"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from benches import names
 from benches.report.run import Run
 from benches.report.target import Target
+from benches.small.composed.described import DESCRIBED
 
 type Measure = Callable[[Run], float | None]
 
@@ -28,6 +29,10 @@ TARGETS = [
     Target("twenty rows by a filter ÷ psycopg", _over_psycopg("alist"), 1.15, 1.0),
     Target("`acreate()` ÷ psycopg", _over_psycopg("acreate"), 1.3, 1.15),
     Target("`aupdate()` of one row ÷ psycopg", _over_psycopg("aupdate"), 1.25),
+    *(
+        Target(f"{each.name}: {each.what} ÷ psycopg", _over_psycopg(each.name), *each[2:])
+        for each in DESCRIBED
+    ),
     Target("Python calls of an `aget()`", _python_calls, 60, 40, form="{:.0f}"),
     Target("memory of 1,000 shapes", _megabytes, 10, form="{:.1f} MB"),
 ]

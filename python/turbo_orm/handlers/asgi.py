@@ -55,7 +55,8 @@ class EventLoopHandler(base.BaseHandler):
         """Wrap a view in its transactions. A sync one that runs on the bridge becomes async."""
         atomic: Any = super().make_view_atomic(view)
         request = handled_request.get()
-        if request is None or base.iscoroutinefunction(atomic):
+        is_async: Any = base.iscoroutinefunction  # type: ignore[attr-defined]
+        if request is None or is_async(atomic):
             return atomic
         request.place_of_view = place = places.place_of_view(view)
         return calls.call_at(place, atomic, in_thread=atomic)

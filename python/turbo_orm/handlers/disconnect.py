@@ -1,7 +1,7 @@
 """A client that goes while its request is answered.
 
 Django listens for that in a task beside each request, which costs as much as a short view does.
-Here it is listened for once a request takes longer than ``DELAY``, and the longer the more requests
+Here it is listened for once a request takes longer than ``DELAY``, and the later the more requests
 are open: as many as an event loop has to answer take their time without waiting for anything.
 """
 

@@ -59,7 +59,7 @@ class _Joined:
 _ATTRIBUTE = "turbo_orm_joined"
 
 
-def joined(handler: Handler) -> Handler:
+def joined(handler: Any) -> Any:
     """Return a handler that does what one of Django's does, joined with what it calls.
 
     ``handler`` is what Django has made of middleware by ``convert_exception_to_response()``. It is
@@ -88,7 +88,7 @@ def joined(handler: Handler) -> Handler:
                 if (rule := link.of_request) is not None:
                     middleware = link.middleware
                     if rule is _INLINE or (
-                        rule.__class__ is not Place and rule(middleware, request) is _INLINE
+                        not isinstance(rule, Place) and rule(middleware, request) is _INLINE
                     ):
                         response = middleware.process_request(request)
                     else:
@@ -107,7 +107,7 @@ def joined(handler: Handler) -> Handler:
             if rule is not None:
                 try:
                     if rule is _INLINE or (
-                        rule.__class__ is not Place
+                        not isinstance(rule, Place)
                         and rule(middleware, request, response) is _INLINE
                     ):
                         response = middleware.process_response(request, response)
@@ -123,17 +123,18 @@ def joined(handler: Handler) -> Handler:
 
 def _elsewhere(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Return what ``MiddlewareMixin`` awaits."""
-    call: Callable[..., Awaitable[Any]] = deprecation.sync_to_async(method, thread_sensitive=True)
+    adapt: Any = deprecation.sync_to_async  # type: ignore[attr-defined]
+    call: Callable[..., Awaitable[Any]] = adapt(method, thread_sensitive=True)
     return call
 
 
 def _of_exception(request: Any, exc: Exception) -> Awaitable[Any]:
     """Return what ``convert_exception_to_response()`` awaits."""
-    convert: Any = exception.sync_to_async(
+    adapt: Any = exception.sync_to_async  # type: ignore[attr-defined]
+    convert: Callable[..., Awaitable[Any]] = adapt(
         exception.response_for_exception, thread_sensitive=False
     )
-    response: Awaitable[Any] = convert(request, exc)
-    return response
+    return convert(request, exc)
 
 
 def _is_joinable(middleware: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Operations that are made of several statements, or of querysets in querysets."""

@@ -1,0 +1,119 @@
+"""A composed operation, done over and over by a contender."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+
+from benches.harness.case import Case
+from benches.harness.contender import Contender
+from benches.harness.harness import Harness
+from benches.small.composed import shelf
+from benches.small.composed.operations import Composed
+from benches.small.composed.orms import DjangoAsync, Orm
+from benches.small.composed.replay import Psycopg, statements
+
+CALLS = 10
+CHECKED = 4
+
+DJANGO_ASYNC = DjangoAsync()
+PSYCOPG = Psycopg()
+
+
+@dataclass(frozen=True)
+class Calls(Case):
+    """So many calls of an operation, in rounds that alternate with psycopg's."""
+
+    operation: Composed
+    contender: Contender
+
+    reference = DJANGO_ASYNC
+    measured = "calls"
+    rounds = 60
+
+    def __str__(self) -> str:
+        return f"{self.operation}-{self.contender.name}".replace(",", "").replace(" ", "-")
+
+    @property
+    def group(self) -> str:
+        return self.operation.name
+
+    @property
+    def size(self) -> str:
+        return f"{CALLS} calls"
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        return {"operation": self.operation.name}
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {"calls": CALLS}
+
+    @property
+    def pacer(self) -> Case:
+        return self.by(PSYCOPG)
+
+    def prepare(self, harness: Harness) -> list[Any]:
+        """Return the argument of each call: an instance, or the statements of psycopg."""
+        if self.operation.writes:
+            shelf.restore()
+        return [self._given(n) for n in range(CALLS)]
+
+    def _given(self, n: int) -> Any:
+        given = self.operation.given
+        return None if given is None else given(n)
+
+    def work(self) -> Callable[[Any], Any]:
+        contender, call = self.contender, self.operation.call
+        if isinstance(contender, Psycopg):
+            shelf.restore()
+            replay = contender.replay
+            executed = [statements(self.operation, n, self._given(n)) for n in range(CALLS)]
+
+            async def repeat(prepared: Any) -> None:
+                for each in executed:
+                    await replay(each)
+
+            return repeat
+
+        async def repeat_call(prepared: list[Any]) -> None:
+            for n, given in enumerate(prepared):
+                await call(contender, n, given)  # type: ignore[arg-type]
+
+        return repeat_call
+
+    def answer(self, harness: Harness) -> list[Any]:
+        shelf.fill()
+        if isinstance(self.contender, Psycopg):
+            # Its statements are those that Django executes for the expected answer.
+            return self.by(DJANGO_ASYNC).answer(harness)
+        return [self._answer(harness, n) for n in range(CHECKED)]
+
+    def _answer(self, harness: Harness, n: int) -> Any:
+        """Return what a call finds, and what it leaves."""
+        assert isinstance(self.contender, Orm)
+        contender, given = self.contender, self._given(n)
+        # A statement is traced when it is asked for the second time, and cached from then on.
+        for _ in range(1 if self.operation.writes else 3):
+            found = harness.run(contender, lambda: self.operation.call(contender, n, given))
+        return _plain(found), shelf.left() if self.operation.writes else None
+
+    def finish(self, harness: Harness, result: Any) -> None:
+        shelf.fill()
+
+
+def _plain(found: Any) -> Any:
+    """Return a result in a form in which those of all contenders can be compared."""
+    if isinstance(found, Model):
+        columns = [getattr(found, field.attname) for field in found._meta.concrete_fields]
+        cache = getattr(found, "_prefetched_objects_cache", {})
+        # Keys of new rows are the server's.
+        columns[0] = min(columns[0] or 0, 1_000_000)
+        return [*columns, *(_plain(list(each)) for each in cache.values())]
+    if isinstance(found, dict):
+        return {key: _plain(each) for key, each in found.items()}
+    if isinstance(found, list | tuple):
+        return [_plain(each) for each in found]
+    return found

@@ -1,0 +1,93 @@
+"""The contenders over Django's models: what they call differently."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import Model
+
+from benches.contenders import django
+
+
+class Orm(django.DjangoOrm):
+    """An ORM: its manager of a model, its transactions, and the methods of instances."""
+
+    #: Whether instances, and managers of what is related to them, are its own.
+    has_instances = True
+    #: The operations that it has no methods for, or executes other statements for.
+    lacks: frozenset[str] = frozenset()
+
+    def __call__(self, model: type[Model]) -> Any:
+        """Return the manager of a model, as an application looks it up."""
+        return getattr(model, self.manager)
+
+    def list(self, queryset: Any) -> Any:
+        """Return an awaitable of a queryset's results."""
+        return self.listed(queryset)
+
+    def related(self, manager: Any) -> Any:
+        """Return the manager of what is related to an instance."""
+        return manager
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        """Return a transaction."""
+        raise NotImplementedError
+
+    def save(self, instance: Any) -> Any:
+        return instance.asave()
+
+    def delete(self, instance: Any) -> Any:
+        return instance.adelete()
+
+
+class Turbo(Orm, django.Turbo):
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        from turbo_orm import async_atomic
+
+        return async_atomic()
+
+
+class Backend(Orm, django.Backend):
+    has_instances = False
+    lacks = frozenset(
+        {
+            "prefetch of tags",
+            "prefetch, 10",
+            "prefetch, 100",
+            "prefetch, 1,000",
+            "queryset in __in",
+            "raw",
+        }
+    )
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        from django_async_backend.db.transaction import async_atomic
+
+        return async_atomic()
+
+
+class DjangoAsync(Orm, django.DjangoAsync):
+    """Django's methods, whose instances have turbo-orm's: these are called in its thread."""
+
+    def related(self, manager: Any) -> Any:
+        return manager(manager=self.manager)
+
+    @asynccontextmanager
+    async def _atomic(self) -> AsyncIterator[None]:
+        atomic = transaction.atomic()
+        await sync_to_async(atomic.__enter__)()
+        try:
+            yield
+        finally:
+            await sync_to_async(atomic.__exit__)(None, None, None)
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        return self._atomic()
+
+    def save(self, instance: Any) -> Any:
+        return sync_to_async(instance.save)()
+
+    def delete(self, instance: Any) -> Any:
+        return sync_to_async(instance.delete)()

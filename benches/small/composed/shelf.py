@@ -1,0 +1,143 @@
+"""The rows of authors, books, and what belongs to books, and the keys of the n-th call."""
+
+import datetime
+from typing import Any
+
+from django.db import connection, models
+
+from benches.small.models import (
+    Author,
+    Book,
+    Chapter,
+    Employee,
+    Note,
+    Person,
+    Tag,
+    Watched,
+)
+
+AUTHORS = 100
+BOOKS_OF_EACH = 10
+BOOKS = AUTHORS * BOOKS_OF_EACH
+TAGS = 20
+TAGS_OF_EACH = 3
+YEARS = 100
+# Books that are there to be deleted, with two chapters and two notes each.
+DELETED = 50
+
+_FIRST_YEAR = 1900
+_TABLES = (Author, Tag, Book, Chapter, Note, Person, Employee, Watched)
+
+
+def author(n: int) -> int:
+    """Return the key of an author."""
+    return 1 + n * 37 % AUTHORS
+
+
+def book(n: int) -> int:
+    """Return the key of a book that stays."""
+    return 1 + n * 389 % BOOKS
+
+
+def deleted(n: int) -> int:
+    """Return the key of a book to be deleted."""
+    return BOOKS + 1 + n % DELETED
+
+
+def title(key: int) -> str:
+    """Return the title of a book."""
+    return f"Book {key}"
+
+
+def year(n: int) -> int:
+    return _FIRST_YEAR + n * 7 % YEARS
+
+
+def tag(n: int) -> int:
+    return 1 + n * 3 % TAGS
+
+
+def fill() -> None:
+    """Fill the tables."""
+    _truncate()
+    Tag.threaded.bulk_create(Tag(pk=n, name=f"tag {n}") for n in range(1, TAGS + 1))
+    Author.threaded.bulk_create(
+        Author(
+            pk=n,
+            name=f"Author {n}",
+            born=1850 + n % 20,
+            joined=datetime.date(2020 + n % 5, 1 + n % 12, 1),
+        )
+        for n in range(1, AUTHORS + 1)
+    )
+    Book.threaded.bulk_create(map(_book, range(1, BOOKS + DELETED + 1)))
+    Person.threaded.bulk_create(Person(pk=n, name=f"Person {n}") for n in range(1, 101))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Employee._meta.db_table} (person_ptr_id, room) "
+            f"SELECT id, id FROM {Person._meta.db_table}"
+        )
+    Watched.threaded.bulk_create(
+        Watched(pk=n, name=f"Watched {n}", saved=0) for n in range(1, 101)
+    )
+    restore()
+    with connection.cursor() as cursor:
+        for model in _TABLES:
+            cursor.execute(f"VACUUM (FREEZE, ANALYZE) {model._meta.db_table}")
+
+
+def restore() -> None:
+    """Undo what a round has written but for columns that each call sets."""
+    through: Any = Book.tags.through
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {through._meta.db_table}")
+        cursor.execute(
+            f"INSERT INTO {through._meta.db_table} (book_id, tag_id) "
+            f"SELECT book.id, 1 + (book.id + n * 5) % {TAGS} "
+            f"FROM {Book._meta.db_table} book, generate_series(1, {TAGS_OF_EACH}) n "
+            f"WHERE book.id <= {BOOKS} ORDER BY book.id, n"
+        )
+        for model in (Chapter, Note):
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")
+        cursor.execute(f"DELETE FROM {Book._meta.db_table} WHERE id > {BOOKS}")
+    kept = range(BOOKS + 1, BOOKS + DELETED + 1)
+    Book.threaded.bulk_create(map(_book, kept))
+    Chapter.threaded.bulk_create(Chapter(book_id=n, title="one") for n in kept for _ in "ab")
+    Note.threaded.bulk_create(Note(book_id=n, text="well") for n in kept for _ in "ab")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT setval(pg_get_serial_sequence('{Book._meta.db_table}', 'id'), 1000000)"
+        )
+
+
+def left() -> list[Any]:
+    """Return what the tables hold, but for keys that the server gives."""
+    through: Any = Book.tags.through
+    return [
+        sorted(Book.threaded.values_list("title", "author_id", "year", "pages")),
+        sorted(through.objects.values_list("book_id", "tag_id")),
+        [model.threaded.count() for model in (Chapter, Note)],
+        sorted(Employee.threaded.values_list("pk", "name", "room")),
+        sorted(Watched.threaded.values_list("pk", "name", "saved")),
+    ]
+
+
+def _book(key: int) -> Book:
+    return Book(
+        pk=key,
+        author_id=1 + (key - 1) // BOOKS_OF_EACH % AUTHORS,
+        title=title(key),
+        year=_FIRST_YEAR + key % YEARS,
+        pages=key % 700,
+    )
+
+
+def _truncate() -> None:
+    tables = ", ".join(model._meta.db_table for model in _TABLES)
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables} CASCADE")
+
+
+def fetched(model: type[models.Model], key: int) -> Any:
+    """Return an instance, as a view has it from a query before."""
+    return model._base_manager.get(pk=key)
