@@ -6,14 +6,18 @@ import pytest
 
 from benches.harness.contender import Contender
 from benches.harness.harness import Harness
-from benches.small.composed.case import DJANGO_ASYNC, PSYCOPG, Calls
+from benches.small.composed.case import DJANGO_ASYNC, PSYCOPG, Calls, method
 from benches.small.composed.operations import OPERATIONS, Composed
 from benches.small.composed.orms import Backend, Orm, Turbo
+from benches.small.composed.sqlalchemy_orm import SqlAlchemy
+from benches.small.composed.yara import Yara
 
 
 def _does(contender: Contender, operation: Composed) -> bool:
-    if not isinstance(contender, Orm):
+    if contender is PSYCOPG:
         return True
+    if not isinstance(contender, Orm):
+        return hasattr(contender, method(operation))
     return operation.name not in contender.lacks and (
         contender.has_instances or not operation.of_instances
     )
@@ -22,7 +26,7 @@ def _does(contender: Contender, operation: Composed) -> bool:
 CASES = [
     Calls(operation, contender)
     for operation in OPERATIONS
-    for contender in (DJANGO_ASYNC, Backend(), PSYCOPG, Turbo())
+    for contender in (DJANGO_ASYNC, Backend(), Yara(), SqlAlchemy(), PSYCOPG, Turbo())
     if _does(contender, operation)
 ]
 

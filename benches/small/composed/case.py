@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.models import Model
@@ -66,7 +67,7 @@ class Calls(Case):
         return None if given is None else given(n)
 
     def work(self) -> Callable[[Any], Any]:
-        contender, call = self.contender, self.operation.call
+        contender = self.contender
         if isinstance(contender, Psycopg):
             shelf.restore()
             replay = contender.replay
@@ -78,11 +79,20 @@ class Calls(Case):
 
             return repeat
 
+        call = self._call()
+
         async def repeat_call(prepared: list[Any]) -> None:
             for n, given in enumerate(prepared):
-                await call(contender, n, given)  # type: ignore[arg-type]
+                await call(n, given)
 
         return repeat_call
+
+    def _call(self) -> Callable[[int, Any], Any]:
+        """Return what calls the operation: one for all managers of Django's, or a method."""
+        if isinstance(self.contender, Orm):
+            return partial(self.operation.call, self.contender)
+        call: Callable[[int, Any], Any] = getattr(self.contender, method(self.operation))
+        return call
 
     def answer(self, harness: Harness) -> list[Any]:
         shelf.fill()
@@ -93,15 +103,20 @@ class Calls(Case):
 
     def _answer(self, harness: Harness, n: int) -> Any:
         """Return what a call finds, and what it leaves."""
-        assert isinstance(self.contender, Orm)
-        contender, given = self.contender, self._given(n)
+        call, given = self._call(), self._given(n)
         # A statement is traced when it is asked for the second time, and cached from then on.
         for _ in range(1 if self.operation.writes else 3):
-            found = harness.run(contender, lambda: self.operation.call(contender, n, given))
-        return _plain(found), shelf.left() if self.operation.writes else None
+            found = harness.run(self.contender, lambda: call(n, given))
+        plain = getattr(self.contender, "plain", _plain)
+        return plain(found), shelf.left() if self.operation.writes else None
 
     def finish(self, harness: Harness, result: Any) -> None:
         shelf.fill()
+
+
+def method(operation: Composed) -> str:
+    """Return the name of the method of contenders that are not over Django's models."""
+    return operation.name.replace(",", "").replace(" ", "_")
 
 
 def _plain(found: Any) -> Any:
