@@ -196,12 +196,17 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             not order_by
             or self._cached is None
             or self._is_sliced
+            or "get" not in self._cacheable_terminals
             or not has_djangos(type(self), name, "_earliest")
         ):
             end: _Row = await bridge.run(getattr(self, name), *fields)
             return end
         queryset = self.reverse() if name == "latest" else self
-        return await queryset.order_by(*order_by)[:1].aget()
+        # Django calls get(), whose SQL is that of a list.
+        objects: list[_Row] = await queryset.order_by(*order_by)[:1].alist()
+        if not objects:
+            raise self._not_one(0)
+        return objects[0]
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
