@@ -21,5 +21,5 @@ update: Callable[..., Any] = vars(QuerySet)["update"]
 def update_with(kwargs: dict[str, Any], queryset: Any, *values: Any) -> Any:
     """Call ``update()`` with other values in place of those that are no part of the cache key."""
     replaced = iter(values)
-    _, renewed = map_values((), kwargs, lambda _: next(replaced))
+    _, renewed = map_values("update", (), kwargs, lambda _: next(replaced))
     return update(queryset, **renewed)
