@@ -19,7 +19,7 @@ from django.test.utils import isolate_apps
 
 from atlas.dataset import Dataset
 from atlas.models import City, Continent, Country
-from tests.support import middleware_table
+from tests.support import bypass_reasons, middleware_table
 from tests.support.event_loop import Run
 from turbo_orm.test import AsyncTestCase
 
@@ -115,6 +115,10 @@ def drop_tables(models: list[Any]) -> None:
 
 def test_the_table_of_middleware_is_true() -> None:
     assert middleware_table.written() == middleware_table.table(), "make methods writes it"
+
+
+def test_the_tables_of_bypasses_are_complete() -> None:
+    assert bypass_reasons.on_the_page() == bypass_reasons.in_code()
 
 
 @pytest.mark.parametrize("page", READ, ids=name)
