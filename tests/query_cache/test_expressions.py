@@ -4,9 +4,11 @@ import datetime
 import gc
 from zoneinfo import ZoneInfo
 
+import django
 import pytest
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
+from django.db import models
 from django.db.models import (
     BooleanField,
     Case,
@@ -23,7 +25,6 @@ from django.db.models import (
     OuterRef,
     Q,
     RowRange,
-    StringAgg,
     Sum,
     Value,
     When,
@@ -149,9 +150,6 @@ QUERIES = {
             default=Value([]),
         )
     ),
-    "string": lambda n: authors(
-        a=StringAgg("books__title", delimiter=Value(f" {n} "), order_by="books__pages")
-    ),
     "greatest": lambda n: books(a=Greatest("pages", Value(100 * n))),
     "concat": lambda n: books(a=Concat("title", Value(f" {n} by "), "author__name")),
     "collate": lambda n: books(c=Collate("title", "C")).filter(c=f"Book {n}"),
@@ -202,6 +200,11 @@ QUERIES = {
         .order_by("pk")
     ),
 }
+
+if django.VERSION >= (6, 0):
+    QUERIES["string"] = lambda n: authors(
+        a=models.StringAgg("books__title", delimiter=Value(f" {n} "), order_by="books__pages")
+    )
 
 
 @pytest.mark.parametrize("case", QUERIES)
