@@ -8,8 +8,10 @@ does not runs without; the tables of the models that it defines are made for it.
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import TestCase, TextTestRunner, defaultTestLoader
 
@@ -66,8 +68,10 @@ def atlas(dataset: Dataset, tables: None) -> Iterator[None]:
 
 @pytest.mark.usefixtures("atlas")
 @pytest.mark.parametrize("page", RUN, ids=name)
-def test_python_blocks(page: Path, run: Run) -> None:
-    namespace: dict[str, Any] = {"__name__": "turbo_orm.shown"}
+def test_python_blocks(page: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = ModuleType("turbo_orm.shown")
+    monkeypatch.setitem(sys.modules, shown.__name__, shown)
+    namespace = vars(shown)
     with isolate_apps("turbo_orm") as apps:
         try:
             for block in blocks(page):

@@ -111,7 +111,7 @@ def _print_look_ups(console: Console, look_ups: Counter[str], has_reasons: bool)
         f"{bypasses.total():,} bypasses"
     )
     for reason, number in bypasses.most_common() if has_reasons else ():
-        console.print(f"{number:>8,}  {escape(reason)}", highlight=False)
+        console.print(f"{number:>8,}  {escape(reason)}", highlight=False, soft_wrap=True)
 
 
 def _number(value: int) -> str:

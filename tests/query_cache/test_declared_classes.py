@@ -414,7 +414,16 @@ def test_a_class_that_a_function_makes(chains):
         return Book.objects.annotate(x=Local("title")).order_by("pk")
 
     chains(make, 1, 2, 3)
-    assert "whose class is made anew by each call of a function" in explain_cache(make(1)).reason
+    assert "which its module does not have by that name" in explain_cache(make(1)).reason
+
+
+def test_a_class_that_is_made_by_its_metaclass(chains):
+    def make(n):
+        kind = type("Reverse", (Func,), {"function": ["LOWER", "UPPER"][n % 2]})
+        return Book.objects.annotate(x=kind("title")).order_by("pk")
+
+    chains(make, 1, 2, 3)
+    assert "which its module does not have by that name" in explain_cache(make(1)).reason
 
 
 def test_an_instance_with_a_method_of_its_own(chains):

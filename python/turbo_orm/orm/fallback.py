@@ -81,7 +81,7 @@ def aggregate(
 ) -> dict[str, Any]:
     """Aggregate as Django does, and trace the statement."""
     chain = queryset._cached
-    if outcome.using is None or chain is None:
+    if chain is None or "aggregate" not in queryset._cacheable_terminals:
         answer: dict[str, Any] = queryset.aggregate(*args, **kwargs)
         return answer
     copied = queryset._copy(chain)

@@ -12,6 +12,7 @@ CPython says when such a class is modified: all entries are dropped then (**repl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
@@ -51,6 +52,9 @@ _IGNORED = {
 }
 _DATA = {bool, float, int, str, type(None)}
 
+# Instances may have attributes of any names. Then all are forgotten.
+_MAX_NAMES = 10_000
+
 # By class: why it is uncertain, or "".
 _answers: dict[type, str] = {}
 # Those that are certain, or were.
@@ -73,7 +77,9 @@ def uncertainty(kind: type) -> str:
     answer = _answers.get(kind)
     if answer is None:
         answer = _uncertainty(kind)
-        if not answer or kind in _watched:
+        if not answer and not _is_in_its_module(kind):
+            answer = "which its module does not have by that name"
+        elif not answer or kind in _watched:
             _watched.add(kind)
             are_watched = all([watch_class(each) for each in _others(kind)])  # noqa: C419
             # What was modified before is not told of.
@@ -82,9 +88,9 @@ def uncertainty(kind: type) -> str:
                 answer = "which was modified too often for CPython to tell of it"
         if answer:
             answer = f"{kind.__module__}.{kind.__qualname__}, {answer}"
-        if "<locals>" in kind.__qualname__:
-            return answer
-        _answers[kind] = answer
+        if _is_in_its_module(kind):
+            # Any other may be made anew by each call, and would be kept.
+            _answers[kind] = answer
     return answer
 
 
@@ -99,6 +105,8 @@ def names_of(kind: type, state: Mapping[str, Any]) -> tuple[str, ...] | str:
     if "_constructor_args" in state and any("__init__" in vars(each) for each in _others(kind)):
         # Django compares expressions by these, of which its own classes keep all.
         names.append("_constructor_args")
+    if len(known_names) >= _MAX_NAMES:
+        known_names.clear()
     return known_names.setdefault((kind, *state), tuple(names))
 
 
@@ -120,14 +128,20 @@ def _uncertainty(kind: type) -> str:
     if issubclass(kind, Lookup | Transform):
         ignored = ignored - {"__init__"}
     for each in _others(kind):
-        if "<locals>" in each.__qualname__:
-            return "whose class is made anew by each call of a function"
         for name, value in vars(each).items():
             if not (name in ignored or _is_data(value) or _is_of_deconstructible(name, value)):
                 return (
                     f"which has {name} of its own: only attributes with plain values are certain"
                 )
     return ""
+
+
+def _is_in_its_module(kind: type) -> bool:
+    """Return whether a class is what its module has by its name, and so is made once."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 def _others(kind: type) -> Iterator[type]:
