@@ -8,8 +8,10 @@ does not runs without; the tables of the models that it defines are made for it.
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import TestCase, TextTestRunner, defaultTestLoader
 
@@ -19,7 +21,7 @@ from django.test.utils import isolate_apps
 
 from atlas.dataset import Dataset
 from atlas.models import City, Continent, Country
-from tests.support import middleware_table
+from tests.support import bypass_reasons, middleware_table
 from tests.support.event_loop import Run
 from turbo_orm.test import AsyncTestCase
 
@@ -66,8 +68,10 @@ def atlas(dataset: Dataset, tables: None) -> Iterator[None]:
 
 @pytest.mark.usefixtures("atlas")
 @pytest.mark.parametrize("page", RUN, ids=name)
-def test_python_blocks(page: Path, run: Run) -> None:
-    namespace: dict[str, Any] = {"__name__": "turbo_orm.shown"}
+def test_python_blocks(page: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = ModuleType("turbo_orm.shown")
+    monkeypatch.setitem(sys.modules, shown.__name__, shown)
+    namespace = vars(shown)
     with isolate_apps("turbo_orm") as apps:
         try:
             for block in blocks(page):
@@ -115,6 +119,10 @@ def drop_tables(models: list[Any]) -> None:
 
 def test_the_table_of_middleware_is_true() -> None:
     assert middleware_table.written() == middleware_table.table(), "make methods writes it"
+
+
+def test_the_tables_of_bypasses_are_complete() -> None:
+    assert bypass_reasons.on_the_page() == bypass_reasons.in_code()
 
 
 @pytest.mark.parametrize("page", READ, ids=name)

@@ -53,6 +53,11 @@ def arguments() -> argparse.Namespace:
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes. Default: one a core"
     )
     parser.add_argument("--no-record", action="store_true", help="write nothing into docs/")
+    parser.add_argument(
+        "--cache-info",
+        action="store_true",
+        help="print each reason why the query cache was bypassed, with how often it was",
+    )
     return parser.parse_args()
 
 
@@ -111,7 +116,7 @@ def run(
             part.expect(baseline)
         run_part(part)
         part.finish()
-        progress.print_part(console, part)
+        progress.print_part(console, part, given.cache_info)
         done.append(part)
     is_good = all(part.is_good for part in done)
     if not labels and is_good and not given.no_record and mode != DJANGO:

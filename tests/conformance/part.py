@@ -61,6 +61,8 @@ class Part:
     results: int = 0
     rows: int = 0
     differences: int = 0
+    #: Numbers of look-ups in the query cache: hits, misses, and bypasses by reason.
+    look_ups: Counter[str] = field(default_factory=Counter)
     #: What went wrong with the processes themselves.
     errors: list[str] = field(default_factory=list)
 

@@ -90,6 +90,7 @@ def _hear(
             if "ended" in event:
                 for name in COUNTED:
                     setattr(part, name, getattr(part, name) + event.get(name, 0))
+                part.look_ups.update(event.get("look_ups", {}))
             heard(event)
         if worker.wait():
             log.seek(0)

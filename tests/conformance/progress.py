@@ -1,5 +1,6 @@
 """What is seen of a run: a bar while it goes on, what fails, and tables of what has come of it."""
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -65,8 +66,11 @@ class Display:
                 self.console.print(f"[red]{event['outcome']}[/] {escape(event['test'])}")
 
 
-def print_part(console: Console, part: Part) -> None:
-    """Print a part's labels, what has failed, and what is wrong besides."""
+def print_part(console: Console, part: Part, has_reasons: bool = False) -> None:
+    """Print a part's labels, what has failed, and what is wrong besides.
+
+    With ``has_reasons`` each reason why the query cache was bypassed is printed.
+    """
     table = Table(title=f"{part.name}, {part.mode}", title_justify="left")
     table.add_column("label")
     columns = [name for name in COLUMNS if name != "in Django" or part.variant]
@@ -90,11 +94,24 @@ def print_part(console: Console, part: Part) -> None:
     )
     if part.requests:
         console.print(f"requests answered by turbo-orm's handlers: {part.requests:,}")
+    if part.look_ups:
+        _print_look_ups(console, part.look_ups, has_reasons)
     if part.is_twice:
         console.print(
             f"hydrated twice: {part.results:,} results, {part.rows:,} rows, "
             f"{part.differences} differences"
         )
+
+
+def _print_look_ups(console: Console, look_ups: Counter[str], has_reasons: bool) -> None:
+    bypasses = look_ups.copy()
+    hits, misses = bypasses.pop("hits", 0), bypasses.pop("misses", 0)
+    console.print(
+        f"look-ups in the query cache: {hits:,} hits, {misses:,} misses, "
+        f"{bypasses.total():,} bypasses"
+    )
+    for reason, number in bypasses.most_common() if has_reasons else ():
+        console.print(f"{number:>8,}  {escape(reason)}", highlight=False, soft_wrap=True)
 
 
 def _number(value: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from inspect import unwrap
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import psycopg.adapt
 from django.db.models import Model, QuerySet
@@ -34,7 +35,9 @@ def install(current_test: Callable[[], str]) -> None:
     new_hydrator, cached_hydrator = fetching._new_hydrator, fetching._hydrator
     hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
     hydrate_cached, record_rows = CachedPlan.hydrate, RecordingConnection.record_rows
+    of_aggregates, hydrate_aggregates = Layout.of_aggregates.__func__, fetching.hydrate_aggregates
     recorded: list[Any] = []
+    aggregating: list[Any] = []
 
     def layout_of(cls: Any, queryset: Any, compiler: Any) -> Any:
         layout = of(_Noted, queryset, compiler)
@@ -69,6 +72,9 @@ def install(current_test: Callable[[], str]) -> None:
 
     def result(self: Any, pgresult: Any, start: int, stop: int) -> list[Any]:
         objects = hydrate_result(self, pgresult, start, stop)
+        if not hasattr(self, "again"):
+            # That of aggregates.
+            return objects
         transformer = psycopg.adapt.Transformer(self.driver)
         transformer.set_pgresult(pgresult)
         loaded = transformer.load_rows(start, stop, tuple)
@@ -83,6 +89,27 @@ def install(current_test: Callable[[], str]) -> None:
         _compare(objects, _Compiled(*recorded)(loaded), current_test())
         return objects
 
+    def layout_of_aggregates(cls: Any, compiler: Any) -> Any:
+        aggregating[:] = [compiler]
+        return of_aggregates(cls, compiler)
+
+    def aggregates(statement: Any, pgresult: Any, context: Any) -> Any:
+        with mock.patch.object(CachedPlan, "hydrate", hydrate_cached):
+            found = hydrate_aggregates(statement, pgresult, context)
+        transformer = psycopg.adapt.Transformer(context)
+        transformer.set_pgresult(pgresult)
+        expected = _aggregates(aggregating[0], transformer.load_rows(0, 1, tuple))
+
+        async def compared() -> Any:
+            awaited = await found
+            _compare([awaited], [expected], current_test())
+            return awaited
+
+        if not isinstance(found, dict):
+            return compared()
+        _compare([found], [expected], current_test())
+        return found
+
     def rows(self: Any, loaded: list[tuple[Any, ...]]) -> list[Any]:
         objects = hydrate_rows(self, loaded)
         _compare(objects, self.again(loaded), current_test())
@@ -90,6 +117,8 @@ def install(current_test: Callable[[], str]) -> None:
 
     Layout.of, Layout.of_raw = classmethod(layout_of), classmethod(layout_of_raw)
     fetching._new_hydrator, fetching._hydrator = new, cached
+    Layout.of_aggregates = classmethod(layout_of_aggregates)
+    fetching.hydrate_aggregates = aggregates
     Hydrator.result, Hydrator.rows = result, rows
     CachedPlan.hydrate, RecordingConnection.record_rows = hydrate, recording_rows
 
@@ -128,6 +157,13 @@ class _Compiled:
         iterable = self.queryset._iterable_class(self.queryset)
         # Django's own, where it is patched.
         return list(unwrap(type(iterable).__iter__)(iterable))
+
+
+def _aggregates(compiler: Any, rows: list[Any]) -> dict[str, Any]:
+    """Return what ``Query.get_aggregation()`` makes of the row of its query."""
+    expressions = compiler.query.annotation_select
+    converters = compiler.get_converters(expressions.values())
+    return dict(zip(expressions, next(compiler.apply_converters(rows, converters)), strict=True))
 
 
 class _Query:

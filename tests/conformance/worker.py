@@ -33,7 +33,7 @@ def main(folder: str, labels: list[str]) -> None:
     reporting.hang_up()
 
 
-def watch(varies: dict[str, Any]) -> dict[str, Callable[[], int]]:
+def watch(varies: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """Put turbo-orm under the tests, and return what is counted meanwhile."""
     from tests.conformance import guard, handlers, modes, reporting, twice
 
@@ -48,7 +48,16 @@ def watch(varies: dict[str, Any]) -> dict[str, Callable[[], int]]:
         "results": lambda: twice.results,
         "rows": lambda: twice.rows,
         "differences": lambda: len(twice.differences),
+        "look_ups": look_ups,
     }
+
+
+def look_ups() -> dict[str, int]:
+    """Return how often the query cache was asked, by outcome, and by reason for a bypass."""
+    from turbo_orm import cache_info
+
+    info = cache_info()
+    return {"hits": info.hits, "misses": info.misses, **info.bypasses}
 
 
 def run(runtests: Any, labels: list[str]) -> None:

@@ -486,6 +486,9 @@ def test_a_field_that_reads_a_thread_local(run):
             for _ in range(3):
                 found = run(lambda: Scoped.objects.order_by("pk").alist())
                 assert {each.label[-1] for each in found} == {name}
+                for queryset in (Scoped.objects.all(), Scoped.objects.order_by("pk")[:3]):
+                    last = run(lambda: queryset.aaggregate(x=models.Max("label")))  # noqa: B023
+                    assert last["x"][-1] == name
     finally:
         del apps.all_models["library"]["scoped"]
         apps.clear_cache()
@@ -493,6 +496,9 @@ def test_a_field_that_reads_a_thread_local(run):
 
 class Unordered(Func):
     function = "LENGTH"
+
+    def as_sql(self, *args, **kwargs):
+        return super().as_sql(*args, **kwargs)
 
 
 def test_an_ordering_by_an_expression_of_a_third_party_is_djangos(run):

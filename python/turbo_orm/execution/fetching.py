@@ -20,6 +20,7 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
+from turbo_orm._core import Plan
 from turbo_orm.backend.content_type_cache import fill, is_missing
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
@@ -81,21 +82,53 @@ def hydrate(
     return bridge.run(_hydrate_slices, statement, hydrator, pgresult, queryset.model)
 
 
-def _hydrator(
-    statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
-) -> Hydrator:
-    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
+def hydrate_aggregates(
+    statement: CompiledStatement, pgresult: Any, context: Any
+) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+    """Return the row of a cached ``aggregate()``, or an awaitable where code may query.
 
     ``context`` is the driver's connection or cursor that has received it.
     """
+    try:
+        plan = statement.cached_plan
+        if plan is not None and plan.is_native and plan.fits(context, pgresult):
+            aggregates: dict[str, Any] = plan.hydrate(context, pgresult)[0]
+            return aggregates
+        hydrator = Hydrator(_plan(statement, context, pgresult), (), context)
+        if hydrator.is_native:
+            return _row(statement, hydrator, pgresult)
+    except psycopg.Error:
+        with process_connection(statement.using).wrap_database_errors:
+            raise
+    return bridge.run(_row, statement, hydrator, pgresult)
+
+
+def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dict[str, Any]:
+    with process_connection(statement.using).wrap_database_errors:
+        aggregates: dict[str, Any] = hydrator.result(pgresult, 0, 1)[0]
+        return aggregates
+
+
+def _hydrator(
+    statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
+) -> Hydrator:
+    """Return a hydrator for a result of a cached statement.
+
+    ``context`` is the driver's connection or cursor that has received it.
+    """
+    plan = _plan(statement, context, pgresult)
+    return Hydrator(plan, known_related_objects(queryset), context)
+
+
+def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
+    """Return the plan of a cached statement if it fits a result, or make another one."""
     cached = statement.cached_plan
     if cached is not None and cached.fits(context, pgresult):
-        plan = cached.plan
-    else:
-        assert statement.layout is not None
-        compiled_on = process_connection(statement.using)
-        plan, statement.cached_plan = make_plan(statement.layout, compiled_on, context, pgresult)
-    return Hydrator(plan, known_related_objects(queryset), context)
+        return cached.plan
+    assert statement.layout is not None
+    compiled_on = process_connection(statement.using)
+    plan, statement.cached_plan = make_plan(statement.layout, compiled_on, context, pgresult)
+    return plan
 
 
 def _hydrate_slices(

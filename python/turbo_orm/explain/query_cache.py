@@ -15,12 +15,13 @@ from django.db.models import QuerySet
 from turbo_orm.execution.fetching import SLICE
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.lookup import lookup
+from turbo_orm.query_cache.lookup import lookup, lookup_aggregate
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
 # The terminals by Django's method that their statements are cached by.
 _TERMINALS = {
+    "aaggregate": "aggregate",
     "acount": "count",
     "adelete": "delete",
     "aexists": "exists",
@@ -56,11 +57,14 @@ class CacheExplanation:
             yield f"  {self.sql}"
 
 
-def explain_cache(queryset: QuerySet[Any, Any], terminal: str = "alist") -> CacheExplanation:
+def explain_cache(
+    queryset: QuerySet[Any, Any], terminal: str = "alist", *args: Any, **kwargs: Any
+) -> CacheExplanation:
     """Explain whether the statement of a terminal of a queryset is cached, and if not, why.
 
     No query is executed, nothing is traced or counted, and the queryset stays as it is. The
     routers are asked for its database. For ``aget(…)``, ask about ``filter(…)`` and ``"aget"``.
+    The arguments are those of ``aaggregate()``: ``explain_cache(cities, "aaggregate", Max("id"))``
 
     Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, and ``ValueError`` for
     a terminal whose statements are not cached, or depend on more than the queryset.
@@ -72,8 +76,14 @@ def explain_cache(queryset: QuerySet[Any, Any], terminal: str = "alist") -> Cach
         )
     if terminal not in _TERMINALS:
         raise ValueError(f"explain_cache() explains {', '.join(_TERMINALS)}, not {terminal!r}.")
-    max_rows = SLICE if terminal == "alist" else None
-    found = lookup(queryset, _TERMINALS[terminal], queryset._cached, max_rows, CacheStatistics())
+    if terminal == "aaggregate":
+        found = lookup_aggregate(queryset, args, kwargs, CacheStatistics())
+    elif args or kwargs:
+        raise TypeError(f"explain_cache() takes arguments of aaggregate(), not of {terminal}().")
+    else:
+        max_rows = SLICE if terminal == "alist" else None
+        name = _TERMINALS[terminal]
+        found = lookup(queryset, name, queryset._cached, max_rows, CacheStatistics())
     label = queryset.model._meta.label
     match found:
         case Miss():

@@ -44,6 +44,13 @@ def selected_columns(compiler: Any) -> list[SelectedColumn]:
     return _with_converters(names, converters)
 
 
+def aggregate_columns(
+    compiler: Any, names: list[str], expressions: Sequence[Any]
+) -> list[SelectedColumn]:
+    """Return the columns of aggregates with these names."""
+    return _with_converters(names, compiler.get_converters(expressions))
+
+
 def raw_selected_columns(queryset: Any, connection: Any) -> list[SelectedColumn]:
     """Return the columns of an executed raw query: with converters where the model has a field."""
     compiler = connection.ops.compiler("SQLCompiler")(queryset.query, connection, queryset.db)

@@ -24,7 +24,12 @@ from django.db.models.utils import create_namedtuple_class
 
 from turbo_orm._core import Column, Plan
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.hydration.columns import SelectedColumn, raw_selected_columns, selected_columns
+from turbo_orm.hydration.columns import (
+    SelectedColumn,
+    aggregate_columns,
+    raw_selected_columns,
+    selected_columns,
+)
 from turbo_orm.hydration.instances import instance, raw_instance
 
 type Item = int | list[int]
@@ -67,6 +72,21 @@ class Layout(NamedTuple):
     def of(cls, queryset: Any, compiler: Any) -> Self:
         """Return the layout of a queryset's rows. Its query has been compiled."""
         return cls(selected_columns(compiler), _planner(queryset, compiler))
+
+    @classmethod
+    def of_aggregates(cls, compiler: Any) -> Self | None:
+        """Return the layout of the row of ``aggregate()``, which becomes a dict.
+
+        ``None`` if a value of it has several columns. Its query has been compiled.
+        """
+        aggregates = compiler.query.annotation_select
+        names, expressions = [*aggregates], [*aggregates.values()]
+        if compiler.has_composite_fields(expressions):
+            return None
+        selected = aggregate_columns(compiler, names, expressions)
+        items: list[Item] = [*range(len(names))]
+        label = compiler.query.model._meta.label
+        return cls(selected, lambda columns: Plan.dicts(label, columns, items, names))
 
     @classmethod
     def of_raw(cls, queryset: RawQuerySet[Any], connection: Any) -> Self:

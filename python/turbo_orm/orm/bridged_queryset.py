@@ -18,7 +18,7 @@ from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.orm import fallback
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.lookup import lookup, lookup_update
+from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
 from turbo_orm.query_cache.outcome import Hit
 
 if TYPE_CHECKING:
@@ -74,6 +74,16 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
 
         def exists(self) -> bool:
             return self._terminal("exists", super().exists, self._exists)
+
+        def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            if self._cached is None or not bridge.active():
+                return super().aggregate(*args, **kwargs)
+            found = lookup_aggregate(self, args, kwargs)
+            if isinstance(found, Hit):
+                return bridge.await_(self._aggregates(found))
+            if found.using is None:
+                return super().aggregate(*args, **kwargs)
+            return fallback.aggregate(self, found, args, kwargs)
 
         def update(self, **kwargs: Any) -> int:
             if self._cached is None or not bridge.active():
@@ -132,6 +142,13 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
         rows = await direct.execute(statement.using, found)
         objects = fetching.hydrate(self, statement, *rows)
         return objects if isinstance(objects, list) else await objects
+
+    async def _aggregates(self, found: Hit) -> dict[str, Any]:
+        """Execute the statement of an aggregation and return its row."""
+        statement = found.statement
+        rows = await direct.execute(statement.using, found)
+        aggregates = fetching.hydrate_aggregates(statement, *rows)
+        return aggregates if isinstance(aggregates, dict) else await aggregates
 
     def _not_one(self, found: int) -> Exception:
         """Return what ``get()`` raises if it finds not one object."""

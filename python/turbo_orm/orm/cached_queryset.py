@@ -13,14 +13,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.sql import Query
 
 from turbo_orm import conf
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache import cache_key, overrides
 from turbo_orm.query_cache.cache import KeyOf, cache
-from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, record, replay
+from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, may_prefetch, record, replay
+from turbo_orm.query_cache.current_zone import with_zone
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import without_warnings
 
@@ -351,7 +352,7 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
         return self._step("alias", cache_key.of_names, args, kwargs)
 
     def prefetch_related(self, *lookups: Any) -> Self:
-        if self._cached is None or not all(isinstance(each, str | Prefetch) for each in lookups):
+        if self._cached is None or not may_prefetch(self._cached, lookups):
             return super().prefetch_related(*lookups)
         clone: Self = self._chain()  # type: ignore[attr-defined]
         clone._prefetch_related_lookups += lookups
@@ -359,6 +360,12 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
 
     if not TYPE_CHECKING:
         # Django's stubs know more of these.
+
+        def dates(self, *args: Any, **kwargs: Any) -> Any:
+            return self._step("dates", cache_key.of_names, args, kwargs)
+
+        def datetimes(self, *args: Any, **kwargs: Any) -> Any:
+            return self._step("datetimes", cache_key.of_names, args, with_zone(args, kwargs))
 
         def values(self, *fields: Any, **expressions: Any) -> Any:
             return self._step("values", cache_key.of_names, fields, expressions)

@@ -17,7 +17,7 @@ from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import evaluation
 from turbo_orm.query_cache import cache_key, terminals
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.chain import CachedChain
+from turbo_orm.query_cache.chain import CachedChain, split_slice
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.parameters import field_binder
 from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS
@@ -74,6 +74,26 @@ def create(queryset: Any, kwargs: dict[str, Any]) -> Any:
     if isinstance(instance, Model):
         content_type_cache.fill(instance._state.db or queryset.db, type(instance))
     return instance
+
+
+def aggregate(
+    queryset: Any, outcome: Miss | Bypass, args: Sequence[Any], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Aggregate as Django does, and trace the statement."""
+    chain = queryset._cached
+    if chain is None or "aggregate" not in queryset._cacheable_terminals:
+        answer: dict[str, Any] = queryset.aggregate(*args, **kwargs)
+        return answer
+    copied = queryset._copy(chain)
+    copied._routed = outcome.using
+    answer = terminals.aggregate(copied, *args, **kwargs)
+    if isinstance(outcome, Miss) and cache.is_seen(chain[0], outcome.key):
+        values = enumerate(outcome.values, len(split_slice(chain[1])[0]))
+        written = [WrittenValue(slot, None, value) for slot, value in values]
+        ask = partial(terminals.aggregate_with, args, kwargs)
+        over = partial(queryset._over, using=outcome.using)
+        trace(chain, outcome.key, ask, over, outcome.using, written)
+    return answer
 
 
 def update(queryset: Any, outcome: Miss | Bypass, kwargs: dict[str, Any]) -> int:

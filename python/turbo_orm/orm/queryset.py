@@ -29,7 +29,7 @@ from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.chain import CachedChain, extend
-from turbo_orm.query_cache.lookup import lookup, lookup_update
+from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit
 from turbo_orm.query_cache.overrides import has_djangos
 from turbo_orm.query_cache.save_statements import save_statements
@@ -255,7 +255,10 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
 
     async def aaggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return aggregates over the queryset, by name."""
-        return await bridge.run(self.aggregate, *args, **kwargs)
+        found = lookup_aggregate(self, args, kwargs)
+        if not isinstance(found, Hit):
+            return await bridge.run(fallback.aggregate, self, found, args, kwargs)
+        return await self._aggregates(found)
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """Return the server's plan for the query."""

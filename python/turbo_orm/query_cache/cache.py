@@ -70,7 +70,7 @@ class Step:
 
     def replay(self, queryset: Any, values: Iterator[Any]) -> Any:
         """Call the method once more, with other values."""
-        args, kwargs = map_values(self.args, self.kwargs, lambda _: next(values))
+        args, kwargs = map_values(self.name, self.args, self.kwargs, lambda _: next(values))
         if self.is_sticky:
             queryset = queryset._next_is_sticky()
         return _DJANGOS[self.name](queryset, *args, **kwargs)

@@ -3,8 +3,8 @@
 ``City.objects.filter(country__code="jp", population__gt=n)`` has the key ``country__code`` of a
 ``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. So are the
 constants of expressions: ``F("population") + 5``. Two calls with equal keys compile to the same
-SQL. An argument of which that is not certain (a queryset, an expression of a third party, a
-``dict``) raises ``NoCacheKey``: Django compiles such a call each time.
+SQL. An argument of which that is not certain (a queryset, an expression with code of its own)
+raises ``NoCacheKey``: Django compiles such a call each time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.db.models import F, Model, OuterRef, Q, Value
-from django.db.models.expressions import BaseExpression, Combinable
-from django.utils.functional import cached_property
+from django.db.models import F, FilteredRelation, Model, OuterRef, Q, Value, WindowFrame
+from django.db.models.expressions import BaseExpression, Combinable, WindowFrameExclusion
+
+from turbo_orm.query_cache.declared_classes import is_derived, is_trusted, known_names, names_of
 
 # Hashable, all of them: types are, whatever the stubs say of their metaclasses.
 type Key = tuple[Any, ...]
@@ -47,12 +49,10 @@ _UNLIKE = {datetime.datetime, datetime.time, decimal.Decimal, float}
 _VALUES = (*_PLAIN, Model)
 # Arguments of these types that are no keyword are names.
 _NAMES = {*_PLAIN, list, tuple}
+# The methods whose keywords are lookups, or fields with values for them.
+_OF_LOOKUPS = {"exclude", "filter", "update"}
 _SETS = {frozenset, set}
 _SEQUENCES = {list, tuple, *_SETS}
-
-# Expressions of these packages compile to what their attributes say, and to nothing else.
-_TRUSTED = ("django.db.models.", "django.contrib.postgres.")
-_QUERIES = "django.db.models.sql."
 
 
 class NoCacheKey(Exception):
@@ -123,13 +123,14 @@ def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[
 
 
 def map_values(
-    args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
+    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
 ) -> Arguments:
-    """Return lookups with each value replaced, in the order that ``of_lookups()`` has them in."""
+    """Return a method's arguments with each value replaced, in the order that its key has."""
     seen: dict[Any, Any] = {}
+    literals: Any = () if method in _OF_LOOKUPS else _NAMES
     return (
         tuple([_map_condition(arg, replaced, seen) for arg in args]),
-        {name: _map_value(value, replaced, seen) for name, value in kwargs.items()},
+        {name: _map_value(value, replaced, seen, literals) for name, value in kwargs.items()},
     )
 
 
@@ -178,7 +179,8 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
             raise NoCacheKey(f"a list of more than {LONGEST} values")
         key += (kind, kinds)
         values.append(copied)
-    elif _is_value(value):
+    elif kind is dict or isinstance(value, _VALUES):
+        # Of a dict Django makes no copy either.
         key.append(kind)
         values.append(value)
     else:
@@ -189,9 +191,10 @@ def _map_value(
     value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any], literals: Any = ()
 ) -> Any:
     kind = type(value)
-    if kind is slice:
-        return replaced(value)
-    if kind not in literals and (kind in _SEQUENCES or (kind is not bool and _is_value(value))):
+    is_compared = (
+        kind in _SEQUENCES or kind is dict or (kind is not bool and isinstance(value, _VALUES))
+    )
+    if kind is slice or (is_compared and kind not in literals):
         return replaced(value)
     return _map_literal(value, replaced, seen)
 
@@ -206,7 +209,10 @@ def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any
         return {name: mapped[name] for name in value}
     if kind in (tuple, list):
         return kind([_map_literal(each, replaced, seen) for each in value])
-    if not _is_expression(value) or kind is F or kind is OuterRef:
+    if kind is FilteredRelation:
+        condition = _map_condition(value.condition, replaced, seen)
+        return FilteredRelation(value.relation_name, condition=condition)
+    if not _is_expression(value) or kind in (F, OuterRef) or isinstance(value, WindowFrame):
         return value
     if _is_constant(value):
         constant = _literal(value.value)
@@ -216,7 +222,7 @@ def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any
     state = vars(value)
     copied = copy(value)
     for name in sorted(state):
-        if _is_derived(kind, name):
+        if is_derived(kind, name):
             if name != "_constructor_args":
                 copied.__dict__.pop(name, None)
         elif not hasattr(state[name], "get_internal_type"):
@@ -259,15 +265,11 @@ def _renewed(constant: Value, value: Any) -> Any:
     return copied
 
 
-def _is_value(value: Any) -> bool:
-    return isinstance(value, _VALUES)
-
-
 def _kind_in_sequence(value: Any) -> Any:
     # Whether there is a NULL in a list, and where True and False are, may decide the SQL.
     if value is None or type(value) is bool:
         return value
-    if not _is_value(value) or isinstance(value, Model):
+    if not isinstance(value, _VALUES) or isinstance(value, Model):
         raise NoCacheKey(f"{type(value).__qualname__} in a list")
     return type(value)
 
@@ -327,27 +329,49 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
         return kind, tuple([_literal(each, constants) for each in value])
     if _is_expression(value):
         return _expression(value, constants)
+    if kind is FilteredRelation:
+        return kind, value.relation_name, _literal(value.condition, constants)
+    if kind in {datetime.timezone, WindowFrameExclusion} or (kind is ZoneInfo and value.key):
+        return kind, repr(value)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _expression(value: Any, constants: Constants | None) -> Any:
     """Return the key of an expression: its class and its attributes."""
     kind = type(value)
-    if not kind.__module__.startswith(_TRUSTED) or kind.__module__.startswith(_QUERIES):
-        raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}, which may do anything")
-    state = vars(value)
-    names = [name for name in sorted(state) if not _is_derived(kind, name)]
-    if constants is not None and _is_constant(value):
-        others = tuple([(name, _held(state[name], None)) for name in names if name != "value"])
-        return kind, type(value.value), constants.index(value.value), others
-    return kind, tuple([(name, _held(state[name], constants)) for name in names])
-
-
-def _is_derived(kind: type, name: str) -> bool:
-    """Return whether an attribute is computed from others."""
-    if name == "output_field":
-        return False
-    return name == "_constructor_args" or isinstance(getattr(kind, name, None), cached_property)
+    state = value.__dict__
+    names = known_names.get((kind, *state)) or names_of(kind, state)
+    if type(names) is str:
+        raise NoCacheKey(names)
+    key: list[Any] = [kind, names]
+    if kind is Value and constants is not None and type(value.value) in _PLAIN:
+        key += (type(value.value), constants.index(value.value))
+        key += [_held(state[name], None) for name in names if name != "value"]
+        return tuple(key)
+    if isinstance(value, WindowFrame):
+        # Django writes its numbers into the SQL.
+        constants = None
+    # Most are of these types. A call for each would take most of the time.
+    for name in names:
+        held = state[name]
+        of = type(held)
+        if name == "_constructor_args":
+            constants = None
+        if held is None or of is bool or of is str:
+            key.append(held)
+        elif of is dict and not held:
+            key.append(of)
+        elif of is list or of is tuple:
+            key += (of, len(held))
+            key += [
+                (F, each.name)  # type: ignore[attr-defined]
+                if type(each) is F
+                else _held(each, constants)
+                for each in held
+            ]
+        else:
+            key.append(_held(held, constants))
+    return tuple(key)
 
 
 def _held(value: Any, constants: Constants | None) -> Any:
@@ -363,10 +387,14 @@ def _held(value: Any, constants: Constants | None) -> Any:
 
 def _field(field: Any) -> Any:
     kind = type(field)
-    if not kind.__module__.startswith(_TRUSTED) or hasattr(field, "base_field"):
-        # What is inside may be a third party's.
+    if not is_trusted(kind):
         raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
+    # What is inside may be a third party's. The base of a range is its class.
+    base = getattr(field, "base_field", None)
+    inside = _field(base) if base is not None and not isinstance(base, type) else None
     if hasattr(field, "model"):
         return field
     _, _, args, kwargs = field.deconstruct()
-    return kind, _literal(args), tuple([(name, _literal(kwargs[name])) for name in sorted(kwargs)])
+    kwargs.pop("base_field", None)
+    options = tuple([(name, _literal(kwargs[name])) for name in sorted(kwargs)])
+    return kind, inside, _literal(args), options

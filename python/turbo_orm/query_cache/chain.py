@@ -12,6 +12,8 @@ from copy import deepcopy
 from itertools import count
 from typing import Any, NamedTuple
 
+from django.db.models import FilteredRelation, Prefetch
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql import Query
 
 from turbo_orm.query_cache.cache import CacheEntry, KeyOf, Step, cache
@@ -25,6 +27,8 @@ from turbo_orm.query_cache.parameters import (
 )
 from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
 
+type Values = tuple[Any, ...]
+
 
 class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
     """A cache entry, and the values given on the way to it, in the order of the calls."""
@@ -35,6 +39,22 @@ class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
     @property
     def entry(self) -> CacheEntry:
         return self[0]
+
+
+def split_slice(values: Values) -> tuple[Values, Values]:
+    """Return the values of a chain, and apart its slice, the last of all that are bound."""
+    return (values[:-1], values[-1:]) if values and type(values[-1]) is slice else (values, ())
+
+
+def may_prefetch(chain: CachedChain, lookups: Sequence[Any]) -> bool:
+    """Return whether Django accepts what is to be prefetched, for which it looks at the query."""
+    if not all(isinstance(each, str | Prefetch) for each in lookups):
+        return False
+    names = {str(getattr(each, "prefetch_to", each)).split(LOOKUP_SEP)[0] for each in lookups}
+    steps = [entry.step for entry in chain[0].path() if entry.step is not None]
+    return not any(
+        type(step.kwargs.get(name)) is FilteredRelation for step in steps for name in names
+    )
 
 
 class NewStep(NamedTuple):
@@ -108,7 +128,7 @@ def record(
     # What is kept is the key, with nothing of the values.
     places = count()
     args, kwargs = map_values(
-        args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
+        name, args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
     )
     before = plain_values(given)
 

@@ -6,6 +6,7 @@ attributes of Django's and those of ``CachedQuerySet``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,11 @@ from turbo_orm.backend.task_connections import is_in_transaction
 from turbo_orm.query_cache import cache_key, verification
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.cache_key import NoCacheKey
-from turbo_orm.query_cache.chain import CachedChain
+from turbo_orm.query_cache.chain import CachedChain, split_slice
 from turbo_orm.query_cache.compiled import Unbindable
 from turbo_orm.query_cache.outcome import Bypass, Miss, Outcome
 from turbo_orm.query_cache.statistics import CacheStatistics
-from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS, update_with
+from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS, aggregate_with, update_with
 
 # The terminals that ask the server though the queryset has its results.
 _ASKING = {"delete", "get"}
@@ -120,6 +121,58 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
         entry,
         key,
         partial(update_with, kwargs),
+        bound,
+        partial(queryset._by_django_alone, chain),
+        values,
+    ):
+        return _bypass(statistics, verification.MISMATCH, using)
+    statistics.hits += 1
+    return bound
+
+
+def lookup_aggregate(
+    queryset: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    statistics: CacheStatistics = cache.statistics,
+) -> Outcome:
+    """Look up the statement of ``aggregate()`` with these expressions."""
+    chain: CachedChain | None = queryset._cached
+    if chain is None or not (cache.is_enabled or cache.is_enabled_again()):
+        why = queryset._bypass_reason if cache.is_enabled else cache.why_off
+        return _bypass(statistics, why)
+    entry, given = chain
+    if "aggregate" not in queryset._cacheable_terminals:
+        return _bypass(statistics, f"{type(queryset).__qualname__} overrides aggregate")
+    if queryset._iterable_class is not entry.iterable_class:
+        why = f"its iterable class is {queryset._iterable_class.__qualname__}"
+        return _bypass(statistics, why)
+    try:
+        key_of_aggregates, values = cache_key.of_names(args, kwargs)
+    except NoCacheKey as exc:
+        return _bypass(statistics, f"aggregate() is given {exc}")
+    using: str = queryset._db or (
+        router.db_for_write if queryset._for_write else router.db_for_read
+    )(queryset.model, **queryset._hints)
+    key = ("aggregate", key_of_aggregates, using)
+    statement = entry.statements.get(key)
+    if statement is None:
+        return _not_cached(statistics, entry, key, using, tuple(values))
+    if statement.zone is not None and statement.zone != get_current_timezone_name():
+        why = f"the statement that is cached was compiled in the time zone {statement.zone}"
+        return _miss(statistics, Miss(using, key, why, tuple(values)))
+    values_of_chain, slices = split_slice(given)
+    try:
+        bound = statement.bind((*values_of_chain, *values, *slices))
+    except Unbindable:
+        return _bypass(statistics, "one of the values has Django write another statement", using)
+    except Exception:
+        return _bypass(statistics, "Django refuses one of the values", using)
+    entry.is_used = True
+    if verification.interval and not verification.agrees_with_terminal(
+        entry,
+        key,
+        partial(aggregate_with, args, kwargs),
         bound,
         partial(queryset._by_django_alone, chain),
         values,

@@ -43,7 +43,9 @@ _DECIDING = (
     *_lookups,
 )
 
-TERMINALS = frozenset({"count", "create", "delete", "exists", "first", "get", "last", "update"})
+TERMINALS = frozenset(
+    {"aggregate", "count", "create", "delete", "exists", "first", "get", "last", "update"}
+)
 # The methods of a queryset that decide the SQL, or what is made of it.
 _OTHERS = {"as_manager", "bulk_create", "bulk_update", "get_or_create", "update_or_create"}
 _STEPS = {

@@ -103,6 +103,12 @@ def lookup_factories(
         if type(each) is slice or (each.is_constant and not each.lookups):
             found.append(None)
             continue
+        if each.later and not each.lookups:
+            if not all(_is_passed_on(lookup, each.value) for lookup in each.later):
+                # Django raises for another value where it joins the relation.
+                raise NotCacheable("a value in the condition of a FilteredRelation is converted")
+            found.append(None)
+            continue
         if len(each.lookups) != 1:
             raise NotCacheable(f"a value goes into {len(each.lookups)} lookups")
         (lookup,) = each.lookups
@@ -157,6 +163,13 @@ def plain_field(lookup: Any, value: Any) -> Any:
     ):
         return None
     return plain_target(lookup.lhs.output_field, type(value))
+
+
+def _is_passed_on(lookup: Any, value: Any) -> bool:
+    """Return whether Django makes a lookup of any value of this type, or of a list of such."""
+    kinds = {*map(type, value)} if isinstance(value, list | tuple) else {type(value)}
+    field = getattr(lookup.lhs, "output_field", None)
+    return field is not None and all(plain_target(field, kind) is not None for kind in kinds)
 
 
 def plain_target(field: Any, kind: type) -> Any:

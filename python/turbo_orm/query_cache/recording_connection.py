@@ -7,13 +7,18 @@ server, and no state of a real connection is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Self
 
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.row_layout import Layout
+
+# Django's names of the compilers that select.
+_SELECTING = {"SQLAggregateCompiler", "SQLCompiler"}
 
 
 class AskedOnce(Exception):
@@ -29,6 +34,8 @@ class RecordingConnection(BridgedDatabaseWrapper):
     layout: Layout | None
     #: The expressions that were selected, if one was.
     selected: list[Any]
+    #: The compiler that has selected something, if one has.
+    selecting: Any
     #: Whether a second statement is an error.
     once: bool
 
@@ -58,7 +65,12 @@ class RecordingConnection(BridgedDatabaseWrapper):
         wrapper.recorded = []
         wrapper.layout = None
         wrapper.selected = []
+        wrapper.selecting = None
         wrapper.once = once
+        # Its own, so that the compiler that selects something is noted.
+        ops: Any = copy(wrapper.ops)
+        ops.compiler = partial(wrapper._noted, ops.compiler)
+        wrapper.ops = ops
         return wrapper
 
     def ensure_connection(self) -> None:
@@ -76,6 +88,23 @@ class RecordingConnection(BridgedDatabaseWrapper):
 
     chunked_cursor = cursor
 
+    def _noted(self, compiler_of: Callable[[str], Any], name: str) -> Callable[..., Any]:
+        """Return what makes compilers of a class of Django's, by its name."""
+        made_by = compiler_of(name)
+
+        def make(*args: Any, **kwargs: Any) -> Any:
+            compiler = made_by(*args, **kwargs)
+            compiler.execute_sql = partial(self._select, compiler, compiler.execute_sql)
+            return compiler
+
+        return make if name in _SELECTING else made_by
+
+    def _select(
+        self, compiler: Any, execute_sql: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        self.selecting, self.selected = compiler, [*_selected(compiler.query)]
+        return execute_sql(*args, **kwargs)
+
     def record(self, sql: str, params: Any) -> None:
         """Record a statement."""
         if self.once and self.recorded:
@@ -88,6 +117,16 @@ class RecordingConnection(BridgedDatabaseWrapper):
         self.layout = Layout.of(queryset, compiler)
         self.selected = [expression for expression, _, _ in compiler.select]
         return []
+
+
+def _selected(query: Any) -> Iterator[Any]:
+    """Yield the expressions that a query selects, and those of the subquery that it aggregates."""
+    yield from query.annotation_select.values()
+    yield from query.select
+    if query.default_cols:
+        yield from [field.cached_col for field in query.model._meta.concrete_fields]
+    if (inner := getattr(query, "inner_query", None)) is not None:
+        yield from _selected(inner)
 
 
 class _RecordingCursor:

@@ -2,24 +2,25 @@
 
 A ``Tracer`` stands for a value of a call. ``TracingQuery`` compiles it as Django does, and each
 parameter that a lookup makes of it says which value it is from. Lookups, transforms and join
-conditions have to be Django's: those of a third party may do anything, so a statement with one is
-not cached.
+conditions have to be Django's, or to say by their attributes what they compile to
+(**declared_classes**): a statement with any other is not cached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import cache
 from inspect import getattr_static
 from typing import Any
 
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import cache_key, content_types
+from turbo_orm.query_cache.declared_classes import uncertainty
 
 
 class NotCacheable(Exception):
@@ -33,6 +34,8 @@ class Tracer:
         self.slot = slot
         self.value = value
         self.lookups: list[Any] = []
+        #: The lookups that Django will make of it when it joins a ``FilteredRelation``.
+        self.later: list[Any] = []
         #: Whether it stands for a constant of an expression, and what that was compiled as.
         self.is_constant = False
         self.constants: list[tuple[Value, Any]] = []
@@ -165,6 +168,22 @@ def _deciding_method(field_class: type) -> str:
     return ""
 
 
+def _values_in(condition: Any) -> Iterator[Any]:
+    """Yield the values of the lookups in a ``Q``."""
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _values_in(child)
+        elif isinstance(child, tuple):
+            yield child[1]
+
+
+def _require_declared(expression: Any) -> None:
+    """Raise ``NotCacheable`` if a lookup or a transform has code of its own."""
+    kind = type(expression)
+    if not kind.__module__.startswith("django.") and (why := uncertainty(kind)):
+        raise NotCacheable(f"it uses {why}")
+
+
 def require_djangos_ordering(model: Any) -> None:
     """Raise ``NotCacheable`` if a model is ordered by an expression of a third party."""
     try:
@@ -198,8 +217,8 @@ class TracingQuery(Query):
     def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
         lookup: Any = super().build_lookup(lookups, lhs, rhs)
         tracer = self._tracer
-        if lookup is not None and not type(lookup).__module__.startswith("django."):
-            raise NotCacheable(f"{type(lookup).__qualname__} is a lookup of a third party")
+        if lookup is not None:
+            _require_declared(lookup)
         if tracer is not None and lookup is not None:
             tracer.lookups.append(lookup.copy())
             plain: Any = type(lookup)
@@ -209,8 +228,7 @@ class TracingQuery(Query):
 
     def try_transform(self, *args: Any, **kwargs: Any) -> Any:
         transform = super().try_transform(*args, **kwargs)
-        if not type(transform).__module__.startswith("django."):
-            raise NotCacheable(f"{type(transform).__qualname__} is a transform of a third party")
+        _require_declared(transform)
         return transform
 
     def names_to_path(self, *args: Any, **kwargs: Any) -> Any:
@@ -227,6 +245,14 @@ class TracingQuery(Query):
             require_djangos_ordering(final_field.related_model)
         path = _traced_path(path)
         return path, final_field, targets, names
+
+    def add_filtered_relation(self, filtered_relation: Any, alias: str) -> None:
+        super().add_filtered_relation(filtered_relation, alias)
+        joined = self.clone()
+        joined.setup_joins([alias], joined.get_meta(), joined.get_initial_alias())
+        for value in _values_in(filtered_relation.condition):
+            if isinstance(value, Tracer):
+                value.lookups, value.later = [], value.lookups
 
     def split_exclude(self, filter_expr: Any, *args: Any, **kwargs: Any) -> Any:
         tracer = self._tracer

@@ -27,7 +27,8 @@ from turbo_orm.backend.handler import process_connection
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
-from turbo_orm.query_cache.chain import CachedChain, replay
+from turbo_orm.query_cache.chain import CachedChain, replay, split_slice
+from turbo_orm.query_cache.compared_values import compared_binder
 from turbo_orm.query_cache.compiled import (
     Binder,
     CompiledStatement,
@@ -213,6 +214,7 @@ def _traced(
     if values and type(values[-1]) is slice:
         limit_offset = _limit_offset(sql, params, values, again)
         traces.pop()
+        given, _ = split_slice(given)
     binders = [
         *[_binder(each, recorder, value) for each, value in zip(traces, given, strict=False)],
         *[
@@ -345,6 +347,8 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
             raise NotCacheable("a value is a constant, and is compared with, too")
         expressions = [(expression, sql) for expression, (sql, *_) in tracer.constants]
         return ConstantBinder(tracer.slot, expressions, _bare_compiler(recorder.alias))
+    if len(tracer.lookups) != 1:
+        raise NotCacheable(f"a value goes into {len(tracer.lookups)} lookups")
     (lookup,) = tracer.lookups
     if type(value) in WITH_LOOKUPS:
         try:
@@ -352,6 +356,8 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
         except (EmptyResultSet, FullResultSet):
             raise NotCacheable("a value decides the SQL") from None
     field = plain_field(lookup, tracer.value)
+    if field is None:
+        return compared_binder(tracer, lookup, _bare_compiler(recorder.alias))
     if type(tracer.value) is not int:
         return PlainBinder(tracer.slot)
     internal_type = field.get_internal_type()

@@ -1,0 +1,22 @@
+"""The current time zone, which ``datetimes()`` reads when it is called.
+
+A statement may be compiled in another one later. So it is made an argument, and part of the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.utils.timezone import get_current_timezone
+
+# ``tzinfo`` is the fourth.
+_BEFORE = 3
+
+
+def with_zone(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of ``datetimes()`` with the zone that Django would take."""
+    if not settings.USE_TZ or len(args) > _BEFORE or kwargs.get("tzinfo") is not None:
+        return kwargs
+    return {**kwargs, "tzinfo": get_current_timezone()}
