@@ -98,7 +98,8 @@ async def _enter_inner(atomic: Any, connection: Any) -> bool:
             if driver._autocommit or status not in (_IDLE, _IN_TRANSACTION):
                 return False
             connection.savepoint_state += 1
-            name = f"s{get_ident()}_x{connection.savepoint_state}"
+            # As Django names them.
+            name = "s%s_x%d" % (get_ident(), connection.savepoint_state)  # noqa: UP031
             await _send(connection, driver, driver.opening() + b'SAVEPOINT "%s"' % name.encode())
         finally:
             connection.release(driver)

@@ -276,7 +276,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             if statements is not None:
                 instance: _ModelT = (
                     await bridge.run(self.model, **kwargs)
-                    if statements.calls_code
+                    if statements.calls_code or statements.signals.init
                     else self.model(**kwargs)
                 )
                 self._for_write = True
