@@ -2,16 +2,19 @@
 
 import itertools
 from contextlib import suppress
+from functools import partial
+from random import Random
 
 import psycopg
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Entry
+from tests.support.tables import empty
 from turbo_orm import async_atomic, bridge
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -59,9 +62,9 @@ def state():
         found.needs_rollback,
         found.closed_in_transaction,
         found.errors_occurred,
-        found.savepoint_ids,
-        found.atomic_blocks,
-        found.run_on_commit,
+        [*found.savepoint_ids],
+        [*found.atomic_blocks],
+        [*found.run_on_commit],
         found.run_commit_hooks_on_set_autocommit_on,
         found.state,
         dict(found.pins),
@@ -89,8 +92,12 @@ def test_a_block_needs_no_bridge_and_leaves_the_state_that_djangos_leaves(run, b
     assert run(steps) == ([], True, 2)
 
 
-def bridge_only():
-    block = async_atomic()
+def block(savepoint=True):
+    return async_atomic(savepoint=savepoint)
+
+
+def bridge_only(savepoint=True):
+    block = async_atomic(savepoint=savepoint)
 
     class Block:
         async def __aenter__(self):
@@ -102,19 +109,64 @@ def bridge_only():
     return Block()
 
 
-def test_hooks_are_called_by_django(run, bridged):
+def test_hooks_are_called_after_the_commit_on_the_bridge(run, bridged):
     called = []
+
+    async def hook():
+        found = async_connections["default"]
+        called.append((found.in_atomic_block, found.autocommit, bridge.active()))
+        await Account.objects.acount()
 
     async def steps():
         await connect()
         bridged.clear()
         async with async_atomic():
             await Account.objects.acount()
-            transaction.on_commit(lambda: called.append("called"))
-        return [name for name in bridged if name.startswith("Atomic.")]
+            transaction.on_commit(hook)
+        hooked = [name for name in bridged if name in {"_call_hooks", "Atomic.__exit__"}]
+        return hooked, await state_after(bridge_only(), hook) == await state_after(block(), hook)
 
-    assert run(steps) == ["Atomic.__exit__"]
-    assert called == ["called"]
+    assert run(steps) == (["_call_hooks"], True)
+    assert called == [(False, True, True)] * 3
+
+
+async def state_after(block, hook):
+    async with block:
+        transaction.on_commit(hook)
+        await Account.objects.acount()
+    return state()
+
+
+@pytest.mark.parametrize("is_robust", [False, True])
+def test_a_hook_that_raises(run, is_robust, caplog):
+    def fail():
+        raise ZeroDivisionError
+
+    called = []
+
+    async def left_by(block):
+        called.clear()
+        try:
+            async with block:
+                await insert()
+                transaction.on_commit(fail, robust=is_robust)
+                transaction.on_commit(lambda: called.append("called"))
+        except ZeroDivisionError:
+            called.append("raised")
+        after = state()
+        await insert()
+        async with async_atomic():
+            await insert()
+        return after, state(), list(called)
+
+    async def steps():
+        await connect()
+        return await left_by(bridge_only()), await left_by(block())
+
+    djangos, ours = run(steps)
+    assert ours == djangos
+    assert called == (["called"] if is_robust else ["raised"])
+    assert len(caplog.records) == 2 * is_robust
 
 
 async def fail():
@@ -124,20 +176,129 @@ async def fail():
             raise ZeroDivisionError
 
 
-def test_savepoints_and_errors_are_djangos(run, bridged):
+def test_savepoints_and_errors_need_no_bridge(run, bridged):
     async def steps():
         await connect()
         bridged.clear()
         async with async_atomic():
             await insert()
             await fail()
-        inner = [name for name in bridged if name.startswith("Atomic.")]
-        bridged.clear()
+            async with async_atomic(), async_atomic(savepoint=False):
+                await insert()
         await fail()
-        outer = [name for name in bridged if name.startswith("Atomic.")]
-        return inner, outer, await Account.objects.acount()
+        return [name for name in bridged if "tomic" in name], await Account.objects.acount()
 
-    assert run(steps) == (["Atomic.__enter__", "Atomic.__exit__"], ["Atomic.__exit__"], 1)
+    assert run(steps) == ([], 2)
+
+
+def test_a_durable_block_is_refused_inside_another(run):
+    async def steps():
+        await connect()
+        async with async_atomic(durable=True):
+            await insert()
+            with pytest.raises(RuntimeError, match="durable atomic block cannot be nested"):
+                async with async_atomic(durable=True):
+                    pass
+            await insert()
+        return await Account.objects.acount()
+
+    assert run(steps) == 2
+
+
+class Played(Exception):
+    """Ends a block."""
+
+
+class Program:
+    """Nested blocks that write, fail, register hooks and query in the end, drawn by a seed."""
+
+    def __init__(self, seed, block_of):
+        self.random = Random(seed)
+        self.block_of = block_of
+        self.seen = []
+        self.names = map(str, itertools.count())
+
+    def note(self):
+        found = async_connections["default"]
+        names = [each and each.partition("_")[0] for each in found.savepoint_ids]
+        pending = [(len(ids), hook.function.args, robust) for ids, hook, robust in hooks(found)]
+        numbered = found.savepoint_state
+        blocks = [(each.savepoint, each.durable) for each in found.atomic_blocks]
+        seen = state()
+        self.seen.append((*seen[:7], names, blocks, pending, numbered, *seen[10:]))
+
+    async def step(self, depth):
+        drawn = self.random.random()
+        if drawn < 0.3 and depth < 4:
+            await self.block(depth + 1)
+        elif drawn < 0.5:
+            await Account.objects.acreate(owner=next(self.names), balance=depth)
+        elif drawn < 0.6:
+            transaction.on_commit(partial(self.seen.append, f"hook {next(self.names)}"))
+        elif drawn < 0.7:
+            raise Played
+        elif drawn < 0.8:
+            # The transaction is aborted, be it caught or not.
+            await Account.objects.acreate(owner=next(self.names), balance=1 << 40)
+        elif drawn < 0.85:
+            transaction.set_rollback(True)
+        elif drawn < 0.9:
+            await bridge.run(self.nested_on_bridge)
+
+    def nested_on_bridge(self):
+        with transaction.atomic():
+            Account.objects.create(owner=next(self.names))
+            bridge.await_(self.block(4))
+
+    async def block(self, depth=0):
+        savepoint, swallows = self.random.random() < 0.8, self.random.random() < 0.5
+        try:
+            async with self.block_of(self.random, savepoint):
+                for _ in range(self.random.randrange(4)):
+                    self.note()
+                    try:
+                        await self.step(depth)
+                    except (Played, Error) as exc:
+                        self.seen.append(repr(exc))
+                        if self.random.random() < 0.8:
+                            raise
+        except (Played, Error) as exc:
+            self.seen.append(repr(exc))
+            self.note()
+            if depth and not swallows:
+                raise
+        self.note()
+
+    async def play(self):
+        await connect()
+        await self.block()
+        rows = [each async for each in Account.objects.order_by("owner").values_list()]
+        return self.seen, [row[1:] for row in rows]
+
+
+def hooks(found):
+    return [hook for hook in found.run_on_commit if isinstance(hook[1].function, partial)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_blocks_of_both_kinds_nest_in_each_other(run, seed, scratch):
+    """What is left by each statement is what Django's own blocks leave."""
+    played = []
+    for block_of in (
+        lambda random, savepoint: bridge_only(savepoint),
+        lambda random, savepoint: block(savepoint),
+        lambda random, savepoint: alternating(savepoint),
+    ):
+        turns = itertools.count()
+
+        def alternating(savepoint, turns=turns):
+            return (block if next(turns) % 2 else bridge_only)(savepoint)
+
+        played.append(run(Program(seed, block_of).play))
+        empty("default")
+    djangos, ours, mixed = played
+    assert ours == djangos
+    assert mixed == djangos
 
 
 def test_statements_that_are_logged_are_djangos(run):

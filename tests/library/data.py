@@ -6,12 +6,13 @@ import uuid
 from datetime import UTC, timedelta
 from decimal import Decimal
 
-from tests.library import bulk, catalogue, options, rows
+from tests.library import bulk, catalogue, options, rows, saving
 from tests.library import models as m
 
 # The models whose tables the tests write to; those of all others are only read.
 WRITTEN = [
     *bulk.WRITTEN,
+    *saving.WRITTEN,
     catalogue.Shelf,
     catalogue.Signature,
     catalogue.Signature.see.through,

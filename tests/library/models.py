@@ -9,7 +9,15 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
 # Django looks for models in this module.
-from tests.library import bulk, catalogue, fields, kinds, lineage, options  # noqa: F401
+from tests.library import (  # noqa: F401
+    bulk,
+    catalogue,
+    fields,
+    kinds,
+    lineage,
+    options,
+    saving,
+)
 from turbo_orm import AsyncManager, AsyncQuerySet
 
 

@@ -132,6 +132,6 @@ def contents() -> dict[str, list[tuple[Any, ...]]]:
     tables = written("default", found)
     with connections["default"].cursor() as cursor:
         for table in tables:
-            cursor.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
-            found[table] = cursor.fetchall()
+            cursor.execute(f"SELECT * FROM {table}")
+            found[table] = sorted(cursor.fetchall(), key=repr)
     return found

@@ -1,6 +1,6 @@
-"""Transactions for async code: Django's own ``atomic``, entered and left on the bridge.
+"""Transactions for async code: Django's own ``atomic``, which **direct_blocks** enters and leaves.
 
-So ``atomic`` in code on the bridge nests in it, and it in that. Both keep their state on the same
+``atomic`` in code on the bridge nests in it, and it in that. Both keep their state on the same
 connection (**task_connection**), as the ``async_atomic`` of django-async-backend does.
 """
 
@@ -39,8 +39,7 @@ class AsyncAtomic(AsyncContextDecorator):
 
     async def __aenter__(self) -> None:
         if (thread := bridge.in_calling_thread.get()) is None:
-            if not direct_blocks.enter(self._atomic):
-                await bridge.run(self._atomic.__enter__)
+            await direct_blocks.enter(self._atomic)
         else:
             await thread.enter(self._atomic)
 
@@ -48,13 +47,7 @@ class AsyncAtomic(AsyncContextDecorator):
         if exc_info[1] is not None:
             self._explain(exc_info[1])
         if (thread := bridge.in_calling_thread.get()) is None:
-            try:
-                if exc_info[1] is None and await direct_blocks.leave(self._atomic):
-                    return
-            except BaseException as exc:
-                await bridge.run(self._atomic.__exit__, type(exc), exc, exc.__traceback__)
-                raise
-            await bridge.run(self._atomic.__exit__, *exc_info)
+            await direct_blocks.leave(self._atomic, *exc_info)
         else:
             await thread.leave(self._atomic, *exc_info)
 

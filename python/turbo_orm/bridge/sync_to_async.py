@@ -94,20 +94,23 @@ def sync_to_async(
     """
     if func is None:
         return lambda func: sync_to_async(func, thread_sensitive=thread_sensitive, **options)
-    in_thread = SyncToAsync(func, thread_sensitive=thread_sensitive, **options)
-    if not thread_sensitive or options:
-        return in_thread
+    method: Any = func
+    counterpart = _counterparts.get(getattr(method, "__func__", None))  # type: ignore[arg-type]
+    # What has a counterpart is known to be a sync method, which need not be looked at.
+    in_thread: Any = None
+    if counterpart is None or not thread_sensitive or options:
+        in_thread = SyncToAsync(func, thread_sensitive=thread_sensitive, **options)
+        if not thread_sensitive or options:
+            return in_thread
 
     async def redirected(*args: Any, **kwargs: Any) -> Any:
         if _uses_bridge(func, args, kwargs):
-            method: Any = func
-            counterpart = _counterparts.get(getattr(method, "__func__", None))  # type: ignore[arg-type]
             if counterpart is not None and not args:
                 return await counterpart(method.__self__, **kwargs)
             return await bridge.run(func, *args, **kwargs)
         if any(condition(func) for condition in _conditions):
             return await bridge.run(func, *args, **kwargs)
-        return await in_thread(*args, **kwargs)
+        return await (in_thread or SyncToAsync(method))(*args, **kwargs)
 
     return redirected
 
@@ -132,8 +135,10 @@ def _has_async_manager(func: Any, owner: Any, args: tuple[Any, ...]) -> bool:
 
 
 def _is_managed(model: Any) -> bool:
-    managers = model._meta.managers
-    return any(isinstance(each, _bridged) for each in managers) or _is_managed_through(model)
+    for manager in model._meta.managers:
+        if isinstance(manager, _bridged):
+            return True
+    return _is_managed_through(model)
 
 
 def _is_managed_through(model: Any) -> bool:

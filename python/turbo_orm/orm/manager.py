@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Manager, Model
 
 from turbo_orm.bridge import installation, sync_to_async
-from turbo_orm.orm import delete, save
+from turbo_orm.orm import delete, refresh, save
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 
@@ -115,5 +115,9 @@ sync_to_async.register(
     AsyncManager,
     AsyncQuerySet,
     AsyncRawQuerySet,
-    methods={Model.delete: delete.delete, Model.save: save.save},
+    methods={
+        Model.delete: delete.delete,
+        Model.refresh_from_db: refresh.refresh,
+        Model.save: save.save,
+    },
 )

@@ -23,7 +23,7 @@ from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, fallback, get_or_create, in_bulk, save
+from turbo_orm.orm import bulk_update, delete, fallback, get_or_create, in_bulk, save
 from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
@@ -284,7 +284,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             if statements is not None:
                 instance: _ModelT = (
                     await bridge.run(self.model, **kwargs)
-                    if statements.calls_code
+                    if statements.calls_code or statements.signals.init
                     else self.model(**kwargs)
                 )
                 self._for_write = True
@@ -364,9 +364,14 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         found = lookup(self, "delete", self._cached)
         # Where statements are logged, those of its transaction are.
         if not isinstance(found, Hit) or direct.is_logged(found.statement.using):
+            deleted: tuple[int, dict[str, int]]
             if isinstance(found, Hit):
                 found = Bypass("its statements are logged", found.statement.using)
-            deleted: tuple[int, dict[str, int]] = await fallback.call(self, "delete", found)
+            elif delete.fetches_first(self):
+                deleted = await delete.delete_queryset(self)
+                self._result_cache = None
+                return deleted
+            deleted = await fallback.call(self, "delete", found)
             self._result_cache = None
             return deleted
         rows = await self._write(found)

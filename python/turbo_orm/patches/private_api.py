@@ -176,8 +176,11 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.db.models:Manager", "_queryset_class", "orm"),
     *_stored("django.db.models.query", "_built_with_as_manager", "orm"),
     # Models, their options, instances and fields
-    *_names(_MODEL, "_do_insert _save_parents _save_table", "query_cache"),
-    *_names(_MODEL, "_get_pk_val _set_pk_val", "backend query_cache"),
+    *_names(_MODEL, "_do_insert", "query_cache"),
+    *_names(_MODEL, "_save_parents _save_table", "orm query_cache"),
+    *_names(_MODEL, "_get_pk_val", "backend orm query_cache"),
+    *_names(_MODEL, "_set_pk_val", "backend query_cache"),
+    *_stored(_MODEL, "_prefetched_objects_cache", "orm"),
     *_names(_MODEL, "_is_pk_set _prepare_related_fields_for_save", "backend orm query_cache"),
     *_names(_MODEL, "_assign_returned_values", "query_cache", since=(6, 0)),
     *_names(_OPTIONS, "_forward_fields_map", "orm query_cache"),

@@ -30,6 +30,7 @@ from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
 if TYPE_CHECKING:
     from turbo_orm.query_cache.compiled import CompiledStatement
+    from turbo_orm.query_cache.delete_statements import DeleteStatements
     from turbo_orm.query_cache.save_statements import SaveStatements
 
 # Bytes by estimate.
@@ -165,7 +166,7 @@ class CacheEntry:
 class ModelEntry(CacheEntry):
     """The entry of all objects of a model, with how its instances are saved and deleted."""
 
-    __slots__ = ("delete_refusal", "ordering", "save_refusal", "saves")
+    __slots__ = ("deletes", "ordering", "refresh_refusal", "save_refusal", "saves")
 
     def __init__(self, model: Any) -> None:
         super().__init__(model, ModelIterable)
@@ -174,12 +175,14 @@ class ModelEntry(CacheEntry):
         self.saves: SaveStatements | None = None
         #: Why Django saves its instances each time: empty if it does not, ``None`` if unknown.
         self.save_refusal: str | None = None
-        #: The same of deleting them.
-        self.delete_refusal: str | None = None
+        #: The same of fetching their fields anew.
+        self.refresh_refusal: str | None = None
+        self.deletes: dict[str, DeleteStatements] = {}
 
     def empty(self) -> None:
         super().empty()
-        self.saves = self.save_refusal = self.delete_refusal = None
+        self.saves = self.save_refusal = self.refresh_refusal = None
+        self.deletes.clear()
 
 
 class QueryCache:

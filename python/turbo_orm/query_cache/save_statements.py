@@ -1,24 +1,22 @@
 """The statements that save the instances of a plain model.
 
-A model is plain if saving runs no code of its own: no method that ``save()`` calls is overridden,
-its signals have no receivers, it has no parents, and its fields are saved as they are or by
-Django's own code. All other models are saved by Django.
+A model is plain if saving runs no code of its own but receivers of signals: no method that
+``save()`` calls is overridden, and its fields are saved as they are or by Django's own code. The
+tables of its parents have statements of their own. All other models are saved by Django.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import partial
 from inspect import getattr_static
 from typing import Any
 
 from django.db.models import Manager, Model
-from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from turbo_orm import bridge
-from turbo_orm.backend import content_type_cache
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.bridge.user_code import LIBRARIES
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
@@ -32,6 +30,7 @@ from turbo_orm.query_cache.compiled import (
 )
 from turbo_orm.query_cache.parameters import field_binder
 from turbo_orm.query_cache.recording_connection import RecordingConnection
+from turbo_orm.query_cache.save_signals import SaveSignals
 
 # The methods that making and saving an instance calls.
 _METHODS = [
@@ -52,8 +51,10 @@ _METHODS = [
 ]
 _DJANGOS = {name: getattr_static(Model, name) for name in _METHODS if hasattr(Model, name)}
 
-# How an instance is saved: by an insert, or an update of all fields, or of those of such names.
+# How a row is saved: by an insert, or an update of all fields, or of those of such names.
 type Kind = str | frozenset[str]
+# The model of a table, how a row of it is saved, and the alias of its database.
+type Key = tuple[Any, Kind, str]
 
 INSERT = "insert"
 INSERT_WITH_KEY = "insert with a key"
@@ -66,12 +67,12 @@ _REASON_SIZE = 100
 
 
 class SaveStatement:
-    """An INSERT or UPDATE of a plain model, and what binds the fields that are its parameters."""
+    """An INSERT or UPDATE of a table, and what binds the fields that are its parameters."""
 
-    def __init__(self, kind: Kind, statement: CompiledStatement, fields: Sequence[Any]) -> None:
-        self._kind = kind
+    def __init__(self, key: Key, statement: CompiledStatement, fields: Sequence[Any]) -> None:
+        self._key = key
         self._statement = statement
-        self._is_insert = is_insert(kind)
+        self._is_insert = is_insert(key[1])
         self._binders = [
             _binder(slot, field, statement.using) for slot, field in enumerate(fields)
         ]
@@ -82,9 +83,15 @@ class SaveStatement:
         return self._statement.size + 400 * len(self._binders)
 
     def bind(self, instance: Model) -> BoundStatement | None:
-        """Return the statement for an instance, or ``None`` if an expression is to be saved."""
+        """Return the statement for an instance, or ``None`` if Django has to save it.
+
+        That is, if an expression is to be saved, or what is not loaded.
+        """
         params: list[Any] = []
+        attributes = instance.__dict__
         for attname, pre_save_, takes_none, binder in self._binders:
+            if attname not in attributes:
+                return None
             value = (
                 getattr(instance, attname)
                 if pre_save_ is None
@@ -102,7 +109,7 @@ class SaveStatement:
 
     def compare(self, bound: BoundStatement, instance: Model) -> None:
         """Raise ``CacheMismatch`` unless Django would save an instance by this statement."""
-        recorder = _record(self._kind, _twin(instance), self._statement.using)
+        recorder = _record(self._key, _twin(instance))
         verification.compare(bound, recorder.recorded[:1], _is_same)
 
 
@@ -127,26 +134,29 @@ class SaveStatements:
 
     def __init__(self, entry: ModelEntry) -> None:
         self._entry = entry
+        meta: Any = entry.model._meta  # type: ignore[attr-defined]
+        self.signals = SaveSignals(entry.model)
         #: Whether to make an instance calls code of a project, which may query.
-        self.calls_code = any(map(_has_default_of_its_own, entry.model._meta.concrete_fields))  # type: ignore[attr-defined]
-        # By kind and alias.
-        self._statements: dict[tuple[Kind, str], SaveStatement] = {}
-        self._refusals: dict[tuple[Kind, str], str] = {}
+        self.calls_code = any(map(_has_default_of_its_own, meta.concrete_fields))
+        #: What an instance has in its ``__dict__``, if no field is deferred.
+        self.attnames = frozenset([field.attname for field in meta.concrete_fields])
+        self._statements: dict[Key, SaveStatement] = {}
+        self._refusals: dict[Key, str] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._statements) + len(self._refusals)
 
-    async def bind(self, kind: Kind, instance: Model, using: str) -> BoundStatement | None:
+    async def bind(
+        self, table: type[Model], kind: Kind, instance: Model, using: str
+    ) -> BoundStatement | None:
         """Return the statement for an instance, or ``None`` if Django has to save it."""
-        key = kind, using
+        key = table, kind, using
         statement = self._statements.get(key)
         if statement is None:
             if key in self._refusals or not cache.is_seen(self._entry, ("save", key)):
                 return None
-            if bridge.in_calling_thread.get() is not None:
-                return None
-            await bridge.run(self._trace, kind, instance, using)
+            await bridge.run(self._trace, key, instance)
             statement = self._statements.get(key)
         bound = None if statement is None else statement.bind(instance)
         if bound is not None and verification.interval:
@@ -162,24 +172,22 @@ class SaveStatements:
         self._refusals.clear()
         self._grow(-self._size)
 
-    def _drop(self, key: tuple[Kind, str]) -> None:
+    def _drop(self, key: Key) -> None:
         """Drop the statement that there may be."""
         statement = self._statements.pop(key, None)
         if statement is not None:
             self._grow(-statement.size)
 
-    def _trace(self, kind: Kind, instance: Model, using: str) -> None:
+    def _trace(self, key: Key, instance: Model) -> None:
         """Cache how Django saves such an instance, or why it has to. Runs on the bridge."""
-        # The generic relations of the instance are touched in plain code.
-        content_type_cache.fill(using, type(instance))
         if len(self) >= MAX_KINDS:
             self.clear()
-        traced = _trace(kind, instance, using)
+        traced = _trace(key, instance)
         if isinstance(traced, str):
-            self._refusals[kind, using] = traced
+            self._refusals[key] = traced
             self._grow(_REASON_SIZE)
         else:
-            self._statements[kind, using] = traced
+            self._statements[key] = traced
             self._grow(traced.size)
 
     def _grow(self, size: int) -> None:
@@ -197,7 +205,6 @@ def save_statements(model: Any, kwargs: dict[str, Any]) -> SaveStatements | None
     """
     if (
         not (cache.is_enabled or cache.is_enabled_again())
-        or _has_receivers(model)
         or not kwargs.keys() <= model._meta._forward_fields_map.keys()
     ):
         return None
@@ -208,35 +215,26 @@ def save_statements(model: Any, kwargs: dict[str, Any]) -> SaveStatements | None
     return entry.saves
 
 
-def _has_receivers(model: type[Model]) -> bool:
-    """Return whether there are receivers of the signals of making or saving an instance."""
-    return bool(
-        (pre_init.receivers and pre_init.has_listeners(model))
-        or (post_init.receivers and post_init.has_listeners(model))
-        or (pre_save.receivers and pre_save.has_listeners(model))
-        or (post_save.receivers and post_save.has_listeners(model))
-    )
-
-
-def _trace(kind: Kind, instance: Model, using: str) -> SaveStatement | str:
+def _trace(key: Key, instance: Model) -> SaveStatement | str:
     """Return how Django saves such an instance, or say why it has to each time."""
+    table, kind, using = key
     twin = _twin(instance)
     try:
-        recorder = _record(kind, twin, using)
+        recorder = _record(key, twin)
     except Exception as exc:
         return f"Django raises {type(exc).__qualname__}"
     if not recorder.recorded:
         return "Django executes nothing"
     # An update that meets no row is followed by an insert.
     sql, params = recorder.recorded[0]
-    fields = _fields_of(kind, instance._meta)
+    fields = _fields_of(kind, table._meta)
     slots = range(len(fields))
     binders = [PlainBinder(slot) for slot in slots]
     try:
         statement = CompiledStatement(using, sql, binders, [(slot, 0) for slot in slots])
     except ValueError:
         return "a field is not saved as one parameter"
-    traced = SaveStatement(kind, statement, fields)
+    traced = SaveStatement(key, statement, fields)
     bound = traced.bind(twin)
     if bound is None or not sql.startswith("INSERT" if is_insert(kind) else "UPDATE"):
         return "an expression is saved"
@@ -245,11 +243,18 @@ def _trace(kind: Kind, instance: Model, using: str) -> SaveStatement | str:
     return traced
 
 
-def _record(kind: Kind, instance: Any, using: str) -> RecordingConnection:
+def _record(key: Key, instance: Any) -> RecordingConnection:
     """Return a connection that has recorded how Django saves an instance."""
+    table, kind, using = key
     recorder = RecordingConnection.for_alias(using)
+    options = {
+        "cls": table,
+        "using": using,
+        "force_insert": is_insert(kind),
+        "update_fields": kind if isinstance(kind, frozenset) else None,
+    }
     try:
-        bridge.with_stand_in(using, recorder, instance.save, using=using, **save_options(kind))
+        bridge.with_stand_in(using, recorder, instance._save_table, **options)
     except Exception:
         # No row was updated, or no key came back, which Django before 6.0 does not expect.
         if not recorder.recorded:
@@ -264,13 +269,6 @@ def _is_same(ours: Any, djangos: Any) -> bool:
 
 def is_insert(kind: Kind) -> bool:
     return kind is INSERT or kind is INSERT_WITH_KEY
-
-
-def save_options(kind: Kind) -> dict[str, Any]:
-    """Return the arguments of ``save()`` that a kind stands for."""
-    if isinstance(kind, frozenset):
-        return {"update_fields": kind}
-    return {"force_insert": True} if is_insert(kind) else {}
 
 
 def _fields_of(kind: Kind, meta: Any) -> list[Any]:
@@ -302,10 +300,26 @@ def _reason_to_bypass(model: type[Model]) -> str:
             return f"{meta.label} overrides {name}()"
     if super(Model, model).__init__ is not object.__init__:
         return f"a mixin of {meta.label} has an __init__() of its own"
-    if meta.parents or meta.proxy or meta.order_with_respect_to or meta.private_fields:
-        return f"{meta.label} has parents, is a proxy, is ordered, or has generic relations"
+    tables = list(_tables(model))
+    if meta.proxy or any(None in each._meta.parents.values() for each in tables):
+        return f"{meta.label} is a proxy, or a child of one"
     if meta.select_on_save:
         return f"{meta.label} looks for its row before it updates it"
+    return next(filter(None, map(_reason_to_bypass_table, tables)), "")
+
+
+def _tables(model: Any) -> Iterator[Any]:
+    """Yield the models whose tables an instance has a row in."""
+    for parent in model._meta.parents:
+        yield from _tables(parent)
+    yield model
+
+
+def _reason_to_bypass_table(model: Any) -> str:
+    """Say what Django has to save the row of a table for. Empty if nothing."""
+    meta: Any = model._meta
+    if meta.order_with_respect_to or meta.private_fields:
+        return f"{meta.label} is ordered, or has generic relations"
     if type(meta.base_manager) is not Manager:
         return f"{meta.label} has a base manager of its own"
     if len(getattr(meta, "pk_fields", [meta.pk])) != 1:
