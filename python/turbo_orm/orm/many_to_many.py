@@ -1,19 +1,20 @@
 """Related managers of many-to-many relations: Django's, with methods made of cached statements.
 
-Rows of a table that Django has made for a relation are inserted and deleted as Django does: the
-same statements in the same blocks, without the bridge. Django's methods are called where
-``m2m_changed`` has receivers, where the model between is a project's own, and where a method that
-these are made of is.
+Rows of the table between are inserted and deleted as Django does: the same statements in the same
+blocks, without the bridge. Django's methods are called where ``m2m_changed`` has receivers, and
+where a method that these are made of is a project's own. Those insert the rows of a model that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import router
 from django.db.models import ForeignKey, Manager, Q, signals
 
+from turbo_orm import bridge
 from turbo_orm.backend.transaction import async_atomic
 from turbo_orm.orm import link_rows
 from turbo_orm.orm.plain_managers import has_plain_class
@@ -34,7 +35,6 @@ def _composes(manager: Any) -> bool:
     return (
         not router.routers
         and has_plain_class(type(manager))
-        and bool(through._meta.auto_created)
         and type(through._default_manager) is Manager
         and type(manager.source_field) is ForeignKey
         and type(manager.target_field) is ForeignKey
@@ -43,7 +43,7 @@ def _composes(manager: Any) -> bool:
 
 
 async def aadd(self: Any, *objs: Any, through_defaults: Any = None) -> None:
-    if through_defaults or not _composes(self):
+    if through_defaults or not (self.through._meta.auto_created and _composes(self)):
         await self._djangos_async["aadd"](self, *objs, through_defaults=through_defaults)
         return
     self._remove_prefetched_objects()
@@ -83,7 +83,7 @@ async def aclear(self: Any) -> None:
 async def aset(
     self: Any, objs: Iterable[Any], *, clear: bool = False, through_defaults: Any = None
 ) -> None:
-    if through_defaults or type(objs) not in (list, tuple) or not _composes(self):
+    if type(objs) not in (list, tuple) or not _composes(self):
         djangos = self._djangos_async["aset"]
         await djangos(self, objs, clear=clear, through_defaults=through_defaults)
         return
@@ -93,7 +93,7 @@ async def aset(
         self._remove_prefetched_objects()
         if clear:
             await _remove(self, db, None)
-            await _add(self, db, objs)
+            await _add(self, db, objs, through_defaults)
             return
         target = self.target_field
         related = self.get_queryset()
@@ -114,28 +114,32 @@ async def aset(
                 new.append(obj)
         if old:
             await _remove(self, db, {*old})
-        await _add(self, db, new)
+        await _add(self, db, new, through_defaults)
 
 
 async def acreate(self: Any, *, through_defaults: Any = None, **kwargs: Any) -> Any:
-    if through_defaults or not _composes(self):
+    if not _composes(self):
         djangos = self._djangos_async["acreate"]
         return await djangos(self, through_defaults=through_defaults, **kwargs)
     db = router.db_for_write(type(self.instance), instance=self.instance)
     made = await AsyncQuerySet.acreate(self.db_manager(db).get_queryset(), **kwargs)
-    await self.aadd(made)
+    await self.aadd(made, through_defaults=through_defaults)
     return made
 
 
-async def _add(manager: Any, db: str, objs: Iterable[Any]) -> None:
-    source, target = manager.source_field_name, manager.target_field_name
+async def _add(manager: Any, db: str, objs: Sequence[Any], through_defaults: Any = None) -> None:
     if not objs:
         return
-    keys = manager._get_target_ids(target, objs)
-    await link_rows.insert(manager, db, source, target, keys)
-    if manager.symmetrical:
-        keys = manager._get_target_ids(source, objs)
-        await link_rows.insert(manager, db, target, source, keys)
+    names = manager.source_field_name, manager.target_field_name
+    by_django = through_defaults or not manager.through._meta.auto_created
+    # The mirror image of a symmetrical relation is inserted, too.
+    for source, target in (names, names[::-1]) if manager.symmetrical else (names,):
+        if by_django:
+            add = partial(manager._add_items, source, target, through_defaults=through_defaults)
+            await bridge.run(add, *objs)
+        else:
+            keys = manager._get_target_ids(target, objs)
+            await link_rows.insert(manager, db, source, target, keys)
 
 
 async def _remove(manager: Any, db: str, keys: set[Any] | None) -> None:

@@ -195,7 +195,7 @@ NAMES: tuple[PrivateName, ...] = (
     # Those of managers that Django makes a class of for each relation
     *_stored(
         _DESCRIPTORS,
-        "_apply_rel_filters _check_fk_val _get_target_ids _remove_prefetched_objects "
+        "_add_items _apply_rel_filters _check_fk_val _get_target_ids _remove_prefetched_objects "
         "prefetch_cache_name query_field_name related_val source_field source_field_name "
         "target_field target_field_name",
         "orm",
