@@ -1,4 +1,4 @@
-"""No terminal calls more Python functions than Django's async method, which is a hop to a thread."""
+"""No terminal calls more Python functions than Django's async method, which hops to a thread."""
 
 import asyncio
 import sys

@@ -29,6 +29,7 @@ EXPECTED = [
 
 # What has an underscore, and is documented, or is nothing that a release of theirs could change.
 DOCUMENTED = {
+    "_base_manager": "Django's Model._base_manager",
     "_default_manager": "Django's Model._default_manager",
     "_meta": "Django's Model._meta API",
     "_state": "Django's Model._state",
@@ -39,6 +40,7 @@ DOCUMENTED = {
     "_testMethodName": "unittest's, since its beginning; Django's SimpleTestCase uses it, too",
     "_core": "turbo-orm's extension",
     "_replace": "documented of named tuples",
+    "_prefetch_related_val_": "a column's name, which shows in the statements that tests compare",
 }
 
 

@@ -67,7 +67,10 @@ def _class_in(file: str, name: str) -> ast.AST:
 
 @cache
 def stored_by(tree: ast.AST) -> frozenset[str]:
-    """Return the names of attributes that code stores on anything, or a class declares."""
+    """Return the names of attributes that code stores on anything, or that a class has.
+
+    Functions may make classes: those of a relation's managers.
+    """
     return frozenset(_stored(tree))
 
 
@@ -76,7 +79,7 @@ def _stored(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Attribute(attr=name, ctx=ast.Store()):
                 yield name
-            case ast.AnnAssign(target=ast.Name(id=name)):
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.FunctionDef(name=name):
                 yield name
 
 

@@ -13,6 +13,7 @@ calls use the bridge, but for those that wait for something else than a database
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from asgiref.sync import SyncToAsync
@@ -36,6 +37,7 @@ GENERIC_RELATIONS = "django.contrib.contenttypes.fields"
 # The classes whose methods go on the bridge, and Django's methods that have an async counterpart.
 _bridged: tuple[type, ...] = ()
 _counterparts: dict[Callable[..., Any], Callable[..., Awaitable[Any]]] = {}
+_functions: dict[Callable[..., Any], Callable[..., Awaitable[Any]]] = {}
 _everything = False
 _conditions: list[Callable[[Any], bool]] = []
 
@@ -52,16 +54,19 @@ _unless: Unless = _never
 
 
 def register(
-    *classes: type, methods: Mapping[Callable[..., Any], Callable[..., Awaitable[Any]]]
+    *classes: type,
+    methods: Mapping[Callable[..., Any], Callable[..., Awaitable[Any]]],
+    functions: Mapping[Callable[..., Any], Callable[..., Awaitable[Any]]],
 ) -> None:
     """Have the methods of these classes, and of models with such a manager, use the bridge.
 
     ``methods`` maps methods of Django's instances to coroutine functions that are called in their
-    place, with the instance and the keyword arguments.
+    place, with the instance and the keyword arguments; ``functions`` maps functions likewise.
     """
     global _bridged
     _bridged = (*_bridged, *classes)
     _counterparts.update(methods)
+    _functions.update(functions)
 
 
 def redirect_everything(everything: bool = True, unless: Unless = _never) -> None:
@@ -107,6 +112,8 @@ def sync_to_async(
         if _uses_bridge(func, args, kwargs):
             if counterpart is not None and not args:
                 return await counterpart(method.__self__, **kwargs)
+            if type(func) is FunctionType and func in _functions:
+                return await _functions[func](*args, **kwargs)
             return await bridge.run(func, *args, **kwargs)
         if any(condition(func) for condition in _conditions):
             return await bridge.run(func, *args, **kwargs)

@@ -41,13 +41,21 @@ def fill_cache(queryset: Any, using: str | None = None) -> None:
         content_type_cache.fill(compiler.using, *models)
 
 
-def open_chunks(queryset: QuerySet[Any, Any], chunk_size: int) -> Generator[list[Any]]:
-    """Return the results in lists, from a cursor on the server unless the settings forbid it."""
+def open_chunks(
+    queryset: QuerySet[Any, Any], chunk_size: int, prefetches: bool = True
+) -> Generator[list[Any]]:
+    """Return the results in lists, from a cursor on the server unless the settings forbid it.
+
+    Without ``prefetches``, who asks for them prefetches.
+    """
     using = queryset.db
     settings = connections[using].settings_dict
     # While rows arrive, nothing else can be asked of the connection.
     content_type_cache.fill(using, queryset.model)
-    return chunks(queryset, not settings.get("DISABLE_SERVER_SIDE_CURSORS"), chunk_size)
+    use_chunked_fetch = not settings.get("DISABLE_SERVER_SIDE_CURSORS")
+    if not prefetches:
+        return _results(queryset, use_chunked_fetch, chunk_size, None)
+    return chunks(queryset, use_chunked_fetch, chunk_size)
 
 
 def chunks(

@@ -6,7 +6,7 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -25,7 +25,8 @@ from turbo_orm.backend.content_type_cache import fill, is_missing
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.columns import result_columns, row_columns
-from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator, known_related_objects
+from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator
+from turbo_orm.hydration.known_related_objects import KnownRelatedObjects, known_related_objects
 from turbo_orm.hydration.plan_cache import make_plan
 from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.compiled import CompiledStatement
@@ -58,16 +59,19 @@ def hydrate(
     ``context`` is the driver's connection or cursor that has received it.
     """
     rows = statement.rows = pgresult.ntuples
+    known: Sequence[KnownRelatedObjects] = ()
     try:
         plan = statement.cached_plan
         if (
             plan is not None
             and rows < MIN_PAUSE_ROWS
             and plan.is_native
-            and not queryset._known_related_objects
+            and (not queryset._known_related_objects or (known := _plain_known(queryset)))
             and plan.fits(context, pgresult)
         ):
             objects: list[Any] = plan.hydrate(context, pgresult)
+            for each in known:
+                each.set_on(objects)
             return objects
         hydrator = _hydrator(statement, queryset, context, pgresult)
         if (
@@ -80,6 +84,12 @@ def hydrate(
         with process_connection(statement.using).wrap_database_errors:
             raise
     return bridge.run(_hydrate_slices, statement, hydrator, pgresult, queryset.model)
+
+
+def _plain_known(queryset: Any) -> Sequence[KnownRelatedObjects]:
+    """Return what is to be set on the instances, if that calls no code of a project's own."""
+    known = known_related_objects(queryset)
+    return known if False not in [each.is_plain for each in known] else ()
 
 
 def hydrate_aggregates(
@@ -112,7 +122,7 @@ def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dic
 def _hydrator(
     statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
 ) -> Hydrator:
-    """Return a hydrator for a result of a cached statement.
+    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
 
     ``context`` is the driver's connection or cursor that has received it.
     """

@@ -27,8 +27,9 @@ from turbo_orm.hydration.columns import (
     read_columns,
     value_readers,
 )
-from turbo_orm.hydration.hydrator import Hydrator, known_related_objects
+from turbo_orm.hydration.hydrator import Hydrator
 from turbo_orm.hydration.instances import attnames, cache_name, reasons_for_from_db
+from turbo_orm.hydration.known_related_objects import known_related_objects
 from turbo_orm.hydration.row_layout import Layout, hydrates
 from turbo_orm.orm.queryset import AsyncQuerySet
 
@@ -156,7 +157,7 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
         explained,
         instances,
         hydrator.known_fields,
-        hydrator.is_native,
+        plan.is_native and not hydrator.known_fields,
     )
 
 

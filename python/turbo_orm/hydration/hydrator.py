@@ -7,18 +7,15 @@ cached with a statement (**plan_cache**).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
-
-import django
-from django.db.models.query import ModelIterable
 
 from turbo_orm._core import Plan
 from turbo_orm.codecs import libpq
 from turbo_orm.codecs.decoders import adapt_context
 from turbo_orm.hydration import gc_control
+from turbo_orm.hydration.known_related_objects import KnownRelatedObjects
 
 # Below this number of rows, a pause of the garbage collector takes longer than it saves.
 MIN_PAUSE_ROWS = 50
@@ -42,7 +39,8 @@ class Hydrator:
         self._plan = plan
         self._known_related_objects = known_related_objects
         #: Whether no code but the native core's runs: no converter, ``from_db()``, setter.
-        self.is_native = plan.is_native and not known_related_objects
+        are_plain = [each.is_plain for each in known_related_objects]
+        self.is_native = plan.is_native and False not in are_plain
         #: What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values".
         self.shape = plan.shape
         #: The names of the fields that are set to known related objects.
@@ -75,50 +73,3 @@ class Hydrator:
         for known in self._known_related_objects:
             known.set_on(objects)
         return objects
-
-
-class KnownRelatedObjects:
-    """The objects to which a related manager sets a field of its instances.
-
-    ``objects`` has them by the value of their key, or a tuple of its values, which the instances
-    hold in the attributes ``attnames``.
-    """
-
-    def __init__(self, field: Any, objects: dict[Any, Any], attnames: list[str]) -> None:
-        self.field = field
-        self.objects = objects
-        self.attnames = attnames
-        self.key_of = operator.attrgetter(*attnames)
-
-    def set_on(self, instances: list[Any]) -> None:
-        for obj in instances:
-            # What select_related() has loaded stays.
-            if self.field.is_cached(obj):
-                continue
-            # Since 6.1, a deferred key is not fetched for this.
-            if django.VERSION >= (6, 1) and any(
-                attname not in obj.__dict__ for attname in self.attnames
-            ):
-                continue
-            related = self.objects.get(self.key_of(obj))
-            if related is not None:
-                setattr(obj, self.field.name, related)
-
-
-def known_related_objects(queryset: Any) -> list[KnownRelatedObjects]:
-    """Return what is to be set on the instances of a queryset: nothing unless it yields some."""
-    # A raw queryset has no iterable class.
-    if getattr(queryset, "_iterable_class", None) is not ModelIterable:
-        return []
-    get_field = queryset.model._meta.get_field
-    return [
-        KnownRelatedObjects(
-            field,
-            objects,
-            [
-                field.attname if name == "self" else get_field(name).attname
-                for name in field.from_fields
-            ],
-        )
-        for field, objects in queryset._known_related_objects.items()
-    ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Model
-from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
+from django.db.models.query import MAX_GET_RESULTS
 
 from turbo_orm import bridge
 from turbo_orm.execution import direct, evaluation, fetching
@@ -33,6 +33,11 @@ else:
 
 class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
     """A queryset whose sync terminals execute cached statements where they run on the bridge."""
+
+    if TYPE_CHECKING:
+        # AsyncQuerySet's.
+        async def _prefetch(self, objects: list[Any]) -> None: ...
+        async def _prefetch_results(self) -> None: ...
 
     def _terminal(
         self, name: str, djangos: Callable[[], Any], answer: Callable[[Hit], Any]
@@ -108,6 +113,8 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
         # What another package has put in Django's class is to see a queryset without results.
         if not cache.has_foreign("_fetch_all"):
             evaluation.fill_cache(self)
+            if self._prefetch_related_lookups and not self._prefetch_done and bridge.active():
+                bridge.await_(self._prefetch_results())
         super()._fetch_all()
 
     def _one(self, found: Hit) -> Any:
@@ -131,7 +138,7 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
     def _prefetched(self, found: Hit) -> list[Any]:
         objects = bridge.await_(self._objects(found))
         if self._prefetch_related_lookups:
-            prefetch_related_objects(objects, *self._prefetch_related_lookups)
+            bridge.await_(self._prefetch(objects))
         return objects
 
     # The results of cached statements

@@ -24,6 +24,7 @@ from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, may_prefet
 from turbo_orm.query_cache.current_zone import with_zone
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import without_warnings
+from turbo_orm.query_cache.prefetch_filters import PrefetchQuerySet
 
 if TYPE_CHECKING:
     from typing import Self
@@ -63,7 +64,7 @@ class _LazyQuery:
         return query
 
 
-class CachedQuerySet(QuerySet[_ModelT, _Row]):
+class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
     """A queryset of Django's whose methods are looked up in the query cache."""
 
     _query: Any = _LazyQuery()
@@ -89,6 +90,8 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
         _for_write: bool
         _hints: dict[str, Any]
         _known_related_objects: dict[Any, Any]
+        _prefetch_done: bool
+        _prefetch_related_objects: Any
         _prefetch_related_lookups: tuple[Any, ...]
         _result_cache: list[Any] | None
         _sticky_filter: bool
@@ -209,7 +212,7 @@ class CachedQuerySet(QuerySet[_ModelT, _Row]):
             clone._for_write = True
         if self._prefetch_related_lookups:
             clone._prefetch_related_lookups = self._prefetch_related_lookups
-        if self._fetch_mode is not _DEFAULT_FETCH_MODE:
+        if self._fetch_mode is not DEFAULT_FETCH_MODE:
             clone._fetch_mode = self._fetch_mode
         entry = chain[0]
         if entry.is_of_values:
@@ -395,6 +398,6 @@ _DEFAULTS = _defaults()
 for _name, _default in _DEFAULTS.items():
     setattr(CachedQuerySet, _name, _default)
 # New in Django 6.1.
-_DEFAULT_FETCH_MODE = getattr(CachedQuerySet, "_fetch_mode", None)
-CachedQuerySet._fetch_mode = _DEFAULT_FETCH_MODE
+DEFAULT_FETCH_MODE = getattr(CachedQuerySet, "_fetch_mode", None)
+CachedQuerySet._fetch_mode = DEFAULT_FETCH_MODE
 CachedQuerySet._cloning_enabled = getattr(CachedQuerySet, "_cloning_enabled", True)

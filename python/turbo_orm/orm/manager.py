@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Manager, Model
+from django.db.models.fields import related_descriptors
+from django.db.models.query import prefetch_related_objects
 
 from turbo_orm.bridge import installation, sync_to_async
-from turbo_orm.orm import delete, refresh, save
+from turbo_orm.orm import delete, many_to_many, prefetch, refresh, related_managers, save
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 
@@ -26,6 +28,10 @@ else:
     _ModelT = Any
 
 
+# Whose async methods need the app, on the classes that Django derives.
+_OWN = ("django.", "turbo_orm.")
+
+
 class AsyncManager(Manager[_ModelT]):
     """A Django manager whose ``a*`` methods run on an async connection, without a thread.
 
@@ -35,6 +41,10 @@ class AsyncManager(Manager[_ModelT]):
     """
 
     _queryset_class = AsyncQuerySet
+    # Of a class that Django has derived for a relation: what is known of it, and the async methods
+    # that Django has given it.
+    _plainness: ClassVar[Any] = None
+    _djangos_async: ClassVar[dict[str, Any]] = {}
 
     if TYPE_CHECKING:
         # Django's manager takes these over from the queryset.
@@ -80,10 +90,16 @@ class AsyncManager(Manager[_ModelT]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__ == related_descriptors.__name__:
+            cls._plainness = None
+            if cls.__name__ == "RelatedManager":
+                related_managers.adapt(cls)
+            else:
+                many_to_many.adapt(cls)
         # Django derives a class for each relation, whose own async methods would use a thread.
         if not installation.is_installed:
             for name, method in list(vars(cls).items()):
-                if iscoroutinefunction(method) and method.__module__.startswith("django."):
+                if iscoroutinefunction(method) and method.__module__.startswith(_OWN):
                     setattr(cls, name, _requiring_installation(method))
 
     async def alist(self) -> list[_ModelT]:
@@ -111,6 +127,11 @@ def _as_manager(cls: type[AsyncQuerySet[Any, Any]]) -> AsyncManager[Any]:
 _as_manager.queryset_only = True  # type: ignore[attr-defined]
 AsyncQuerySet.as_manager = classmethod(_as_manager)  # type: ignore[method-assign,assignment]
 
+
+async def _prefetch_related_objects(instances: Any, *lookups: Any) -> None:
+    await prefetch.prefetch(instances, lookups, AsyncQuerySet)
+
+
 sync_to_async.register(
     AsyncManager,
     AsyncQuerySet,
@@ -120,4 +141,5 @@ sync_to_async.register(
         Model.refresh_from_db: refresh.refresh,
         Model.save: save.save,
     },
+    functions={prefetch_related_objects: _prefetch_related_objects},
 )

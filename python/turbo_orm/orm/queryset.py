@@ -17,13 +17,21 @@ from typing import TYPE_CHECKING, Any
 import django
 from django.db import router
 from django.db.models import Model
-from django.db.models.query import prefetch_related_objects
+from django.db.models.query import ModelIterable
 
 from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, delete, fallback, get_or_create, in_bulk, save
+from turbo_orm.orm import (
+    bulk_update,
+    delete,
+    fallback,
+    get_or_create,
+    in_bulk,
+    prefetch,
+    save,
+)
 from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
@@ -48,7 +56,7 @@ else:
     _ModelT = _Row = Any
 
 
-def _alters_data[F: Callable[..., Any]](method: F) -> F:
+def alters_data[F: Callable[..., Any]](method: F) -> F:
     """Have templates not call a method."""
     method.alters_data = True  # type: ignore[attr-defined]
     return method
@@ -91,17 +99,19 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         await self._fetch()
         return list(self._result_cache or ())
 
-    async def _fetch(self) -> None:
-        """Do what ``_fetch_all()`` does."""
+    async def _fetch(self, max_rows: int | None = fetching.SLICE) -> None:
+        """Do what ``_fetch_all()`` does. More rows than ``max_rows`` are read as they arrive."""
         if self._result_cache is None:
-            found = lookup(self, "_fetch_all", self._cached, fetching.SLICE)
+            found = lookup(self, "_fetch_all", self._cached, max_rows)
             if isinstance(found, Hit):
                 self._result_cache = await self._objects(found)
                 self._compiled_for = found.statement.using
             elif found.using is not None:
                 await bridge.run(fallback.fetch, self, found)
-        if self._result_cache is None or self._prefetch_related_lookups:
+        if self._result_cache is None:
             await bridge.run(self._fetch_all)
+        elif self._prefetch_related_lookups and not self._prefetch_done:
+            await self._prefetch_results()
 
     def __aiter__(self) -> AsyncIterator[_Row]:
         async def fetched() -> AsyncIterator[_Row]:
@@ -120,13 +130,17 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         """
         if chunk_size <= 0:
             raise ValueError("Chunk size must be strictly positive.")
+        lookups = self._prefetch_related_lookups if isinstance(self, AsyncQuerySet) else ()
         if cache.has_foreign("iterator") or cache.has_foreign("_iterator"):
             rows = await bridge.run(self.iterator, chunk_size)
             chunks: Any = (list(batch) for batch in batched(rows, chunk_size))
+            lookups = ()
         else:
-            chunks = await bridge.run(evaluation.open_chunks, self, chunk_size)
+            chunks = await bridge.run(evaluation.open_chunks, self, chunk_size, not lookups)
         try:
             while chunk := await bridge.run(next, chunks, None):
+                if lookups:
+                    await self._prefetch(chunk)
                 for result in chunk:
                     yield result
         finally:
@@ -276,7 +290,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
 
     # Writing
 
-    @_alters_data
+    @alters_data
     async def acreate(self, **kwargs: Any) -> _ModelT:
         """Make an instance, ``save()`` it, and return it."""
         if "create" in self._cacheable_terminals:
@@ -296,7 +310,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         created: _ModelT = await bridge.run(fallback.create, self, kwargs)
         return created
 
-    @_alters_data
+    @alters_data
     async def aget_or_create(
         self, defaults: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> tuple[_ModelT, bool]:
@@ -305,7 +319,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             return await get_or_create.get_or_create(self, defaults, kwargs)
         return await bridge.run(self.get_or_create, defaults=defaults, **kwargs)
 
-    @_alters_data
+    @alters_data
     async def aupdate_or_create(
         self,
         defaults: Mapping[str, Any] | None = None,
@@ -319,7 +333,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             self.update_or_create, defaults=defaults, create_defaults=create_defaults, **kwargs
         )
 
-    @_alters_data
+    @alters_data
     async def abulk_create(
         self,
         objs: Iterable[Any],
@@ -343,14 +357,14 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             unique_fields=unique_fields,
         )
 
-    @_alters_data
+    @alters_data
     async def abulk_update(
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Write these fields of instances, and return the number of rows that matched."""
         return await bridge.run(bulk_update.bulk_update, self, objs, fields, batch_size)
 
-    @_alters_data
+    @alters_data
     async def aupdate(self, **kwargs: Any) -> int:
         """Update all rows by one statement, and return their number."""
         found = lookup_update(self, kwargs)
@@ -358,7 +372,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             return await bridge.run(fallback.update, self, found, kwargs)
         return await self._write(found)
 
-    @_alters_data
+    @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """Delete all rows, with cascades and signals, and return their number, by model too."""
         found = lookup(self, "delete", self._cached)
@@ -381,7 +395,15 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
 
     async def _prefetch(self, objects: list[Any]) -> None:
         """Fetch what is to be prefetched for the objects."""
-        await bridge.run(prefetch_related_objects, objects, *self._prefetch_related_lookups)
+        await prefetch.prefetch(objects, self._prefetch_related_lookups, AsyncQuerySet)
+
+    async def _prefetch_results(self) -> None:
+        """Do what ``_prefetch_related_objects()`` does."""
+        if self._overridden or self._iterable_class is not ModelIterable:
+            await bridge.run(self._prefetch_related_objects)
+        else:
+            await self._prefetch(self._result_cache or [])
+            self._prefetch_done = True
 
     # How Django's methods get at rows, be it on the bridge or on a sync connection
 

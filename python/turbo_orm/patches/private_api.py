@@ -133,6 +133,7 @@ _QUERY = "django.db.models.sql.query:Query"
 _COMPILER = "django.db.models.sql.compiler:SQLCompiler"
 _INSERT = "django.db.models.sql.compiler:SQLInsertCompiler"
 _ON_POSTGRESQL = "django.db.backends.postgresql"
+_DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _DISPATCHER = "django.dispatch.dispatcher"
 _POOL = "psycopg_pool:AsyncConnectionPool"
 _CURSOR = "psycopg:AsyncCursor"
@@ -143,7 +144,8 @@ NAMES: tuple[PrivateName, ...] = (
     # Querysets and managers
     *_names(_QUERYSET, "_fetch_all", "orm patches"),
     *_names(_QUERYSET, "_earliest _extract_model_params _iterator", "orm"),
-    *_names(_QUERYSET, "_chain _clone query", "orm"),
+    *_names(_QUERYSET, "_add_hints _clone _prefetch_related_objects query", "orm"),
+    *_names(_QUERYSET, "_chain", "orm query_cache"),
     *_names(_QUERYSET, "_annotate", "query_cache"),
     *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),
     *_names(_QUERYSET, "_prepare_for_bulk_create", "orm", since=(6, 0)),
@@ -173,8 +175,8 @@ NAMES: tuple[PrivateName, ...] = (
         "django.db.models.query:BaseIterable", "chunk_size chunked_fetch queryset", "execution"
     ),
     *_names("django.db.models.query", "MAX_GET_RESULTS", "orm"),
-    *_names("django.db.models:Manager", "_queryset_class", "orm"),
-    *_stored("django.db.models.query", "_built_with_as_manager", "orm"),
+    *_names("django.db.models:Manager", "_queryset_class _set_creation_counter", "orm"),
+    *_stored("django.db.models.query", "_built_with_as_manager _prefetched_objects_cache", "orm"),
     # Models, their options, instances and fields
     *_names(_MODEL, "_do_insert", "query_cache"),
     *_names(_MODEL, "_save_parents _save_table", "orm query_cache"),
@@ -187,19 +189,36 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(_OPTIONS, "_non_pk_concrete_field_names", "orm"),
     *_names("django.db.models.base", "ModelState", "hydration"),
     *_names("django.db.models.query", "prefetch_related_objects", "bridge execution orm"),
+    *_names(
+        "django.db.models.query",
+        "get_prefetcher normalize_prefetch_lookups prefetch_one_level",
+        "orm",
+    ),
     *_names("django.db.models.query", "_get_from_db", "hydration", since=(6, 1)),
+    # Those of managers that Django makes a class of for each relation
+    *_stored(
+        _DESCRIPTORS,
+        "_add_items _apply_rel_filters _check_fk_val _get_target_ids _remove_prefetched_objects "
+        "prefetch_cache_name query_field_name related_val source_field source_field_name "
+        "target_field target_field_name",
+        "orm",
+    ),
     *_names("django.db.models.fields.files", "FileDescriptor ImageFileDescriptor", "hydration"),
+    *_names("django.db.models.fields.mixins:FieldCacheMixin", "cache_name", "hydration orm"),
+    *_names("django.db.models.fields.mixins:FieldCacheMixin", "set_cached_value", "hydration"),
+    *_names(_DESCRIPTORS, "ForeignKeyDeferredAttribute", "codecs hydration orm"),
     *_names(
-        "django.db.models.fields.mixins:FieldCacheMixin",
-        "cache_name set_cached_value",
-        "hydration",
+        _DESCRIPTORS,
+        "ForwardManyToOneDescriptor ForwardOneToOneDescriptor",
+        "hydration orm",
     ),
     *_names(
-        "django.db.models.fields.related_descriptors",
-        "ForeignKeyDeferredAttribute",
-        "codecs hydration",
+        _DESCRIPTORS,
+        "ManyToManyDescriptor ReverseManyToOneDescriptor ReverseOneToOneDescriptor",
+        "hydration orm",
     ),
-    *_names("django.db.models.query_utils", "DeferredAttribute", "codecs"),
+    *_names("django.db.models.query_utils", "DeferredAttribute", "codecs hydration orm"),
+    *_names("django.db.models.fields.tuple_lookups", "TupleIn", "query_cache"),
     *_names(
         "django.db.models.query_utils:RegisterLookupMixin",
         "_clear_cached_class_lookups _unregister_lookup",
@@ -209,7 +228,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.db.models.deletion", "Collector", "orm"),
     # Expressions, queries and compilers
     *_stored("django.utils.deconstruct", "_constructor_args", "query_cache"),
-    *_names("django.db.models.expressions", "ColPairs", "hydration"),
+    *_names("django.db.models.expressions", "ColPairs", "hydration query_cache"),
     *_names("django.db.models.expressions", "DatabaseDefault", "backend"),
     *_names("django.db.models.expressions:BaseExpression", "convert_value", "hydration"),
     *_names("django.db.models.expressions:BaseExpression", "_output_field_or_none", "query_cache"),
@@ -218,6 +237,7 @@ NAMES: tuple[PrivateName, ...] = (
         "build_filter build_lookup names_to_path split_exclude try_transform",
         "query_cache",
     ),
+    *_names(_QUERY, "add_extra add_q clear_ordering resolve_ref", "query_cache"),
     *_names(_QUERY, "chain count_active_tables", "orm"),
     *_names(_QUERY, "get_compiler", "execution orm"),
     *_names(_QUERY, "annotation_select", "hydration query_cache"),

@@ -24,7 +24,7 @@ from django.db.models.signals import post_init, pre_init
 from turbo_orm import conf
 from turbo_orm.bridge import installation
 from turbo_orm.bridge.replaced_methods import modifications
-from turbo_orm.query_cache import overrides
+from turbo_orm.query_cache import overrides, prefetch_filters
 from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
@@ -47,7 +47,7 @@ _OFF = "the query cache is off"
 _SUSPENDED = "a class was modified"
 
 # Django's own methods, whatever a class has in their place.
-_DJANGOS = dict(vars(QuerySet))
+_DJANGOS = {**vars(QuerySet), **prefetch_filters.STEPS}
 
 type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
 
@@ -166,23 +166,25 @@ class CacheEntry:
 class ModelEntry(CacheEntry):
     """The entry of all objects of a model, with how its instances are saved and deleted."""
 
-    __slots__ = ("deletes", "ordering", "refresh_refusal", "save_refusal", "saves")
+    __slots__ = ("deletes", "ordering", "refresh_refusal", "relations", "save_refusal", "saves")
 
     def __init__(self, model: Any) -> None:
         super().__init__(model, ModelIterable)
         #: The model's ordering, which the statements were compiled with.
         self.ordering = copy(model._meta.ordering)
         self.saves: SaveStatements | None = None
-        #: Why Django saves its instances each time: empty if it does not, ``None`` if unknown.
+        #: Why Django saves, or deletes, its instances each time: ``None`` if that is unknown.
         self.save_refusal: str | None = None
         #: The same of fetching their fields anew.
         self.refresh_refusal: str | None = None
         self.deletes: dict[str, DeleteStatements] = {}
+        self.relations: dict[str, Any] = {}
 
     def empty(self) -> None:
         super().empty()
         self.saves = self.save_refusal = self.refresh_refusal = None
         self.deletes.clear()
+        self.relations.clear()
 
 
 class QueryCache:

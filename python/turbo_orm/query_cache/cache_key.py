@@ -171,12 +171,12 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
             raise NoCacheKey(f"a {kind.__name__}")
         # The caller may change the list afterwards.
         copied = tuple(value) if kind is tuple else list(value)
-        kinds = tuple([_kind_in_sequence(item) for item in copied])
-        if name.endswith("__in") and len({*kinds}) == 1 and kinds[0] in _PLAIN:
-            # Its length is none of the key: see **expanding**.
-            kinds = kinds[:1]
-        elif len(kinds) > LONGEST:
-            raise NoCacheKey(f"a list of more than {LONGEST} values")
+        kinds: tuple[Any, ...] = (*{*map(type, copied)},)
+        # Where they are of one such type, its length is none of the key: see **expanding**.
+        if len(kinds) != 1 or kinds[0] not in _PLAIN or not name.endswith("__in"):
+            kinds = tuple([_kind_in_sequence(item) for item in copied])
+            if len(kinds) > LONGEST:
+                raise NoCacheKey(f"a list of more than {LONGEST} values")
         key += (kind, kinds)
         values.append(copied)
     elif kind is dict or isinstance(value, _VALUES):

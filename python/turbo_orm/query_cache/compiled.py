@@ -36,7 +36,10 @@ class Unbindable(Exception):
 
 
 class Binder(Protocol):
-    """Makes the parameters of one of the values: the one in ``slot``."""
+    """Makes the parameters of one of the values: the one in ``slot``.
+
+    One of a list, of any length, has ``is_of_list``.
+    """
 
     slot: int
 
@@ -98,6 +101,7 @@ class ListBinder(LookupBinder):
     """Binds lists of any length by Django's lookups, which write a placeholder for each item."""
 
     __slots__ = ("_after", "_before")
+    is_of_list = True
 
     def __init__(self, slot: int, lookup: Any, compiler: Any) -> None:
         super().__init__(slot, lookup, compiler)
@@ -237,7 +241,7 @@ class CompiledStatement:
         numbers = 0 if limit_offset is None else limit_offset.numbers
         if len(self._between) != len(places) + numbers + 1:
             raise ValueError("The SQL has another number of placeholders.")
-        lists = [index for index, each in enumerate(binders) if type(each) is ListBinder]
+        lists = [index for index, each in enumerate(binders) if hasattr(each, "is_of_list")]
         self._lists = expansions(lists, self._places, self._between)
 
     @property
@@ -266,8 +270,8 @@ class CompiledStatement:
         lists: Sequence[Expanded] = ()
         if self._lists:
             lists = [
-                Expanded(start, traced, len(found[index]))
-                for start, traced, index in self._lists
+                Expanded(start, traced, len(found[index]), separator)
+                for start, traced, index, separator in self._lists
                 if len(found[index]) != traced
             ]
         if lists:
@@ -295,7 +299,7 @@ class CompiledStatement:
         """Return all parameters, those of lists of other lengths included."""
         params: list[Any] = []
         position = 0
-        for start, traced, _ in lists:
+        for start, traced, _, _ in lists:
             params += self._params(found, position, start)
             params += found[self._places[start][0]]
             position = start + traced

@@ -2,7 +2,7 @@
 
 Django writes a placeholder for each item of a list. Where it writes the same of a longer or a
 shorter one but for that, the placeholders of the traced list are replaced by as many as there are
-items.
+items. The items of a list of rows are in parentheses.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 _PLACEHOLDER = re.compile("%(.)", re.DOTALL)
-_SEPARATOR = b", "
+# What is between two items, with the delimiters before the first and behind the last.
+_DELIMITERS = {b"), (": (b"((", b"))"), b", ": (b"(", b")")}
 
 
 class Expansion(NamedTuple):
-    """A list in a statement: its first place, how many it was traced with, and its binder."""
+    """A list in a statement: its first place, how many it was traced with, and its binder.
+
+    ``separator`` is the SQL between two of its placeholders.
+    """
 
     start: int
     traced: int
     binder: int
+    separator: bytes
 
 
 class Expanded(NamedTuple):
@@ -29,6 +34,7 @@ class Expanded(NamedTuple):
     start: int
     traced: int
     length: int
+    separator: bytes
 
 
 def placeholders(number: int) -> str:
@@ -55,17 +61,25 @@ def expansions(
         stop = start
         while stop < len(places) and places[stop] == (binder, stop - start):
             stop += 1
-        separators = between[start + 1 : stop]
-        if (
-            stop == start
-            or any(each != _SEPARATOR for each in separators)
-            or not between[start].endswith(b"(")
-            or not between[stop].startswith(b")")
-        ):
+        separator = _separator(between[start : stop + 1])
+        if stop == start or separator is None:
             raise ValueError("A list is written in another form.")
-        found.append(Expansion(start, stop - start, binder))
+        found.append(Expansion(start, stop - start, binder, separator))
         start = stop
     return tuple(found)
+
+
+def _separator(between: Sequence[bytes]) -> bytes | None:
+    """Return what separates the items of a list, ``None`` if they are written in another form."""
+    before, *separators, after = between
+    for separator, (opening, closing) in _DELIMITERS.items():
+        if (
+            before.endswith(opening)
+            and after.startswith(closing)
+            and all(each == separator for each in separators)
+        ):
+            return separator
+    return None
 
 
 def expand_between(between: Sequence[bytes], lists: Sequence[Expanded]) -> tuple[bytes, ...]:
@@ -74,9 +88,9 @@ def expand_between(between: Sequence[bytes], lists: Sequence[Expanded]) -> tuple
         return tuple(between)
     found: list[bytes] = []
     position = 0
-    for start, traced, length in lists:
+    for start, traced, length, separator in lists:
         found += between[position : start + 1]
-        found += [_SEPARATOR] * (length - 1)
+        found += [separator] * (length - 1)
         position = start + traced
     return (*found, *between[position:])
 
@@ -88,7 +102,8 @@ def expand_sql(sql: str, lists: Sequence[Expanded]) -> str:
     spans = [match.span() for match in _PLACEHOLDER.finditer(sql) if match[1] == "s"]
     found: list[str] = []
     position = 0
-    for start, traced, length in lists:
-        found += (sql[position : spans[start][0]], placeholders(length))
+    for start, traced, length, separator in lists:
+        placeholders = separator.decode().join(["%s"] * length)
+        found += (sql[position : spans[start][0]], placeholders)
         position = spans[start + traced - 1][1]
     return "".join([*found, sql[position:]])

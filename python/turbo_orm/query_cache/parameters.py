@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import lookups
-from django.db.models.expressions import Col
+from django.db.models.expressions import Col, ColPairs
 from django.db.models.fields import related_lookups
+from django.db.models.fields.tuple_lookups import TupleIn
 
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.bridge.replaced_methods import is_own
@@ -151,18 +152,25 @@ _CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_internal_type", "g
 # Django's lookups that pass such values on.
 _COMPARISONS = {"exact", "gt", "gte", "lt", "lte"}
 _LOOKUP_MODULES = {lookups.__name__, related_lookups.__name__}
+# Those of lists, which they pass on item by item.
+_LISTS = {lookups.In, related_lookups.RelatedIn, TupleIn}
 
 
 def plain_field(lookup: Any, value: Any) -> Any:
-    """Return the field whose lookup takes a value as it is, or ``None``."""
-    if (
-        type(lookup).__module__ not in _LOOKUP_MODULES
-        or lookup.lookup_name not in _COMPARISONS
-        or lookup.bilateral_transforms
-        or type(lookup.lhs) is not Col
-    ):
+    """Return the field whose lookup takes a value or a list's items as they are, or ``None``."""
+    kind: Any = type(value)
+    if type(lookup) in _LISTS:
+        kinds = {*map(type, value)} if kind in (list, tuple) else set()
+        kind = kinds.pop() if len(kinds) == 1 else None
+    elif type(lookup).__module__ not in _LOOKUP_MODULES or lookup.lookup_name not in _COMPARISONS:
         return None
-    return plain_target(lookup.lhs.output_field, type(value))
+    if kind is None or lookup.bilateral_transforms:
+        return None
+    if type(lookup) is TupleIn and type(lookup.lhs) is ColPairs:
+        # One column, as where a foreign key is prefetched.
+        fields = lookup.lhs.targets
+        return plain_target(fields[0], kind) if len(fields) == 1 else None
+    return plain_target(lookup.lhs.output_field, kind) if type(lookup.lhs) is Col else None
 
 
 def _is_passed_on(lookup: Any, value: Any) -> bool:

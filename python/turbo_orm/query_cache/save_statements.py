@@ -116,7 +116,12 @@ class SaveStatement:
 def _has_default_of_its_own(field: Any) -> bool:
     """Return whether a field's default is a function that is none of Django or of Python."""
     default = field.default
-    if not callable(default) or getattr(default, "__module__", None) == "builtins":
+    # Without one, that is a class.
+    if (
+        not field.has_default()
+        or not callable(default)
+        or getattr(default, "__module__", None) == "builtins"
+    ):
         return False
     code = getattr(default, "__code__", None)
     return code is None or not code.co_filename.startswith(LIBRARIES)

@@ -124,6 +124,14 @@ def _tracing_class(lookup_class: type) -> type:
     )
 
 
+def trace_lookup(lookup: Any, tracer: Tracer) -> None:
+    """Have a lookup of a tracer's value return traced parameters."""
+    tracer.lookups.append(lookup.copy())
+    plain: Any = type(lookup)
+    lookup.__class__ = _tracing_class(plain)
+    lookup._slot = tracer.slot
+
+
 # What of a field decides the SQL. What it makes of values is asked of it for each.
 _DECIDING = (
     "cached_col",
@@ -220,10 +228,7 @@ class TracingQuery(Query):
         if lookup is not None:
             _require_declared(lookup)
         if tracer is not None and lookup is not None:
-            tracer.lookups.append(lookup.copy())
-            plain: Any = type(lookup)
-            lookup.__class__ = _tracing_class(plain)
-            lookup._slot = tracer.slot
+            trace_lookup(lookup, tracer)
         return lookup
 
     def try_transform(self, *args: Any, **kwargs: Any) -> Any:

@@ -38,7 +38,9 @@ from turbo_orm.query_cache.compiled import (
     Unbindable,
     lookup_binder,
 )
+from turbo_orm.query_cache.instance_binder import instance_binder
 from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
+from turbo_orm.query_cache.list_binders import list_binder
 from turbo_orm.query_cache.parameters import (
     WITH_LOOKUPS,
     integer_type,
@@ -352,12 +354,15 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
     (lookup,) = tracer.lookups
     if type(value) in WITH_LOOKUPS:
         try:
-            return lookup_binder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
+            binder = lookup_binder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
         except (EmptyResultSet, FullResultSet):
             raise NotCacheable("a value decides the SQL") from None
+        return instance_binder(binder, lookup, value, recorder.ops)
     field = plain_field(lookup, tracer.value)
     if field is None:
         return compared_binder(tracer, lookup, _bare_compiler(recorder.alias))
+    if type(tracer.value) in (list, tuple):
+        return list_binder(tracer.slot, field, tracer.value, recorder.ops)
     if type(tracer.value) is not int:
         return PlainBinder(tracer.slot)
     internal_type = field.get_internal_type()

@@ -1,0 +1,217 @@
+"""One level of a prefetch: the related objects by a cached statement, joined to their instances.
+
+What Django's descriptors and ``prefetch_one_level()`` do is done here without a Python call for
+each object: the related objects are grouped by key, and each instance is given its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models.query import ModelIterable
+
+from turbo_orm import bridge
+from turbo_orm.hydration.instances import HAS_FETCH_MODES
+from turbo_orm.orm import related_querysets
+from turbo_orm.orm.cached_queryset import DEFAULT_FETCH_MODE
+from turbo_orm.orm.relations import Relation
+from turbo_orm.query_cache import cache_key
+from turbo_orm.query_cache.prefetch_filters import FORWARD, REVERSE_MANY
+
+# The calls after which the objects of a queryset can be filtered as those of a prefetch are.
+_STEPS = {
+    "alias",
+    "annotate",
+    "defer",
+    "distinct",
+    "exclude",
+    "filter",
+    "only",
+    "order_by",
+    "reverse",
+    "select_for_update",
+    "select_related",
+}
+
+
+def missing(relation: Relation, name: str, to: str, objects: list[Any]) -> list[Any] | None:
+    """Return the objects for which nothing was fetched yet, ``None`` where Django has to look."""
+    if name != to:
+        if hasattr(type(objects[0]), to):
+            return None
+        return [each for each in objects if not hasattr(each, to)]
+    cache_name = relation.cache_name
+    if relation.is_single:
+        return [
+            each
+            for each in objects
+            if cache_name not in each._state.__dict__.get("fields_cache", ())
+        ]
+    return [each for each in objects if name not in each._prefetched_objects_cache]
+
+
+def related(relation: Relation, name: str, to: str, objects: list[Any]) -> list[Any] | None:
+    """Return the related objects that were fetched before, ``None`` where Django has to look."""
+    if name != to:
+        return None
+    cache_name = relation.cache_name
+    if relation.is_single:
+        found = [each._state.fields_cache[cache_name] for each in objects]
+        return [each for each in found if each is not None]
+    querysets = [each._prefetched_objects_cache[name] for each in objects]
+    if any(getattr(each, "_result_cache", None) is None for each in querysets):
+        return None
+    return [each for queryset in querysets for each in queryset._result_cache]
+
+
+async def fetch(
+    relation: Relation,
+    lookup: Any,
+    level: int,
+    to: str,
+    instances: list[Any],
+    queryset_class: Callable[..., Any],
+) -> tuple[list[Any], list[Any], Any] | None:
+    """Fetch the related objects of instances, and join them. ``None`` where Django has to.
+
+    Return them, what their queryset prefetches, and the descriptor. ``queryset_class`` is that of
+    the querysets that Django has a base manager make.
+    """
+    is_last = level == lookup.prefetch_through.count("__")
+    given = lookup.queryset if is_last else None
+    by_key = _by_key(relation, instances)
+    if by_key is None or not (given is None or _is_plain(given, relation)):
+        return None
+    queryset: Any = given
+    if given is None:
+        if HAS_FETCH_MODES and relation.is_single:
+            # Django asks the first instance for it, which has it from then on.
+            _ = instances[0]._state.fetch_mode
+        made = relation.queryset_class or queryset_class
+        queryset = made(model=relation.model, hints={"instance": instances[0]})
+    else:
+        # As Django does, and the caller may see.
+        queryset._add_hints(instance=instances[0])
+    additional = [copy(each) for each in queryset._prefetch_related_lookups]
+    found: list[Any] = []
+    if by_key:
+        found = await _related(queryset, relation, [*by_key])
+    keys = await _keys_of_related(relation, found)
+    _refer_back(relation, found, keys, by_key)
+    if lookup.to_attr and is_last:
+        _refuse_field(type(instances[0]), to)
+    if relation.is_single:
+        _join_one(relation, instances, found, keys, to if lookup.to_attr and is_last else "")
+    else:
+        grouped: dict[Any, list[Any]] = {}
+        for key, each in zip(keys, found, strict=True):
+            grouped.setdefault(key, []).append(each)
+        if lookup.to_attr and is_last:
+            for each in instances:
+                setattr(each, to, grouped.get(each.__dict__[relation.attname], []))
+        else:
+            related_querysets.store(relation, to, given, instances, grouped)
+    return found, additional, relation.descriptor
+
+
+def _by_key(relation: Relation, instances: list[Any]) -> dict[Any, Any] | None:
+    """Return instances by their key, ``None`` unless there is nothing unusual to them."""
+    try:
+        by_key = {each.__dict__[relation.attname]: each for each in instances}
+    except KeyError:
+        # A deferred field is fetched for each.
+        return None
+    if relation.kind == FORWARD:
+        by_key.pop(None, None)
+    if {*map(type, by_key)} - {relation.key_type}:
+        return None
+    default = DEFAULT_FETCH_MODE
+    if HAS_FETCH_MODES:
+        modes = [each._state.__dict__.get("fetch_mode", default) for each in instances]
+        if modes.count(default) != len(modes):
+            return None
+    return by_key
+
+
+def _is_plain(queryset: Any, relation: Relation) -> bool:
+    """Return whether a queryset of a ``Prefetch`` is a chain that can be filtered further."""
+    chain = getattr(queryset, "_cached", None)
+    return (
+        chain is not None
+        and queryset.model is relation.model
+        and queryset._iterable_class is ModelIterable
+        and queryset._result_cache is None
+        and queryset._fetch_mode is DEFAULT_FETCH_MODE
+        and not (queryset._sticky_filter or queryset._defer_next_filter or queryset._fields)
+        and queryset._cloning_enabled
+        and all(each.step is None or each.step.name in _STEPS for each in chain[0].path())
+    )
+
+
+async def _related(queryset: Any, relation: Relation, keys: list[Any]) -> list[Any]:
+    """Execute the statement, and return its objects."""
+    queryset = queryset._step(
+        "_filter_prefetch",
+        cache_key.of_lookups,
+        (relation.kind, *relation.select),
+        {relation.lookup: keys},
+    )
+    if relation.related_cache_name is None:
+        # Django merges them with what is left to do. Other querysets it evaluates as they are.
+        queryset._prefetch_related_lookups = ()
+    # For each list of keys, Django would compile it anew.
+    await queryset._fetch(None)
+    found: list[Any] = queryset._result_cache
+    return found
+
+
+async def _keys_of_related(relation: Relation, found: list[Any]) -> list[Any]:
+    attname = relation.related_attname
+    try:
+        return [each.__dict__[attname] for each in found]
+    except KeyError:
+        # A deferred field is fetched for each.
+        keys: list[Any] = await bridge.run(lambda: [getattr(each, attname) for each in found])
+        return keys
+
+
+def _refer_back(
+    relation: Relation, found: list[Any], keys: list[Any], by_key: dict[Any, Any]
+) -> None:
+    """Have related objects keep their instance, as Django does."""
+    cache_name = relation.related_cache_name
+    if cache_name is None:
+        return
+    keeps = relation.kind == REVERSE_MANY
+    for key, each in zip(keys, found, strict=True):
+        # What Django makes when it is first looked at.
+        fields_cache = each._state.__dict__.setdefault("fields_cache", {})
+        if not (keeps and cache_name in fields_cache):
+            fields_cache[cache_name] = by_key[key]
+
+
+def _refuse_field(model: Any, name: str) -> None:
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return
+    raise ValueError(f"to_attr={name} conflicts with a field on the {model.__name__} model.")
+
+
+def _join_one(
+    relation: Relation, instances: list[Any], found: list[Any], keys: list[Any], to_attr: str
+) -> None:
+    """Give each instance its related object, or ``None``."""
+    first: dict[Any, Any] = {}
+    for key, each in zip(keys, found, strict=True):
+        first.setdefault(key, each)
+    attname, cache_name = relation.attname, relation.cache_name
+    for each in instances:
+        value = first.get(each.__dict__[attname])
+        if to_attr:
+            setattr(each, to_attr, value)
+        else:
+            each._state.__dict__.setdefault("fields_cache", {})[cache_name] = value

@@ -1,0 +1,109 @@
+"""The querysets of related managers that hold what was prefetched: one for each instance.
+
+Django has the manager of each instance make its own, by dozens of calls. Here Django makes the
+first, and the others are copies with another instance in them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turbo_orm.hydration.instances import HAS_FETCH_MODES
+from turbo_orm.orm.relations import Relation
+from turbo_orm.query_cache.chain import CachedChain
+from turbo_orm.query_cache.parameters import DeferredValue
+from turbo_orm.query_cache.prefetch_filters import REVERSE_MANY
+
+# Attributes of a queryset that belong to it alone.
+_OWN = ("_deferred_filter", "_query", "_result_cache")
+
+# To make an object by these is no Python call.
+_new = object.__new__
+_new_tuple = tuple.__new__
+
+
+def store(
+    relation: Relation, name: str, given: Any, instances: list[Any], grouped: dict[Any, list[Any]]
+) -> None:
+    """Give each instance the queryset of its related objects, which are ``grouped`` by key.
+
+    ``given`` is the queryset of a ``Prefetch``.
+    """
+    attname, cache_name = relation.attname, relation.cache_name
+    first = instances[0]
+    shared: dict[str, Any] | None = None
+    # Where something was prefetched before by that name, the manager returns it.
+    if not [each for each in instances if cache_name in each._prefetched_objects_cache]:
+        made = _by_django(first, name, given)
+        shared = _shared(relation, made, first, given)
+    if shared is None:
+        for each in instances:
+            queryset = _by_django(each, name, given)
+            queryset._result_cache = grouped.get(each.__dict__[attname], [])
+            queryset._prefetch_done = True
+            each._prefetched_objects_cache[cache_name] = queryset
+        return
+    kind = type(made)
+    entry, (*values, last) = made._cached
+    factory = last.factory if type(last) is DeferredValue else None
+    field = relation.descriptor.field
+    is_many = relation.kind == REVERSE_MANY
+    for each in instances:
+        key = each.__dict__[attname]
+        value = each if is_many else key
+        if factory is not None:
+            value = _new_tuple(DeferredValue, (value, factory))
+        queryset = _new(kind)
+        attributes = queryset.__dict__
+        attributes.update(shared)
+        attributes["_cached"] = CachedChain((entry, (*values, value)))
+        if given is None:
+            attributes["_hints"] = {"instance": each}
+        if HAS_FETCH_MODES:
+            # An instance that has none has the default one from now on.
+            attributes["_fetch_mode"] = each._state.fetch_mode
+        if is_many:
+            attributes["_known_related_objects"] = {field: {key: each}}
+        elif given is None:
+            attributes["_known_related_objects"] = {}
+        attributes["_result_cache"] = grouped.get(key, [])
+        each._prefetched_objects_cache[cache_name] = queryset
+    if given is not None:
+        # They share the hints.
+        given._hints["instance"] = instances[-1]
+
+
+def _by_django(instance: Any, name: str, given: Any) -> Any:
+    manager = getattr(instance, name)
+    if given is None:
+        return manager.get_queryset()
+    return manager._apply_rel_filters(given._chain())
+
+
+def _shared(relation: Relation, made: Any, first: Any, given: Any) -> dict[str, Any] | None:
+    """Return the attributes that the querysets of all instances have.
+
+    ``None`` unless the instance and its key stand in what Django has made where they always do.
+    """
+    attributes = made.__dict__
+    key = first.__dict__[relation.attname]
+    chain = attributes.get("_cached")
+    if chain is None or not chain[1] or any(map(attributes.get, _OWN)):
+        return None
+    last = chain[1][-1]
+    value = last.value if type(last) is DeferredValue else last
+    known: dict[Any, Any] = {}
+    if relation.kind == REVERSE_MANY:
+        known = {relation.descriptor.field: {key: first}}
+        is_last = value is first
+    else:
+        is_last = type(value) is relation.key_type and value == key
+    is_as_ever = (
+        is_last
+        and made._hints == {"instance": first}
+        and (given is None or made._hints is given._hints)
+        and made._known_related_objects == known
+    )
+    # What it is verified against is made again where it is needed.
+    shared = {name: value for name, value in attributes.items() if name != "_twin"}
+    return {**shared, "_prefetch_done": True} if is_as_ever else None
