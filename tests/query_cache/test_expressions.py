@@ -52,7 +52,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from tests.library.models import Author, Book, Sample
-from tests.support.answers import fingerprint
+from tests.support.answers import django_answer, fingerprint, turbo_answer
 from tests.support.counting import counted
 from turbo_orm import cache_info, explain_cache
 from turbo_orm.query_cache import tracing
@@ -351,6 +351,17 @@ def test_a_dict_that_is_changed_afterwards(chains):
 
 def test_a_dict_where_there_is_no_json(chains):
     chains(lambda value: Book.objects.filter(title=value), {"a": 1}, {"a": 1}, {"a": 2})
+
+
+@pytest.mark.parametrize("field", ["data", "text"])
+def test_a_dict_that_is_written(field, run):
+    """No row has the key, and text is refused."""
+    samples = Sample.objects.filter(pk=-1)
+    for value in ({"a": 1}, {"a": 2}, {"b": [1, None]}, {}, {"a": 1}):
+        written = {field: value}
+        expected = django_answer(lambda: samples.update(**written))  # noqa: B023
+        ours = lambda: samples.all().aupdate(**written)  # noqa: B023, E731
+        assert run(lambda: turbo_answer(ours)) == expected  # noqa: B023
 
 
 def test_select_for_update_of_some(run):
