@@ -49,9 +49,11 @@ class KnownRelatedObjects:
         self.field = field
         self.objects = objects
         self.attnames = attnames
-        #: Whether to set one calls no code of a project's own.
+        #: Whether to set one calls no code of a project's own, and fetches no deferred key, as
+        #: Django does until 6.0.
         self.is_plain = (
-            not router.routers
+            django.VERSION >= (6, 1)
+            and not router.routers
             and descriptors_are_djangos()
             and (descriptor := _plain_descriptor(model, field)) is not None
             and getattr(model, field.name, None) is descriptor
@@ -88,11 +90,9 @@ class KnownRelatedObjects:
             fields_cache = obj._state.__dict__.setdefault("fields_cache", {})
             if cache_name in fields_cache:
                 continue
-            if attname not in attributes and django.VERSION >= (6, 1):
+            if attname not in attributes:
                 continue
-            related = objects.get(
-                attributes[attname] if attname in attributes else getattr(obj, attname)
-            )
+            related = objects.get(attributes[attname])
             if related is None:
                 continue
             alias = related._state.db

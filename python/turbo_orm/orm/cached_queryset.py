@@ -138,7 +138,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
         def __class__(self, queryset_class: type) -> None:
             # What the other class overrides decides the SQL, and it may be no class of ours.
             self._leave("it was given another class")
-            self.__dict__ = {name: getattr(self, name) for name in _DEFAULTS} | self.__dict__
+            self.__dict__ = {name: getattr(self, name) for name in DEFAULTS} | self.__dict__
             _CLASS.__set__(self, queryset_class)
 
     @property
@@ -394,8 +394,8 @@ def _defaults() -> dict[str, Any]:
 
 
 # A queryset with a chain has them from its class, until one is changed.
-_DEFAULTS = _defaults()
-for _name, _default in _DEFAULTS.items():
+DEFAULTS = _defaults()
+for _name, _default in DEFAULTS.items():
     setattr(CachedQuerySet, _name, _default)
 # New in Django 6.1.
 DEFAULT_FETCH_MODE = getattr(CachedQuerySet, "_fetch_mode", None)

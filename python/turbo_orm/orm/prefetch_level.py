@@ -7,6 +7,7 @@ each object: the related objects are grouped by key, and each instance is given 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import copy
 from typing import Any
 
@@ -14,6 +15,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models.query import ModelIterable
 
 from turbo_orm import bridge
+from turbo_orm.hydration import gc_control
+from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm import related_querysets
 from turbo_orm.orm.cached_queryset import DEFAULT_FETCH_MODE
@@ -100,21 +103,36 @@ async def fetch(
     if by_key:
         found = await _related(queryset, relation, [*by_key])
     keys = await _keys_of_related(relation, found)
-    _refer_back(relation, found, keys, by_key)
-    if lookup.to_attr and is_last:
-        _refuse_field(type(instances[0]), to)
-    if relation.is_single:
-        _join_one(relation, instances, found, keys, to if lookup.to_attr and is_last else "")
-    else:
-        grouped: dict[Any, list[Any]] = {}
-        for key, each in zip(keys, found, strict=True):
-            grouped.setdefault(key, []).append(each)
+    rows = len(found) + len(instances)
+    with gc_control.paused(rows) if rows >= MIN_PAUSE_ROWS else nullcontext():
+        _refer_back(relation, found, keys, by_key)
         if lookup.to_attr and is_last:
-            for each in instances:
-                setattr(each, to, grouped.get(each.__dict__[relation.attname], []))
-        else:
-            related_querysets.store(relation, to, given, instances, grouped)
+            _refuse_field(type(instances[0]), to)
+        _join(relation, instances, found, keys, to, given, bool(lookup.to_attr and is_last))
     return found, additional, relation.descriptor
+
+
+def _join(
+    relation: Relation,
+    instances: list[Any],
+    found: list[Any],
+    keys: list[Any],
+    to: str,
+    given: Any,
+    is_attribute: bool,
+) -> None:
+    """Give each instance its related objects: as an attribute, or where Django caches them."""
+    if relation.is_single:
+        _join_one(relation, instances, found, keys, to if is_attribute else "")
+        return
+    grouped: dict[Any, list[Any]] = {}
+    for key, each in zip(keys, found, strict=True):
+        grouped.setdefault(key, []).append(each)
+    if is_attribute:
+        for each in instances:
+            setattr(each, to, grouped.get(each.__dict__[relation.attname], []))
+    else:
+        related_querysets.store(relation, to, given, instances, grouped)
 
 
 def _by_key(relation: Relation, instances: list[Any]) -> dict[Any, Any] | None:

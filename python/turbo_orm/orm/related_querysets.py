@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
+from turbo_orm.orm.cached_queryset import DEFAULTS
 from turbo_orm.orm.relations import Relation
 from turbo_orm.query_cache.chain import CachedChain
 from turbo_orm.query_cache.parameters import DeferredValue
@@ -60,8 +61,8 @@ def store(
         if given is None:
             attributes["_hints"] = {"instance": each}
         if HAS_FETCH_MODES:
-            # An instance that has none has the default one from now on.
-            attributes["_fetch_mode"] = each._state.fetch_mode
+            # It is the default one, which an instance without any has from now on.
+            _ = each._state.fetch_mode
         if is_many:
             attributes["_known_related_objects"] = {field: {key: each}}
         elif given is None:
@@ -104,6 +105,10 @@ def _shared(relation: Relation, made: Any, first: Any, given: Any) -> dict[str, 
         and (given is None or made._hints is given._hints)
         and made._known_related_objects == known
     )
-    # What it is verified against is made again where it is needed.
-    shared = {name: value for name, value in attributes.items() if name != "_twin"}
+    # A class has the defaults. What is verified against is made again where it is needed.
+    shared = {
+        name: value
+        for name, value in attributes.items()
+        if name != "_twin" and not (name in DEFAULTS and value is DEFAULTS[name])
+    }
     return {**shared, "_prefetch_done": True} if is_as_ever else None
