@@ -23,7 +23,15 @@ from turbo_orm import bridge, conf
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
-from turbo_orm.orm import bulk_update, delete, fallback, get_or_create, in_bulk, save
+from turbo_orm.orm import (
+    bulk_create,
+    bulk_update,
+    delete,
+    fallback,
+    get_or_create,
+    in_bulk,
+    save,
+)
 from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
@@ -326,7 +334,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         ``save()`` is not called and no signal is sent, as in Django.
         """
         return await bridge.run(
-            self.bulk_create,
+            bulk_create.bulk_create,
+            self,
             objs,
             batch_size=batch_size,
             ignore_conflicts=ignore_conflicts,
