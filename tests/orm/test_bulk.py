@@ -426,3 +426,17 @@ def test_bulk_methods_in_a_transaction(play):
             raise LookupError("changed my mind")
 
     play(steps, given=accounts, raises=LookupError)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_the_queryset_of_a_bulk_insert_is_as_it_was(run):
+    """The database is asked for once, and the queryset is bound to none."""
+
+    async def steps():
+        queryset = Account.objects.all()
+        await queryset.abulk_create([Account(owner=f"{number}") for number in range(3)])
+        with pytest.raises(IntegrityError):
+            await queryset.abulk_create([Account(owner="1"), Account(owner="2")])
+        return queryset._db, queryset._for_write, await queryset.acount()
+
+    assert run(steps) == (None, True, 3)

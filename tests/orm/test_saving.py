@@ -367,6 +367,9 @@ def test_only_the_first_saves_are_djangos(model, run, monkeypatch):
             instance = model()
             await instance.asave()
             changed(instance, 0)
+            if isinstance(instance, Car):
+                # Before Django 6.1, a NULL is no parameter of an update.
+                instance.tows_id = instance.pk
             await instance.asave()
             if value == 1:
                 monkeypatch.setattr(bridge, "run", note(called))

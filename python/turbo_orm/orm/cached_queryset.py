@@ -151,7 +151,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
     def db(self) -> str:
         """The database that the query is executed on: as the routers say, who are asked now."""
         using, self._routed = self._routed, None
-        return using or super().db
+        return using or self._db or super().db
 
     @property
     def query(self) -> Any:

@@ -24,6 +24,7 @@ from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm import (
+    bulk_create,
     bulk_update,
     delete,
     fallback,
@@ -348,7 +349,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         ``save()`` is not called and no signal is sent, as in Django.
         """
         return await bridge.run(
-            self.bulk_create,
+            bulk_create.bulk_create,
+            self,
             objs,
             batch_size=batch_size,
             ignore_conflicts=ignore_conflicts,
