@@ -208,6 +208,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("django.utils.deconstruct", "_constructor_args", "query_cache"),
     *_names("django.db.models.expressions", "ColPairs", "hydration"),
     *_names("django.db.models.expressions", "DatabaseDefault", "backend"),
+    *_names("django.db.models.expressions:Subquery", "template", "patches query_cache"),
     *_names("django.db.models.expressions:BaseExpression", "convert_value", "hydration"),
     *_names("django.db.models.expressions:BaseExpression", "_output_field_or_none", "query_cache"),
     *_names(
@@ -216,6 +217,8 @@ NAMES: tuple[PrivateName, ...] = (
         "query_cache",
     ),
     *_names(_QUERY, "chain count_active_tables", "orm"),
+    *_names(_QUERY, "clone", "patches"),
+    *_names(_QUERY, "exists subquery", "query_cache"),
     *_names(_QUERY, "get_compiler", "execution orm"),
     *_names(_QUERY, "annotation_select extra_select values_select", "hydration"),
     *_names(_QUERY, "high_mark low_mark", "execution"),

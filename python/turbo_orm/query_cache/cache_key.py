@@ -2,9 +2,10 @@
 
 ``City.objects.filter(country__code="jp", population__gt=n)`` has the key ``country__code`` of a
 ``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. So are the
-constants of expressions: ``F("population") + 5``. Two calls with equal keys compile to the same
-SQL. An argument of which that is not certain (a queryset, an expression of a third party, a
-``dict``) raises ``NoCacheKey``: Django compiles such a call each time.
+constants of expressions: ``F("population") + 5``. Of a queryset with a chain, or of a subquery
+made of one, the key is the chain's entry, and the values are the chain's. Two calls with equal
+keys compile to the same SQL. An argument of which that is not certain (an expression of a third
+party, a ``dict``) raises ``NoCacheKey``: Django compiles such a call each time.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from django.db.models import F, Model, OuterRef, Q, Value
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import BaseExpression, Combinable
 from django.utils.functional import cached_property
+
+from turbo_orm.query_cache.cached_chain import NestedChain
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
+from turbo_orm.query_cache.replacement import Replacement
+from turbo_orm.query_cache.subquery import CHAIN
 
 # Hashable, all of them: types are, whatever the stubs say of their metaclasses.
 type Key = tuple[Any, ...]
@@ -55,11 +61,9 @@ _TRUSTED = ("django.db.models.", "django.contrib.postgres.")
 _QUERIES = "django.db.models.sql."
 
 
-class NoCacheKey(Exception):
-    """An argument has no cache key. Says which."""
-
-
-def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
+def of_lookups(
+    args: Sequence[Any], kwargs: Mapping[str, Any], takes_querysets: bool = True
+) -> tuple[Key, list[Any]]:
     """Return the key and the values of the arguments of ``filter()``.
 
     Raises ``NoCacheKey``.
@@ -68,7 +72,7 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
     values: list[Any] = []
     constants: Constants | None = None
     for arg in args:
-        constants = constants or Constants(values)
+        constants = constants or Constants(values, takes_querysets)
         _add_condition(arg, key, constants)
     for name, value in kwargs.items():
         key.append(name)
@@ -77,7 +81,7 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
             key.append(kind)
             values.append(value)
         else:
-            constants = constants or Constants(values)
+            constants = constants or Constants(values, takes_querysets)
             _add_value(name, value, key, constants)
     return tuple(key), values
 
@@ -107,26 +111,18 @@ def names_of_values(kwargs: Mapping[str, Any]) -> list[str | None]:
     return names
 
 
-def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the key of a slice (whether it has a start and a stop), and the slice as its value.
-
-    Raises ``NoCacheKey``, also for a slice that selects no rows, or all.
-    """
-    (bounds,) = args
-    start, stop = bounds.start, bounds.stop
-    if type(start) not in (int, type(None)) or type(stop) not in (int, type(None)):
-        raise NoCacheKey("a slice by something else than integers")
-    start = start or 0
-    if start < 0 or (start == 0 if stop is None else stop <= start):
-        raise NoCacheKey("a slice without rows, or with all of them")
-    return (start > 0, stop is not None), [slice(start or None, stop)]
-
-
 def map_values(
-    args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    replaced: Callable[[Any], Any],
+    build: Callable[[NestedChain], Any] | None = None,
 ) -> Arguments:
-    """Return lookups with each value replaced, in the order that ``of_lookups()`` has them in."""
+    """Return lookups with each value replaced, in the order that ``of_lookups()`` has them in.
+
+    A queryset or a subquery is replaced by its ``NestedChain``, or by what ``build`` makes of it.
+    """
     seen: dict[Any, Any] = {}
+    replaced = Replacement(replaced, build)
     return (
         tuple([_map_condition(arg, replaced, seen) for arg in args]),
         {name: _map_value(value, replaced, seen) for name, value in kwargs.items()},
@@ -147,7 +143,7 @@ def _add_condition(condition: Any, key: list[Any], constants: Constants) -> None
             _add_condition(child, key, constants)
 
 
-def _map_condition(condition: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
+def _map_condition(condition: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
     if type(condition) is not Q:
         return _map_value(condition, replaced, seen, _NAMES)
     mapped = Q(_connector=condition.connector, _negated=condition.negated)
@@ -162,7 +158,9 @@ def _map_condition(condition: Any, replaced: Callable[[Any], Any], seen: dict[An
 
 def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> None:
     kind, values = type(value), constants.values
-    if value is None or kind is bool:
+    if issubclass(kind, QuerySet):
+        key += (QuerySet, _nested(NestedChain.of(value), constants))
+    elif value is None or kind is bool:
         key.append(value)
     elif kind in _SEQUENCES:
         if kind in _SETS and not name.endswith("__in"):
@@ -185,9 +183,7 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
         key.append(_literal(value, constants))
 
 
-def _map_value(
-    value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any], literals: Any = ()
-) -> Any:
+def _map_value(value: Any, replaced: Replacement, seen: dict[Any, Any], literals: Any = ()) -> Any:
     kind = type(value)
     if kind is slice:
         return replaced(value)
@@ -196,7 +192,7 @@ def _map_value(
     return _map_literal(value, replaced, seen)
 
 
-def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
+def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
     """Return what ``_literal()`` has taken apart, with its constants replaced."""
     kind = type(value)
     if kind is Q:
@@ -206,6 +202,9 @@ def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any
         return {name: mapped[name] for name in value}
     if kind in (tuple, list):
         return kind([_map_literal(each, replaced, seen) for each in value])
+    if (nested := replaced.nested(value)) is not None:
+        seen[id(value)] = nested
+        return nested
     if not _is_expression(value) or kind is F or kind is OuterRef:
         return value
     if _is_constant(value):
@@ -275,8 +274,10 @@ def _kind_in_sequence(value: Any) -> Any:
 class Constants:
     """Collects values, and with them the constants of expressions. Equal ones are one value."""
 
-    def __init__(self, values: list[Any]) -> None:
+    def __init__(self, values: list[Any], takes_querysets: bool = True) -> None:
         self.values = values
+        #: Whether values of querysets may be among them.
+        self.takes_querysets = takes_querysets
         self._indexes: dict[Any, int] = {}
 
     def index(self, value: Any) -> int:
@@ -304,17 +305,17 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
     """
     if value is None:
         return value
-    if isinstance(value, type):
+    kind = type(value)
+    if issubclass(kind, type):
         # By itself, a type is the key of a value of that type.
         return type, value
-    kind = type(value)
     if kind in _UNLIKE:
         return kind, repr(value)
     if kind in _PLAIN or kind is bool:
         # 1, 1.0 and True are equal.
         return kind, value
-    if kind is F:
-        return F, value.name
+    if kind is F or kind is OuterRef:
+        return kind, value.name if type(value.name) is str else _literal(value.name)
     if kind is Q:
         key: list[Any] = []
         if constants is not None:
@@ -327,7 +328,17 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
         return kind, tuple([_literal(each, constants) for each in value])
     if _is_expression(value):
         return _expression(value, constants)
+    if issubclass(kind, QuerySet):
+        return QuerySet, _nested(NestedChain.of(value), constants)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _nested(chain: NestedChain, constants: Constants | None) -> Key:
+    """Return the key of a nested chain, and collect its values."""
+    if constants is None or not constants.takes_querysets:
+        raise NoCacheKey("a queryset")
+    constants.values += chain.own_values
+    return chain.key
 
 
 def _expression(value: Any, constants: Constants | None) -> Any:
@@ -336,6 +347,12 @@ def _expression(value: Any, constants: Constants | None) -> Any:
     if not kind.__module__.startswith(_TRUSTED) or kind.__module__.startswith(_QUERIES):
         raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}, which may do anything")
     state = vars(value)
+    if (chain := state.get(CHAIN)) is not None:
+        nested = _nested(chain, constants)
+        if len(state) == 3 and state["template"] is kind.template and not state["extra"]:
+            return kind, nested
+        own = [name for name in sorted(state) if name != CHAIN and not _is_derived(kind, name)]
+        return kind, nested, tuple([(name, _held(state[name], None)) for name in own])
     names = [name for name in sorted(state) if not _is_derived(kind, name)]
     if constants is not None and _is_constant(value):
         others = tuple([(name, _held(state[name], None)) for name in names if name != "value"])

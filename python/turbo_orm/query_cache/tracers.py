@@ -20,6 +20,7 @@ from django.db.models.sql.datastructures import MultiJoin
 
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import cache_key, content_types
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
 
 
 class NotCacheable(Exception):
@@ -109,7 +110,11 @@ class _TracingLookup:
         plain = self.copy()  # type: ignore[attr-defined]
         plain.__class__ = self._plain_class
         sql, params = compiler.compile(plain)
-        return sql, [TracedParameter(self._slot, *numbered) for numbered in enumerate(params)]
+        # Those of what is compared are of other values.
+        return sql, [
+            each if type(each) is TracedParameter else TracedParameter(self._slot, index, each)
+            for index, each in enumerate(params)
+        ]
 
     as_postgresql = as_sql
 
@@ -169,7 +174,7 @@ def require_djangos_ordering(model: Any) -> None:
     """Raise ``NotCacheable`` if a model is ordered by an expression of a third party."""
     try:
         cache_key.of_names(model._meta.ordering or (), {})
-    except cache_key.NoCacheKey as exc:
+    except NoCacheKey as exc:
         raise NotCacheable(f"{model._meta.label} is ordered by {exc}") from None
 
 
@@ -184,6 +189,14 @@ class TracingQuery(Query):
     """A query whose lookups know which tracer they are made of."""
 
     _tracer: Tracer | None = None
+
+    @classmethod
+    def nested(cls, model: Any) -> TracingQuery:
+        """Return the query of a nested chain. Django may add the model's columns and ordering."""
+        require_djangos_ordering(model)
+        for field in model._meta.concrete_fields:
+            require_djangos_sql(field)
+        return cls(model)
 
     def build_filter(self, filter_expr: Any, *args: Any, **kwargs: Any) -> Any:
         outer, self._tracer = self._tracer, None
