@@ -11,8 +11,10 @@ from tests.query_cache.test_random_chains import (
     RELATED,
     TERMINALS,
     examples,
+    of_method,
     steps,
 )
+from tests.support.random_lookups import PATHS, conditions
 
 # Each is given the outer queryset, the inner one, the name of a relation, and that of a column.
 USES = {
@@ -45,7 +47,7 @@ COMBINED = ["union", "union", "intersection", "difference"]
 @st.composite
 def querysets(draw, model, depth=1, refers=False):
     """Draw a function of which values are to be used, which returns a queryset."""
-    taken = draw(st.lists(nesting_steps(model, depth), max_size=3))
+    taken = draw(st.lists(nesting_steps(model, depth), max_size=2 if depth else 1))
 
     def make(which):
         queryset = model.objects.all()
@@ -61,8 +63,11 @@ def querysets(draw, model, depth=1, refers=False):
 @st.composite
 def nesting_steps(draw, model, depth):
     """Draw a step, of which many have another queryset in them."""
+    if depth == 0 and (model not in PATHS or draw(st.booleans())):
+        return of_method("order_by", "pk")
     if depth == 0:
-        return draw(steps(model))
+        condition = draw(conditions(model))
+        return lambda queryset, which: queryset.filter(**dict([condition(which)]))
     kind = draw(st.sampled_from(["step", "use", "use", "combine"]))
     if kind == "step":
         return draw(steps(model))
@@ -71,11 +76,13 @@ def nesting_steps(draw, model, depth):
         other = draw(querysets(model, depth - 1))
         options = {"all": True} if method == "union" and draw(st.booleans()) else {}
         return lambda queryset, which: getattr(queryset, method)(other(which), **options)
-    nested = draw(st.sampled_from([model, *MODELS]))
+    relation = draw(st.sampled_from(["pk", *RELATED.get(model, [])])).partition("__")[0]
+    nested = model
+    if relation in {field.name for field in model._meta.get_fields() if field.is_relation}:
+        nested = draw(st.sampled_from([model._meta.get_field(relation).related_model, *MODELS]))
     inner = draw(querysets(nested, depth - 1, draw(st.booleans())))
     use = USES[draw(st.sampled_from([*USES]))]
-    relation = draw(st.sampled_from([*RELATED.get(model, []), "pk"])).partition("__")[0]
-    name = draw(st.sampled_from(NAMES.get(nested, ["pk"])))
+    name = draw(st.sampled_from(["pk", *NAMES.get(nested, [])]))
     return lambda queryset, which: use(queryset, inner(which), relation, name)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
+import django
 from django.db.models import QuerySet
 from django.db.models.sql import Query
 
@@ -23,6 +24,9 @@ from turbo_orm.query_cache.prepared_values import plain_values
 from turbo_orm.query_cache.subquery import CHAIN, as_subquery
 
 _EXPRESSIONS = "django.db.models.expressions"
+
+#: Whether an expression has its template as an attribute. Before, it is one of its options.
+HAS_TEMPLATES = django.VERSION >= (6, 0)
 
 
 class LazyQuery:
@@ -41,9 +45,10 @@ class LazyQuery:
                 query = plain.queryset(Query).query
         else:
             query = chain.twin.clone()
-        state["query"] = as_subquery(query, type(expression))
-        del state[CHAIN]
-        return state["query"]
+        query = state["query"] = as_subquery(query, type(expression))
+        # Another thread may have read it, too.
+        state.pop(CHAIN, None)
+        return query
 
 
 _LAZY_QUERY = LazyQuery()
@@ -71,7 +76,8 @@ def initializing(original: Any) -> Any:
         state = self.__dict__
         state[CHAIN] = chain
         output_field = kwargs.pop("output_field", None)
-        state["template"] = kwargs.pop("template", self.template)
+        if HAS_TEMPLATES:
+            state["template"] = kwargs.pop("template", self.template)
         state["extra"] = kwargs
         if output_field is not None:
             state["output_field"] = output_field
@@ -98,7 +104,8 @@ def getting_state(original: Any) -> Any:
 
     @wraps(original)
     def __getstate__(self: Any) -> Any:
-        _ = self.query
+        if CHAIN in self.__dict__:
+            _ = self.query
         return original(self)
 
     return __getstate__

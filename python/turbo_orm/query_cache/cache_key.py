@@ -54,6 +54,7 @@ _VALUES = (*_PLAIN, Model)
 # Arguments of these types that are no keyword are names.
 _NAMES = {*_PLAIN, list, tuple}
 _SETS = {frozenset, set}
+_OF_SUBQUERY = {CHAIN, "extra", "template"}
 _SEQUENCES = {list, tuple, *_SETS}
 
 # Expressions of these packages compile to what their attributes say, and to nothing else.
@@ -349,7 +350,8 @@ def _expression(value: Any, constants: Constants | None) -> Any:
     state = vars(value)
     if (chain := state.get(CHAIN)) is not None:
         nested = _nested(chain, constants)
-        if len(state) == 3 and state["template"] is kind.template and not state["extra"]:
+        is_plain = state.keys() <= _OF_SUBQUERY and not state["extra"]
+        if is_plain and state.get("template", kind.template) is kind.template:
             return kind, nested
         own = [name for name in sorted(state) if name != CHAIN and not _is_derived(kind, name)]
         return kind, nested, tuple([(name, _held(state[name], None)) for name in own])

@@ -14,9 +14,10 @@ from inspect import getattr_static
 from threading import RLock
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import lookups
-from django.db.models.expressions import Col
+from django.db.models.expressions import Col, RawSQL
 from django.db.models.fields import related_lookups
 
 from turbo_orm.backend.handler import process_connection
@@ -24,7 +25,7 @@ from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.fields import UNCHANGED_BY
 from turbo_orm.query_cache.compiled import FieldBinder
 from turbo_orm.query_cache.prepared_values import WITH_LOOKUPS, LookupFactory, plain_values
-from turbo_orm.query_cache.tracers import NotCacheable, tracers
+from turbo_orm.query_cache.tracers import SUBQUERIES, NotCacheable, tracers
 
 # ``catch_warnings()`` restores the filters that it has found, which have to be undone in the order
 # in which they were set: in one thread at a time, and within it also in a nested call.
@@ -65,8 +66,29 @@ def lookup_factories(
             # Other values are not compared with NULL.
             raise NotCacheable("a value becomes NULL")
         is_plain = type(value) in WITH_LOOKUPS or plain_field(lookup, each.value) is not None
-        found.append(None if is_plain else LookupFactory(type(lookup), lookup.lhs))
+        found.append(None if is_plain else LookupFactory(type(lookup), _compared(lookup)))
     return found
+
+
+def _compared(lookup: Any) -> Any:
+    """Return what a lookup of another value compares, with something in place of a subquery."""
+    if not isinstance(lookup.lhs, SUBQUERIES):
+        return lookup.lhs
+    field = _compared_field(lookup.lhs)
+    if field is None:
+        raise NotCacheable("a subquery of several columns is compared")
+    # It says no more than how values are prepared.
+    return RawSQL("a subquery", (), field)
+
+
+def _compared_field(lhs: Any) -> Any:
+    """Return the field of a column or a subquery, ``None`` for anything else."""
+    if type(lhs) is not Col and not isinstance(lhs, SUBQUERIES):
+        return None
+    try:
+        return lhs.output_field
+    except FieldError:
+        return None
 
 
 def field_binder(slot: int, field: Any, using: str) -> FieldBinder:
@@ -108,10 +130,10 @@ def plain_field(lookup: Any, value: Any) -> Any:
         type(lookup).__module__ not in _LOOKUP_MODULES
         or lookup.lookup_name not in _COMPARISONS
         or lookup.bilateral_transforms
-        or type(lookup.lhs) is not Col
+        or (field := _compared_field(lookup.lhs)) is None
     ):
         return None
-    return plain_target(lookup.lhs.output_field, type(value))
+    return plain_target(field, type(value))
 
 
 def plain_target(field: Any, kind: type) -> Any:

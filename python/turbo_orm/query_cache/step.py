@@ -50,6 +50,10 @@ class Step:
         """Call ``union()`` or the like: a step from the model, with all querysets as arguments."""
         query_class = type(queryset._query)
         args, kwargs = map_values(self.args, self.kwargs, lambda _: next(values))
+        if (require_columns := getattr(query_class, "require_columns", None)) is not None:
+            # A tracing query looks at those that are selected without having been named.
+            for each in args:
+                require_columns(each.entry.model)
         first, *others = args
         queryset = first.entry.replay(queryset, iter(first.values))
         combined = [each.queryset(query_class) for each in others]

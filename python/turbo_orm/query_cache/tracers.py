@@ -14,13 +14,16 @@ from functools import cache
 from inspect import getattr_static
 from typing import Any
 
-from django.db.models import Value
+from django.db.models import Subquery, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import cache_key, content_types
 from turbo_orm.query_cache.no_cache_key import NoCacheKey
+
+#: What a subquery is that is compared with a value: Django unwraps most since 6.0.
+SUBQUERIES = (Query, Subquery)
 
 
 class NotCacheable(Exception):
@@ -110,11 +113,21 @@ class _TracingLookup:
         plain = self.copy()  # type: ignore[attr-defined]
         plain.__class__ = self._plain_class
         sql, params = compiler.compile(plain)
-        # Those of what is compared are of other values.
+        # Those of what is compared may be of other values. Of a subquery, none is of this one.
+        before = self._params_of_subquery(compiler)
+        if tuple(params[: len(before)]) != before:
+            raise NotCacheable("a subquery is compared in another way")
         return sql, [
-            each if type(each) is TracedParameter else TracedParameter(self._slot, index, each)
-            for index, each in enumerate(params)
+            *before,
+            *[
+                each if type(each) is TracedParameter else TracedParameter(self._slot, index, each)
+                for index, each in enumerate(params[len(before) :])
+            ],
         ]
+
+    def _params_of_subquery(self, compiler: Any) -> tuple[Any, ...]:
+        lhs: Any = self.lhs  # type: ignore[attr-defined]
+        return tuple(compiler.compile(lhs)[1]) if isinstance(lhs, SUBQUERIES) else ()
 
     as_postgresql = as_sql
 
@@ -192,11 +205,15 @@ class TracingQuery(Query):
 
     @classmethod
     def nested(cls, model: Any) -> TracingQuery:
-        """Return the query of a nested chain. Django may add the model's columns and ordering."""
+        """Return the query of a nested chain. Django may add the model's ordering."""
         require_djangos_ordering(model)
+        return cls(model)
+
+    @staticmethod
+    def require_columns(model: Any) -> None:
+        """Raise ``NotCacheable`` unless the SQL of all columns of a model is Django's."""
         for field in model._meta.concrete_fields:
             require_djangos_sql(field)
-        return cls(model)
 
     def build_filter(self, filter_expr: Any, *args: Any, **kwargs: Any) -> Any:
         outer, self._tracer = self._tracer, None
