@@ -13,7 +13,7 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models, transaction
-from django.db.models import F, Func, Model, QuerySet
+from django.db.models import Exists, F, Func, Model, QuerySet, Subquery
 from django.db.models.functions import Lower
 from django.db.models.lookups import IContains
 from django.db.models.sql import Query
@@ -234,6 +234,18 @@ OPTIONS = {
         lambda: Book.objects.filter(tags__label="tag-1").order_by("pk"),
         another_table,
     ),
+    "table of a subquery": (
+        lambda: Book.objects.filter(tags__in=Tag.objects.filter(label="tag-1")).order_by("pk"),
+        another_table,
+    ),
+    "ordering of a subquery": (
+        lambda: Book.objects.filter(author__in=Author.objects.filter(pk__gt=1)[:2]).order_by("pk"),
+        another_ordering,
+    ),
+    "ordering of a subquery in place": (
+        lambda: Book.objects.filter(author__in=Author.objects.filter(pk__gt=1)[:2]).order_by("pk"),
+        a_longer_ordering,
+    ),
     "ordering": (Author.objects.all, another_ordering),
     "ordering in place": (Author.objects.all, a_longer_ordering),
     "ordering by a relation": (lambda: Book.objects.order_by("author", "pk"), another_ordering),
@@ -345,6 +357,26 @@ REPLACED = {
     "execute_sql": (SQLCompiler, "execute_sql", lambda: Book.objects.acount()),
     "as_sql": (SQLCompiler, "as_sql", lambda: Book.objects.acount()),
     "build_filter": (Query, "build_filter", lambda: Book.objects.filter(pk=1).alist()),
+    "union": (
+        QuerySet,
+        "union",
+        lambda: Book.objects.filter(pk=1).union(Book.objects.filter(pk=2)).alist(),
+    ),
+    "a queryset as a value": (
+        QuerySet,
+        "resolve_expression",
+        lambda: Book.objects.filter(pk__in=Book.objects.filter(pk=1)).alist(),
+    ),
+    "a subquery": (
+        Subquery,
+        "as_sql",
+        lambda: Book.objects.filter(Exists(Book.objects.filter(pk=1))).alist(),
+    ),
+    "a condition": (
+        Exists,
+        "__init__",
+        lambda: Book.objects.filter(Exists(Book.objects.filter(pk=1))).alist(),
+    ),
     "save": (Model, "save", lambda: Tag(label="replaced").asave()),
     "save_base": (Model, "save_base", lambda: Tag(label="replaced").asave()),
     "save of the model": (Tag, "save", lambda: Tag(label="replaced").asave()),

@@ -16,7 +16,7 @@ from django.db.models.query import MAX_GET_RESULTS
 from turbo_orm import bridge
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.orm import fallback
-from turbo_orm.orm.cached_queryset import CachedQuerySet
+from turbo_orm.orm.combined_queryset import CombinedQuerySet
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
 from turbo_orm.query_cache.outcome import Hit
@@ -31,7 +31,7 @@ else:
     _ModelT = _Row = Any
 
 
-class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
+class BridgedQuerySet(CombinedQuerySet[_ModelT, _Row]):
     """A queryset whose sync terminals execute cached statements where they run on the bridge."""
 
     if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class BridgedQuerySet(CachedQuerySet[_ModelT, _Row]):
                 if (
                     self._cached is None
                     or self._sticky_filter
+                    or self._is_combined
                     # What overrides it, or has replaced it, is not to be called once more.
                     or "get" not in self._cacheable_terminals
                     or not bridge.active()

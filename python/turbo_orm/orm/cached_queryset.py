@@ -9,22 +9,23 @@ derives from this class, and adds the terminals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 from django.db.models.sql import Query
 
 from turbo_orm import conf
-from turbo_orm.backend.handler import process_connection
+from turbo_orm.orm.lazy_query import LazyQuery
 from turbo_orm.query_cache import cache_key, overrides
-from turbo_orm.query_cache.cache import KeyOf, cache
-from turbo_orm.query_cache.chain import CachedChain, NewStep, extend, may_prefetch, record, replay
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.chain import NewStep, extend, may_prefetch, record, replay
 from turbo_orm.query_cache.current_zone import with_zone
+from turbo_orm.query_cache.limit_offset import of_slice
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import without_warnings
 from turbo_orm.query_cache.prefetch_filters import PrefetchQuerySet
+from turbo_orm.query_cache.step import KeyOf
 
 if TYPE_CHECKING:
     from typing import Self
@@ -42,32 +43,10 @@ _CLASS: Any = vars(object)["__class__"]
 _MADE_OF_A_QUERY = "it was made of a query"
 
 
-class _LazyQuery:
-    """The query of a queryset with a chain: it is built when it is read, and stored."""
-
-    def __get__(self, queryset: Any, owner: type) -> Any:
-        if queryset is None:
-            return self
-        chain = queryset._cached
-        if chain is None:
-            raise AttributeError("_query")
-        like = queryset._over(Query(queryset.model))
-        # What Django warns of, it has when the methods were called.
-        with without_warnings():
-            query = replay(chain, like)._query
-        if queryset._compiled_for is not None:
-            # Compiling adds its joins to a query, and they are expected there.
-            connection = process_connection(queryset._compiled_for)
-            with suppress(EmptyResultSet):
-                query.get_compiler(connection=connection).as_sql()
-        queryset.__dict__["_query"] = query
-        return query
-
-
 class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
     """A queryset of Django's whose methods are looked up in the query cache."""
 
-    _query: Any = _LazyQuery()
+    _query: Any = LazyQuery()
     #: What stands for the query, or ``None``, and then why.
     _cached: CachedChain | None = None
     _bypass_reason: str = _MADE_OF_A_QUERY
@@ -253,8 +232,19 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
 
     # The methods that return another queryset
 
-    def _step(self, name: str, key_of: KeyOf, args: Sequence[Any], kwargs: dict[str, Any]) -> Self:
-        """Call a method that returns another queryset, by the query cache if it was recorded."""
+    def _step(
+        self,
+        name: str,
+        key_of: KeyOf,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        step: tuple[CachedChain, Sequence[Any]] | None = None,
+    ) -> Self:
+        """Call a method that returns another queryset, by the query cache if it was recorded.
+
+        ``step`` are the chain that it is a step from, and the arguments that are recorded, where
+        these are others than the queryset's and Django's.
+        """
         chain = self._cached
         if chain is None:
             made: Self = getattr(super(), name)(*args, **kwargs)
@@ -263,7 +253,8 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             why = f"its iterable class is {self._iterable_class.__qualname__}"
             return self._by_django(name, args, kwargs, why)
         is_deferred = self._defer_next_filter
-        extended = extend(chain, name, key_of, args, kwargs, self._sticky_filter, is_deferred)
+        chain, given = (chain, args) if step is None else step
+        extended = extend(chain, name, key_of, given, kwargs, self._sticky_filter, is_deferred)
         if type(extended) is CachedChain:
             twin = self._twin_by(name, args, kwargs) if conf.VERIFIES else None
             if is_deferred:
@@ -279,7 +270,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             return self._by_django(name, args, kwargs, f"{name}() is called so for the first time")
         made = self._by_django(name, args, kwargs, _MADE_OF_A_QUERY)
         if type(made) is type(self):
-            recorded = record(chain, extended, args, kwargs, self._over, made, is_deferred)
+            recorded = record(chain, extended, given, kwargs, self._over, made, is_deferred)
             if isinstance(recorded, CachedChain):
                 made._cached = recorded
             else:
@@ -382,7 +373,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             chain = self._cached
             if chain is not None and chain[1] and type(chain[1][-1]) is slice:
                 return self._by_django("__getitem__", (k,), {}, "a slice is sliced")
-            return self._step("__getitem__", cache_key.of_slice, (k,), {})
+            return self._step("__getitem__", of_slice, (k,), {})
 
 
 def _defaults() -> dict[str, Any]:

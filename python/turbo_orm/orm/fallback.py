@@ -17,7 +17,8 @@ from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import evaluation
 from turbo_orm.query_cache import cache_key, terminals
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.chain import CachedChain, split_slice
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.chain import split_slice
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.parameters import field_binder
 from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS

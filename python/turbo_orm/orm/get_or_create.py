@@ -33,6 +33,7 @@ def is_composed(queryset: Any) -> bool:
     kind = type(queryset)
     return (
         queryset._cached is not None
+        and not queryset._is_combined
         and kind._cacheable_terminals >= _MADE_OF
         and has_djangos(kind, "get_or_create", "update_or_create", "_extract_model_params")
         and all(getattr(kind, name).__module__ == _AWAITING for name in _AWAITED)

@@ -22,6 +22,7 @@ def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> A
         or not has_djangos(type(queryset), "in_bulk")
         or queryset._iterable_class is not ModelIterable
         or queryset._is_sliced
+        or queryset._is_combined
         or not _is_unique(queryset.model._meta, field_name)
     ):
         return None

@@ -37,7 +37,8 @@ from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.chain import CachedChain, extend
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.chain import extend
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit
 from turbo_orm.query_cache.overrides import has_djangos
@@ -150,6 +151,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
         chain = self._cached
+        if (args or kwargs) and chain is not None and chain[0].is_combined:
+            return await bridge.run(self.get, *args, **kwargs)
         if (args or kwargs) and chain is not None and "get" in self._cacheable_terminals:
             extended = (
                 None
@@ -211,6 +214,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             not order_by
             or self._cached is None
             or self._is_sliced
+            or self._is_combined
             or "get" not in self._cacheable_terminals
             or not has_djangos(type(self), name, "_earliest")
         ):
@@ -261,6 +265,7 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             or self._fields is not None
             or self._result_cache is not None
             or self._is_sliced
+            or self._is_combined
             or getattr(meta, "concrete_model", None) is not self.model._meta.concrete_model
             or not obj._is_pk_set()  # type: ignore[attr-defined]
             or not has_djangos(type(self), "contains")

@@ -20,8 +20,8 @@ from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm.plain_managers import has_plain_class
 from turbo_orm.orm.queryset import AsyncQuerySet, alters_data
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.chain import CachedChain
-from turbo_orm.query_cache.parameters import DeferredValue
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.prepared_values import DeferredValue
 
 _FOREIGN_KEYS = {ForeignKey, OneToOneField}
 

@@ -11,9 +11,9 @@ from typing import Any
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm.cached_queryset import DEFAULTS
 from turbo_orm.orm.relations import Relation
-from turbo_orm.query_cache.chain import CachedChain
-from turbo_orm.query_cache.parameters import DeferredValue
+from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.prefetch_filters import REVERSE_MANY
+from turbo_orm.query_cache.prepared_values import DeferredValue
 
 # Attributes of a queryset that belong to it alone.
 _OWN = ("_deferred_filter", "_query", "_result_cache")

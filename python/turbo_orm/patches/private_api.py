@@ -230,6 +230,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("django.utils.deconstruct", "_constructor_args", "query_cache"),
     *_names("django.db.models.expressions", "ColPairs", "hydration query_cache"),
     *_names("django.db.models.expressions", "DatabaseDefault", "backend"),
+    *_names("django.db.models.expressions:Subquery", "template", "patches query_cache"),
     *_names("django.db.models.expressions:BaseExpression", "convert_value", "hydration"),
     *_names("django.db.models.expressions:BaseExpression", "_output_field_or_none", "query_cache"),
     *_names(
@@ -239,6 +240,8 @@ NAMES: tuple[PrivateName, ...] = (
     ),
     *_names(_QUERY, "add_extra add_q clear_ordering resolve_ref", "query_cache"),
     *_names(_QUERY, "chain count_active_tables", "orm"),
+    *_names(_QUERY, "clone", "patches"),
+    *_names(_QUERY, "exists subquery", "query_cache"),
     *_names(_QUERY, "get_compiler", "execution orm"),
     *_names(_QUERY, "annotation_select", "hydration query_cache"),
     *_names(_QUERY, "extra_select values_select", "hydration"),

@@ -17,6 +17,7 @@ from turbo_orm.patches import (
     pool_warning,
     private_api,
     silk,
+    subqueries,
     testcases,
 )
 
@@ -27,6 +28,7 @@ GROUPS = (
     atomic_requests.GROUP,
     pool_warning.GROUP,
     generic_relations.GROUP,
+    subqueries.GROUP,
     debug_toolbar.GROUP,
     testcases.GROUP,
     pghistory.GROUP,

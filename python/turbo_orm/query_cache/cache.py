@@ -13,20 +13,20 @@ A queryset that holds an evicted entry goes on using it: it is empty.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models.query import ModelIterable, QuerySet
+from django.db.models.query import ModelIterable
 from django.db.models.signals import post_init, pre_init
 
 from turbo_orm import conf
 from turbo_orm.bridge import installation
 from turbo_orm.bridge.replaced_methods import modifications
-from turbo_orm.query_cache import overrides, prefetch_filters
-from turbo_orm.query_cache.cache_key import map_values
+from turbo_orm.query_cache import overrides
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
+from turbo_orm.query_cache.step import COMBINATORS, Step
 
 if TYPE_CHECKING:
     from turbo_orm.query_cache.compiled import CompiledStatement
@@ -46,36 +46,6 @@ _NOT_INSTALLED = '"turbo_orm" is not installed'
 _OFF = "the query cache is off"
 _SUSPENDED = "a class was modified"
 
-# Django's own methods, whatever a class has in their place.
-_DJANGOS = {**vars(QuerySet), **prefetch_filters.STEPS}
-
-type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
-
-
-class Step:
-    """A call of a method that returns a queryset: ``filter(…)``, ``order_by(…)``."""
-
-    __slots__ = ("args", "factories", "is_sticky", "kwargs", "name")
-
-    def __init__(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], is_sticky: bool = False
-    ) -> None:
-        self.name = name
-        #: Whether the filter after this one shares its joins, as in a related manager.
-        self.is_sticky = is_sticky
-        self.args = tuple(args)
-        self.kwargs = kwargs
-        #: What makes a lookup of each value, or ``None`` for a value that stays as it is. ``None``
-        #: instead of them all if each stays so.
-        self.factories: Sequence[Any] | None = None
-
-    def replay(self, queryset: Any, values: Iterator[Any]) -> Any:
-        """Call the method once more, with other values."""
-        args, kwargs = map_values(self.name, self.args, self.kwargs, lambda _: next(values))
-        if self.is_sticky:
-            queryset = queryset._next_is_sticky()
-        return _DJANGOS[self.name](queryset, *args, **kwargs)
-
 
 class Refusal(NamedTuple):
     """Why no statement is cached: for good, or after so many attempts to trace one."""
@@ -92,6 +62,7 @@ class CacheEntry:
         "__weakref__",
         "children",
         "fields",
+        "is_combined",
         "is_new",
         "is_of_values",
         "is_sticky",
@@ -129,6 +100,10 @@ class CacheEntry:
         self.locks_rows: bool = parent is not None and (
             parent.locks_rows or (step is not None and step.name == "select_for_update")
         )
+        #: Whether Django refuses most methods that would change its query.
+        self.is_combined: bool = parent is not None and (
+            parent.is_combined or (step is not None and step.name in COMBINATORS)
+        )
         self.parent = parent
         self.key = key
         self.step = step
@@ -153,6 +128,13 @@ class CacheEntry:
         while entry is not None:
             yield entry
             entry = entry.parent
+
+    def replay(self, queryset: Any, values: Iterator[Any]) -> Any:
+        """Make the calls on the way to it once more, from a queryset of all objects."""
+        for each in reversed(list(self.path())):
+            if each.step is not None:
+                queryset = each.step.replay(queryset, values)
+        return queryset
 
     def empty(self) -> None:
         """Drop all that is cached in it."""

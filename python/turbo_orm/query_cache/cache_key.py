@@ -2,9 +2,10 @@
 
 ``City.objects.filter(country__code="jp", population__gt=n)`` has the key ``country__code`` of a
 ``str`` and ``population__gt`` of an ``int``, and two values, the extracted parameters. So are the
-constants of expressions: ``F("population") + 5``. Two calls with equal keys compile to the same
-SQL. An argument of which that is not certain (a queryset, an expression with code of its own)
-raises ``NoCacheKey``: Django compiles such a call each time.
+constants of expressions: ``F("population") + 5``. Of a queryset with a chain, or of a subquery
+made of one, the key is the chain's entry, and the values are the chain's. Two calls with equal
+keys compile to the same SQL. An argument of which that is not certain (an expression with code of
+its own) raises ``NoCacheKey``: Django compiles such a call each time.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from copy import copy
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, FilteredRelation, Model, OuterRef, Q, Value, WindowFrame
+from django.db.models import F, FilteredRelation, Model, OuterRef, Q, QuerySet, Value, WindowFrame
 from django.db.models.expressions import BaseExpression, Combinable, WindowFrameExclusion
 
+from turbo_orm.query_cache.cached_chain import NestedChain
 from turbo_orm.query_cache.declared_classes import is_derived, is_trusted, known_names, names_of
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
+from turbo_orm.query_cache.replacement import Replacement
+from turbo_orm.query_cache.subquery import CHAIN
 
 # Hashable, all of them: types are, whatever the stubs say of their metaclasses.
 type Key = tuple[Any, ...]
@@ -52,14 +57,13 @@ _NAMES = {*_PLAIN, list, tuple}
 # The methods whose keywords are lookups, or fields with values for them.
 _OF_LOOKUPS = {"exclude", "filter", "update"}
 _SETS = {frozenset, set}
+_OF_SUBQUERY = {CHAIN, "extra", "template"}
 _SEQUENCES = {list, tuple, *_SETS}
 
 
-class NoCacheKey(Exception):
-    """An argument has no cache key. Says which."""
-
-
-def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
+def of_lookups(
+    args: Sequence[Any], kwargs: Mapping[str, Any], takes_querysets: bool = True
+) -> tuple[Key, list[Any]]:
     """Return the key and the values of the arguments of ``filter()``.
 
     Raises ``NoCacheKey``.
@@ -68,7 +72,7 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
     values: list[Any] = []
     constants: Constants | None = None
     for arg in args:
-        constants = constants or Constants(values)
+        constants = constants or Constants(values, takes_querysets)
         _add_condition(arg, key, constants)
     for name, value in kwargs.items():
         key.append(name)
@@ -77,18 +81,20 @@ def of_lookups(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, lis
             key.append(kind)
             values.append(value)
         else:
-            constants = constants or Constants(values)
+            constants = constants or Constants(values, takes_querysets)
             _add_value(name, value, key, constants)
     return tuple(key), values
 
 
-def of_names(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
+def of_names(
+    args: Sequence[Any], kwargs: Mapping[str, Any], takes_querysets: bool = True
+) -> tuple[Key, list[Any]]:
     """Return the key of names, expressions and options, and the constants of the expressions.
 
     Raises ``NoCacheKey``.
     """
     values: list[Any] = []
-    constants = Constants(values)
+    constants = Constants(values, takes_querysets)
     key = [arg if type(arg) is str else _literal(arg, constants) for arg in args]
     for name, value in kwargs.items():
         key += (name, _literal(value, constants))
@@ -107,27 +113,20 @@ def names_of_values(kwargs: Mapping[str, Any]) -> list[str | None]:
     return names
 
 
-def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Key, list[Any]]:
-    """Return the key of a slice (whether it has a start and a stop), and the slice as its value.
-
-    Raises ``NoCacheKey``, also for a slice that selects no rows, or all.
-    """
-    (bounds,) = args
-    start, stop = bounds.start, bounds.stop
-    if type(start) not in (int, type(None)) or type(stop) not in (int, type(None)):
-        raise NoCacheKey("a slice by something else than integers")
-    start = start or 0
-    if start < 0 or (start == 0 if stop is None else stop <= start):
-        raise NoCacheKey("a slice without rows, or with all of them")
-    return (start > 0, stop is not None), [slice(start or None, stop)]
-
-
 def map_values(
-    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Callable[[Any], Any]
+    method: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    replaced: Callable[[Any], Any],
+    build: Callable[[NestedChain], Any] | None = None,
 ) -> Arguments:
-    """Return a method's arguments with each value replaced, in the order that its key has."""
+    """Return a method's arguments with each value replaced, in the order that its key has.
+
+    A queryset or a subquery is replaced by its ``NestedChain``, or by what ``build`` makes of it.
+    """
     seen: dict[Any, Any] = {}
     literals: Any = () if method in _OF_LOOKUPS else _NAMES
+    replaced = Replacement(replaced, build)
     return (
         tuple([_map_condition(arg, replaced, seen) for arg in args]),
         {name: _map_value(value, replaced, seen, literals) for name, value in kwargs.items()},
@@ -148,7 +147,7 @@ def _add_condition(condition: Any, key: list[Any], constants: Constants) -> None
             _add_condition(child, key, constants)
 
 
-def _map_condition(condition: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
+def _map_condition(condition: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
     if type(condition) is not Q:
         return _map_value(condition, replaced, seen, _NAMES)
     mapped = Q(_connector=condition.connector, _negated=condition.negated)
@@ -163,7 +162,9 @@ def _map_condition(condition: Any, replaced: Callable[[Any], Any], seen: dict[An
 
 def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> None:
     kind, values = type(value), constants.values
-    if value is None or kind is bool:
+    if issubclass(kind, QuerySet):
+        key += (QuerySet, _nested(NestedChain.of(value), constants))
+    elif value is None or kind is bool:
         key.append(value)
     elif kind in _SEQUENCES:
         if kind in _SETS and not name.endswith("__in"):
@@ -187,9 +188,7 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
         key.append(_literal(value, constants))
 
 
-def _map_value(
-    value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any], literals: Any = ()
-) -> Any:
+def _map_value(value: Any, replaced: Replacement, seen: dict[Any, Any], literals: Any = ()) -> Any:
     kind = type(value)
     is_compared = (
         kind in _SEQUENCES or kind is dict or (kind is not bool and isinstance(value, _VALUES))
@@ -199,7 +198,7 @@ def _map_value(
     return _map_literal(value, replaced, seen)
 
 
-def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any]) -> Any:
+def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
     """Return what ``_literal()`` has taken apart, with its constants replaced."""
     kind = type(value)
     if kind is Q:
@@ -212,6 +211,9 @@ def _map_literal(value: Any, replaced: Callable[[Any], Any], seen: dict[Any, Any
     if kind is FilteredRelation:
         condition = _map_condition(value.condition, replaced, seen)
         return FilteredRelation(value.relation_name, condition=condition)
+    if (nested := replaced.nested(value)) is not None:
+        seen[id(value)] = nested
+        return nested
     if not _is_expression(value) or kind in (F, OuterRef) or isinstance(value, WindowFrame):
         return value
     if _is_constant(value):
@@ -277,8 +279,10 @@ def _kind_in_sequence(value: Any) -> Any:
 class Constants:
     """Collects values, and with them the constants of expressions. Equal ones are one value."""
 
-    def __init__(self, values: list[Any]) -> None:
+    def __init__(self, values: list[Any], takes_querysets: bool = True) -> None:
         self.values = values
+        #: Whether values of querysets may be among them.
+        self.takes_querysets = takes_querysets
         self._indexes: dict[Any, int] = {}
 
     def index(self, value: Any) -> int:
@@ -306,17 +310,17 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
     """
     if value is None:
         return value
-    if isinstance(value, type):
+    kind = type(value)
+    if issubclass(kind, type):
         # By itself, a type is the key of a value of that type.
         return type, value
-    kind = type(value)
     if kind in _UNLIKE:
         return kind, repr(value)
     if kind in _PLAIN or kind is bool:
         # 1, 1.0 and True are equal.
         return kind, value
-    if kind is F:
-        return F, value.name
+    if kind is F or kind is OuterRef:
+        return kind, value.name if type(value.name) is str else _literal(value.name)
     if kind is Q:
         key: list[Any] = []
         if constants is not None:
@@ -329,11 +333,21 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
         return kind, tuple([_literal(each, constants) for each in value])
     if _is_expression(value):
         return _expression(value, constants)
+    if issubclass(kind, QuerySet):
+        return QuerySet, _nested(NestedChain.of(value), constants)
     if kind is FilteredRelation:
         return kind, value.relation_name, _literal(value.condition, constants)
     if kind in {datetime.timezone, WindowFrameExclusion} or (kind is ZoneInfo and value.key):
         return kind, repr(value)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _nested(chain: NestedChain, constants: Constants | None) -> Key:
+    """Return the key of a nested chain, and collect its values."""
+    if constants is None or not constants.takes_querysets:
+        raise NoCacheKey("a queryset")
+    constants.values += chain.own_values
+    return chain.key
 
 
 def _expression(value: Any, constants: Constants | None) -> Any:
@@ -343,6 +357,13 @@ def _expression(value: Any, constants: Constants | None) -> Any:
     names = known_names.get((kind, *state)) or names_of(kind, state)
     if type(names) is str:
         raise NoCacheKey(names)
+    if (chain := state.get(CHAIN)) is not None:
+        nested = _nested(chain, constants)
+        is_plain = state.keys() <= _OF_SUBQUERY and not state["extra"]
+        if is_plain and state.get("template", kind.template) is kind.template:
+            return kind, nested
+        own = [name for name in names if name not in (CHAIN, "_constructor_args")]
+        return kind, nested, tuple([(name, _held(state[name], None)) for name in own])
     key: list[Any] = [kind, names]
     if kind is Value and constants is not None and type(value.value) in _PLAIN:
         key += (type(value.value), constants.index(value.value))

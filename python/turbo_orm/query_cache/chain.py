@@ -1,6 +1,5 @@
-"""A chain of methods as a value: its cache entry, and the values that were given on the way to it.
+"""What leads from one chain of methods to the next, and back to a queryset of Django's.
 
-A queryset that holds a ``CachedChain`` needs no query of Django's: the chain stands for it.
 ``extend()`` looks up the entry that another call leads to, ``record()`` makes one of a call that
 Django has made, and ``replay()`` makes Django's queryset of a chain when its query is needed.
 """
@@ -16,29 +15,17 @@ from django.db.models import FilteredRelation, Prefetch
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql import Query
 
-from turbo_orm.query_cache.cache import CacheEntry, KeyOf, Step, cache
-from turbo_orm.query_cache.cache_key import NoCacheKey, map_values
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_key import map_values
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
 from turbo_orm.query_cache.outcome import Bypass
-from turbo_orm.query_cache.parameters import (
-    DeferredValue,
-    lookup_factories,
-    plain_values,
-    without_warnings,
-)
+from turbo_orm.query_cache.parameters import lookup_factories, without_warnings
+from turbo_orm.query_cache.prepared_values import DeferredValue, plain_values
+from turbo_orm.query_cache.step import KeyOf, Step
 from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
 
 type Values = tuple[Any, ...]
-
-
-class CachedChain(tuple[CacheEntry, tuple[Any, ...]]):
-    """A cache entry, and the values given on the way to it, in the order of the calls."""
-
-    # A plain tuple is made without a Python call, which a NamedTuple is not.
-    __slots__ = ()
-
-    @property
-    def entry(self) -> CacheEntry:
-        return self[0]
 
 
 def split_slice(values: Values) -> tuple[Values, Values]:
@@ -48,7 +35,7 @@ def split_slice(values: Values) -> tuple[Values, Values]:
 
 def may_prefetch(chain: CachedChain, lookups: Sequence[Any]) -> bool:
     """Return whether Django accepts what is to be prefetched, for which it looks at the query."""
-    if not all(isinstance(each, str | Prefetch) for each in lookups):
+    if chain[0].is_combined or not all(isinstance(each, str | Prefetch) for each in lookups):
         return False
     names = {str(getattr(each, "prefetch_to", each)).split(LOOKUP_SEP)[0] for each in lookups}
     steps = [entry.step for entry in chain[0].path() if entry.step is not None]
@@ -125,11 +112,7 @@ def record(
     """
     entry, given = chain
     name, _, is_sticky = new.key
-    # What is kept is the key, with nothing of the values.
     places = count()
-    args, kwargs = map_values(
-        name, args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
-    )
     before = plain_values(given)
 
     def traced(tracers: Sequence[Any]) -> Any:
@@ -137,6 +120,10 @@ def record(
         return step.replay(queryset, iter(tracers))
 
     try:
+        # What is kept is the key, with nothing of the values.
+        args, kwargs = map_values(
+            name, args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
+        )
         # The caller may change a list afterwards.
         step = Step(name, *deepcopy((args, kwargs)), is_sticky)
         with without_warnings():
@@ -163,8 +150,4 @@ def replay(chain: CachedChain, queryset: Any, values: Sequence[Any] | None = Non
     ``values`` take the place of the chain's own.
     """
     entry, given = chain
-    remaining = iter(plain_values(given) if values is None else values)
-    for each in reversed(list(entry.path())):
-        if each.step is not None:
-            queryset = each.step.replay(queryset, remaining)
-    return queryset
+    return entry.replay(queryset, iter(plain_values(given) if values is None else values))

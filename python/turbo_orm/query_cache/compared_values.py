@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
 from turbo_orm.query_cache.compiled import LookupBinder, Unbindable
-from turbo_orm.query_cache.parameters import LookupFactory
+from turbo_orm.query_cache.prepared_values import LookupFactory
 from turbo_orm.query_cache.tracers import NotCacheable, Tracer
 
 

@@ -10,7 +10,8 @@ from django.db.models.expressions import Col
 from django.db.models.fields.related_lookups import RelatedExact
 
 from turbo_orm.query_cache.compiled import LookupBinder
-from turbo_orm.query_cache.parameters import DeferredValue, integer_type, plain_target
+from turbo_orm.query_cache.parameters import integer_type, plain_target
+from turbo_orm.query_cache.prepared_values import DeferredValue
 
 
 class InstanceBinder(LookupBinder):

@@ -5,7 +5,10 @@ So all pages of a list have one cache entry.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
 
 # By whether there is a start, and whether there is a stop.
 _SQL = {
@@ -13,6 +16,21 @@ _SQL = {
     (True, False): "OFFSET %d",
     (True, True): "LIMIT %d OFFSET %d",
 }
+
+
+def of_slice(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return the key of a slice (whether it has a start and a stop), and the slice as its value.
+
+    Raises ``NoCacheKey``, also for a slice that selects no rows, or all.
+    """
+    (bounds,) = args
+    start, stop = bounds.start, bounds.stop
+    if type(start) not in (int, type(None)) or type(stop) not in (int, type(None)):
+        raise NoCacheKey("a slice by something else than integers")
+    start = start or 0
+    if start < 0 or (start == 0 if stop is None else stop <= start):
+        raise NoCacheKey("a slice without rows, or with all of them")
+    return (start > 0, stop is not None), [slice(start or None, stop)]
 
 
 class LimitOffset:

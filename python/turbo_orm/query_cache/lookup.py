@@ -17,9 +17,10 @@ from django.utils.timezone import get_current_timezone_name
 from turbo_orm.backend.task_connections import is_in_transaction
 from turbo_orm.query_cache import cache_key, verification
 from turbo_orm.query_cache.cache import CacheEntry, cache
-from turbo_orm.query_cache.cache_key import NoCacheKey
-from turbo_orm.query_cache.chain import CachedChain, split_slice
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.chain import split_slice
 from turbo_orm.query_cache.compiled import Unbindable
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
 from turbo_orm.query_cache.outcome import Bypass, Miss, Outcome
 from turbo_orm.query_cache.statistics import CacheStatistics
 from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS, aggregate_with, update_with
@@ -99,7 +100,7 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
     queryset._for_write = True
     entry, given = chain
     try:
-        key_of_values, values = cache_key.of_lookups((), kwargs)
+        key_of_values, values = cache_key.of_lookups((), kwargs, takes_querysets=False)
     except NoCacheKey as exc:
         return _bypass(statistics, f"update() is given {exc}")
     using: str = queryset.db
@@ -148,7 +149,7 @@ def lookup_aggregate(
         why = f"its iterable class is {queryset._iterable_class.__qualname__}"
         return _bypass(statistics, why)
     try:
-        key_of_aggregates, values = cache_key.of_names(args, kwargs)
+        key_of_aggregates, values = cache_key.of_names(args, kwargs, takes_querysets=False)
     except NoCacheKey as exc:
         return _bypass(statistics, f"aggregate() is given {exc}")
     using: str = queryset._db or (

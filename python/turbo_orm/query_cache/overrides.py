@@ -11,7 +11,7 @@ from __future__ import annotations
 from inspect import getattr_static
 from typing import Any
 
-from django.db.models import Model, QuerySet, lookups
+from django.db.models import Exists, Model, QuerySet, Subquery, lookups
 from django.db.models.deletion import Collector
 from django.db.models.expressions import Col
 from django.db.models.options import Options
@@ -36,9 +36,11 @@ _DECIDING = (
     compiler.SQLUpdateCompiler,
     Col,
     Collector,
+    Exists,
     Join,
     Options,
     Query,
+    Subquery,
     WhereNode,
     *_lookups,
 )

@@ -12,19 +12,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import getattr_static
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import lookups
-from django.db.models.expressions import Col, ColPairs
+from django.db.models.expressions import Col, ColPairs, RawSQL
 from django.db.models.fields import related_lookups
 from django.db.models.fields.tuple_lookups import TupleIn
 
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.fields import UNCHANGED_BY
-from turbo_orm.query_cache.compiled import FieldBinder, Unbindable
-from turbo_orm.query_cache.tracers import NotCacheable, tracers
+from turbo_orm.query_cache.compiled import FieldBinder
+from turbo_orm.query_cache.prepared_values import WITH_LOOKUPS, LookupFactory, plain_values
+from turbo_orm.query_cache.tracers import SUBQUERIES, NotCacheable, tracers
 
 # ``catch_warnings()`` restores the filters that it has found, which have to be undone in the order
 # in which they were set: in one thread at a time, and within it also in a nested call.
@@ -38,69 +40,23 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-class PreparedValue(NamedTuple):
-    """A value, and the lookup that Django has made of it."""
-
-    value: Any
-    lookup: Any
-
-
-class LookupFactory(NamedTuple):
-    """Makes the lookup of a value when the method is called, as Django does: it may raise."""
-
-    lookup_class: type
-    lhs: Any
-
-    def __call__(self, value: Any) -> PreparedValue:
-        lookup = self.lookup_class(self.lhs, value)
-        if lookup.rhs is None:
-            # Django compares with NULL instead, or refuses.
-            raise Unbindable
-        if not isinstance(value, models.Model):
-            return PreparedValue(value, lookup)
-        if hasattr(lookup.rhs, "resolve_expression"):
-            # It is no key, and a lookup of it would be another one.
-            raise Unbindable
-        # The instance may have another key by the time that the query is read.
-        return PreparedValue(lookup.rhs, lookup)
-
-
-class DeferredValue(NamedTuple):
-    """A value whose lookup Django makes when the query is read, as in a related manager."""
-
-    value: Any
-    factory: LookupFactory
-
-    @property
-    def lookup(self) -> Any:
-        """The lookup that Django makes of it."""
-        return self.factory(self.value).lookup
-
-
-WITH_LOOKUPS = (PreparedValue, DeferredValue)
-
-
-def plain_values(values: Sequence[Any]) -> list[Any]:
-    """Return values as the caller has given them."""
-    return [each.value if type(each) in WITH_LOOKUPS else each for each in values]
-
-
 def lookup_factories(
     traced: Callable[[Sequence[Any]], Any], values: Sequence[Any]
 ) -> list[LookupFactory | None]:
     """Return what makes a lookup of each value, ``None`` for one that stays as it is.
 
-    ``traced`` makes the step with tracers in place of its values. Raises ``NotCacheable`` if a
-    value does not go into exactly one lookup.
+    ``traced`` makes the step with tracers in place of its values. A value of a queryset that is an
+    argument may have its lookup already. Raises ``NotCacheable`` if a value does not go into
+    exactly one lookup.
     """
-    traces = tracers(values)
+    traces = tracers(plain_values(values))
     with _WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         traced(traces)
     if any(not issubclass(each.category, RuntimeWarning) for each in caught):
         raise NotCacheable("Django warns of it each time")
     found: list[LookupFactory | None] = []
-    for each in traces:
+    for each, value in zip(traces, values, strict=True):
         if type(each) is slice or (each.is_constant and not each.lookups):
             found.append(None)
             continue
@@ -116,9 +72,30 @@ def lookup_factories(
         if lookup.lookup_name == "isnull":
             # Other values are not compared with NULL.
             raise NotCacheable("a value becomes NULL")
-        is_plain = plain_field(lookup, each.value) is not None
-        found.append(None if is_plain else LookupFactory(type(lookup), lookup.lhs))
+        is_plain = type(value) in WITH_LOOKUPS or plain_field(lookup, each.value) is not None
+        found.append(None if is_plain else LookupFactory(type(lookup), _compared(lookup)))
     return found
+
+
+def _compared(lookup: Any) -> Any:
+    """Return what a lookup of another value compares, with something in place of a subquery."""
+    if not isinstance(lookup.lhs, SUBQUERIES):
+        return lookup.lhs
+    field = _compared_field(lookup.lhs)
+    if field is None:
+        raise NotCacheable("a subquery of several columns is compared")
+    # It says no more than how values are prepared.
+    return RawSQL("a subquery", (), field)
+
+
+def _compared_field(lhs: Any) -> Any:
+    """Return the field of a column or a subquery, ``None`` for anything else."""
+    if type(lhs) is not Col and not isinstance(lhs, SUBQUERIES):
+        return None
+    try:
+        return lhs.output_field
+    except FieldError:
+        return None
 
 
 def field_binder(slot: int, field: Any, using: str) -> FieldBinder:
@@ -170,7 +147,8 @@ def plain_field(lookup: Any, value: Any) -> Any:
         # One column, as where a foreign key is prefetched.
         fields = lookup.lhs.targets
         return plain_target(fields[0], kind) if len(fields) == 1 else None
-    return plain_target(lookup.lhs.output_field, kind) if type(lookup.lhs) is Col else None
+    field = _compared_field(lookup.lhs)
+    return None if field is None else plain_target(field, kind)
 
 
 def _is_passed_on(lookup: Any, value: Any) -> bool:

@@ -14,13 +14,17 @@ from functools import cache
 from inspect import getattr_static
 from typing import Any
 
-from django.db.models import Q, Value
+from django.db.models import Q, Subquery, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import cache_key, content_types
 from turbo_orm.query_cache.declared_classes import uncertainty
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
+
+#: What a subquery is that is compared with a value: Django unwraps most since 6.0.
+SUBQUERIES = (Query, Subquery)
 
 
 class NotCacheable(Exception):
@@ -112,7 +116,21 @@ class _TracingLookup:
         plain = self.copy()  # type: ignore[attr-defined]
         plain.__class__ = self._plain_class
         sql, params = compiler.compile(plain)
-        return sql, [TracedParameter(self._slot, *numbered) for numbered in enumerate(params)]
+        # Those of what is compared may be of other values. Of a subquery, none is of this one.
+        before = self._params_of_subquery(compiler)
+        if tuple(params[: len(before)]) != before:
+            raise NotCacheable("a subquery is compared in another way")
+        return sql, [
+            *before,
+            *[
+                each if type(each) is TracedParameter else TracedParameter(self._slot, index, each)
+                for index, each in enumerate(params[len(before) :])
+            ],
+        ]
+
+    def _params_of_subquery(self, compiler: Any) -> tuple[Any, ...]:
+        lhs: Any = self.lhs  # type: ignore[attr-defined]
+        return tuple(compiler.compile(lhs)[1]) if isinstance(lhs, SUBQUERIES) else ()
 
     as_postgresql = as_sql
 
@@ -196,7 +214,7 @@ def require_djangos_ordering(model: Any) -> None:
     """Raise ``NotCacheable`` if a model is ordered by an expression of a third party."""
     try:
         cache_key.of_names(model._meta.ordering or (), {})
-    except cache_key.NoCacheKey as exc:
+    except NoCacheKey as exc:
         raise NotCacheable(f"{model._meta.label} is ordered by {exc}") from None
 
 
@@ -211,6 +229,18 @@ class TracingQuery(Query):
     """A query whose lookups know which tracer they are made of."""
 
     _tracer: Tracer | None = None
+
+    @classmethod
+    def nested(cls, model: Any) -> TracingQuery:
+        """Return the query of a nested chain. Django may add the model's ordering."""
+        require_djangos_ordering(model)
+        return cls(model)
+
+    @staticmethod
+    def require_columns(model: Any) -> None:
+        """Raise ``NotCacheable`` unless the SQL of all columns of a model is Django's."""
+        for field in model._meta.concrete_fields:
+            require_djangos_sql(field)
 
     def build_filter(self, filter_expr: Any, *args: Any, **kwargs: Any) -> Any:
         outer, self._tracer = self._tracer, None

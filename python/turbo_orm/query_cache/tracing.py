@@ -26,8 +26,10 @@ from turbo_orm import bridge
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
+from turbo_orm.query_cache.alike_chains import alike_chains
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
-from turbo_orm.query_cache.chain import CachedChain, replay, split_slice
+from turbo_orm.query_cache.cached_chain import CachedChain
+from turbo_orm.query_cache.chain import replay, split_slice
 from turbo_orm.query_cache.compared_values import compared_binder
 from turbo_orm.query_cache.compiled import (
     Binder,
@@ -41,13 +43,8 @@ from turbo_orm.query_cache.compiled import (
 from turbo_orm.query_cache.instance_binder import instance_binder
 from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
 from turbo_orm.query_cache.list_binders import list_binder
-from turbo_orm.query_cache.parameters import (
-    WITH_LOOKUPS,
-    integer_type,
-    plain_field,
-    plain_values,
-    without_warnings,
-)
+from turbo_orm.query_cache.parameters import integer_type, plain_field, without_warnings
+from turbo_orm.query_cache.prepared_values import WITH_LOOKUPS, plain_values
 from turbo_orm.query_cache.recording_connection import AskedOnce, RecordingConnection
 from turbo_orm.query_cache.tracers import (
     NotCacheable,
@@ -173,6 +170,8 @@ def _traced(
     if getattr(getattr(over(Query(entry.model)), "_fetch_mode", None), "track_peers", False):
         raise NotCacheable("its fetch mode tracks the peers in a result")
     values = plain_values(given)
+    if slice in map(type, values[:-1]):
+        raise NotCacheable("values follow on a slice")
     traces = tracers(values)
     queryset = replay(chain, over(TracingQuery(entry.model)), traces)
     constants = [each.value for each in traces if type(each) is Tracer and each.is_constant]
@@ -230,8 +229,9 @@ def _traced(
     _check(binders, [*given, *[each.value for each in written]], params)
     if limit_offset is not None:
         sql = limit_offset.template
+    alike = alike_chains(entry, values)
     return CompiledStatement(
-        using, sql, binders, places, recorder.layout, zone, limit_offset, tuple(keys)
+        using, sql, binders, places, recorder.layout, zone, limit_offset, tuple(keys), alike
     )
 
 
@@ -270,7 +270,8 @@ def _limit_offset(
 ) -> LimitOffset:
     """Return where the SQL has the numbers of a slice, which is the last of the values."""
     *others, slice_ = values
-    before, found, after = sql.partition(limits(slice_))
+    # A subquery may have the same numbers.
+    before, found, after = sql.rpartition(limits(slice_))
     limit_offset = LimitOffset(before, slice_, after)
     another = far(slice_)
     # Where Django fetches no more than so many rows, another slice shows it.
@@ -357,6 +358,8 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
             binder = lookup_binder(tracer.slot, value.lookup, _bare_compiler(recorder.alias))
         except (EmptyResultSet, FullResultSet):
             raise NotCacheable("a value decides the SQL") from None
+        except ValueError:
+            raise NotCacheable("a value is compared with an outer query's column") from None
         return instance_binder(binder, lookup, value, recorder.ops)
     field = plain_field(lookup, tracer.value)
     if field is None:
