@@ -7,15 +7,17 @@ Sync code that queries (a sync view, a template, a serializer) runs on the bridg
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.db.models.query import MAX_GET_RESULTS
 
 from turbo_orm import bridge
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.orm import fallback
+from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.combined_queryset import CombinedQuerySet
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
@@ -181,3 +183,10 @@ class BridgedQuerySet(CombinedQuerySet[_ModelT, _Row]):
         self._result_cache = None
         rows: int = pgresult.command_tuples
         return rows
+
+
+# Tools and shells show what Django says of its methods. Managers copy it.
+for _class in (CachedQuerySet, CombinedQuerySet, BridgedQuerySet):
+    for _name, _method in vars(_class).items():
+        if type(_method) is FunctionType and _method.__doc__ is None:
+            _method.__doc__ = getattr(getattr(QuerySet, _name, None), "__doc__", None)

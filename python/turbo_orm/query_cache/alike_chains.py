@@ -10,9 +10,9 @@ from itertools import combinations, count
 from typing import Any
 
 from turbo_orm.query_cache.cache import CacheEntry
-from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.cached_chain import NestedChain
 from turbo_orm.query_cache.prepared_values import plain_values
+from turbo_orm.query_cache.replacement import map_values
 
 type Slots = Sequence[int]
 

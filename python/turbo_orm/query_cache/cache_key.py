@@ -13,8 +13,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,19 +21,17 @@ from django.db.models import F, FilteredRelation, Model, OuterRef, Q, QuerySet, 
 from django.db.models.expressions import BaseExpression, Combinable, WindowFrameExclusion
 
 from turbo_orm.query_cache.cached_chain import NestedChain
-from turbo_orm.query_cache.declared_classes import is_derived, is_trusted, known_names, names_of
+from turbo_orm.query_cache.declared_classes import is_trusted, known_names, names_of
 from turbo_orm.query_cache.no_cache_key import NoCacheKey
-from turbo_orm.query_cache.replacement import Replacement
 from turbo_orm.query_cache.subquery import CHAIN
 
 # Hashable, all of them: types are, whatever the stubs say of their metaclasses.
 type Key = tuple[Any, ...]
-type Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 # Longer lists than this are not worth a cache entry for each length.
 LONGEST = 200
 
-_PLAIN: frozenset[type] = frozenset(
+PLAIN: frozenset[type] = frozenset(
     {
         bytes,
         datetime.date,
@@ -51,14 +48,10 @@ _PLAIN: frozenset[type] = frozenset(
 # Types whose equal values may differ for the server: 0.0 and -0.0, 1.0 and 1.00,
 # noon in two time zones.
 _UNLIKE = {datetime.datetime, datetime.time, decimal.Decimal, float}
-_VALUES = (*_PLAIN, Model)
-# Arguments of these types that are no keyword are names.
-_NAMES = {*_PLAIN, list, tuple}
-# The methods whose keywords are lookups, or fields with values for them.
-_OF_LOOKUPS = {"exclude", "filter", "update"}
+VALUES = (*PLAIN, Model)
 _SETS = {frozenset, set}
 _OF_SUBQUERY = {CHAIN, "extra", "template"}
-_SEQUENCES = {list, tuple, *_SETS}
+SEQUENCES = {list, tuple, *_SETS}
 
 
 def of_lookups(
@@ -77,7 +70,7 @@ def of_lookups(
     for name, value in kwargs.items():
         key.append(name)
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             key.append(kind)
             values.append(value)
         else:
@@ -95,9 +88,9 @@ def of_names(
     """
     values: list[Any] = []
     constants = Constants(values, takes_querysets)
-    key = [arg if type(arg) is str else _literal(arg, constants) for arg in args]
+    key = [arg if type(arg) is str else literal(arg, constants) for arg in args]
     for name, value in kwargs.items():
-        key += (name, _literal(value, constants))
+        key += (name, literal(value, constants))
     return tuple(key), values
 
 
@@ -108,34 +101,14 @@ def names_of_values(kwargs: Mapping[str, Any]) -> list[str | None]:
     names: list[str | None] = []
     for name, value in kwargs.items():
         _add_value(name, value, [], constants)
-        is_plain = len(values) == len(names) + 1 and not _is_expression(value)
+        is_plain = len(values) == len(names) + 1 and not is_expression(value)
         names += [name if is_plain else None] * (len(values) - len(names))
     return names
 
 
-def map_values(
-    method: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    replaced: Callable[[Any], Any],
-    build: Callable[[NestedChain], Any] | None = None,
-) -> Arguments:
-    """Return a method's arguments with each value replaced, in the order that its key has.
-
-    A queryset or a subquery is replaced by its ``NestedChain``, or by what ``build`` makes of it.
-    """
-    seen: dict[Any, Any] = {}
-    literals: Any = () if method in _OF_LOOKUPS else _NAMES
-    replaced = Replacement(replaced, build)
-    return (
-        tuple([_map_condition(arg, replaced, seen) for arg in args]),
-        {name: _map_value(value, replaced, seen, literals) for name, value in kwargs.items()},
-    )
-
-
 def _add_condition(condition: Any, key: list[Any], constants: Constants) -> None:
     if type(condition) is not Q:
-        key.append(_literal(condition, constants))
+        key.append(literal(condition, constants))
         return
     key += (Q, condition.connector, condition.negated, len(condition.children))
     for child in condition.children:
@@ -147,26 +120,13 @@ def _add_condition(condition: Any, key: list[Any], constants: Constants) -> None
             _add_condition(child, key, constants)
 
 
-def _map_condition(condition: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
-    if type(condition) is not Q:
-        return _map_value(condition, replaced, seen, _NAMES)
-    mapped = Q(_connector=condition.connector, _negated=condition.negated)
-    mapped.children = [
-        (child[0], _map_value(child[1], replaced, seen))
-        if type(child) is tuple
-        else _map_condition(child, replaced, seen)
-        for child in condition.children
-    ]
-    return mapped
-
-
 def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> None:
     kind, values = type(value), constants.values
     if issubclass(kind, QuerySet):
         key += (QuerySet, _nested(NestedChain.of(value), constants))
     elif value is None or kind is bool:
         key.append(value)
-    elif kind in _SEQUENCES:
+    elif kind in SEQUENCES:
         if kind in _SETS and not name.endswith("__in"):
             # A copy may have another order, and for JSON a list is another value than a set.
             raise NoCacheKey(f"a {kind.__name__}")
@@ -174,104 +134,25 @@ def _add_value(name: str, value: Any, key: list[Any], constants: Constants) -> N
         copied = tuple(value) if kind is tuple else list(value)
         kinds: tuple[Any, ...] = (*{*map(type, copied)},)
         # Where they are of one such type, its length is none of the key: see **expanding**.
-        if len(kinds) != 1 or kinds[0] not in _PLAIN or not name.endswith("__in"):
+        if len(kinds) != 1 or kinds[0] not in PLAIN or not name.endswith("__in"):
             kinds = tuple([_kind_in_sequence(item) for item in copied])
             if len(kinds) > LONGEST:
                 raise NoCacheKey(f"a list of more than {LONGEST} values")
         key += (kind, kinds)
         values.append(copied)
-    elif kind is dict or isinstance(value, _VALUES):
+    elif kind is dict or isinstance(value, VALUES):
         # Of a dict Django makes no copy either.
         key.append(kind)
         values.append(value)
     else:
-        key.append(_literal(value, constants))
-
-
-def _map_value(value: Any, replaced: Replacement, seen: dict[Any, Any], literals: Any = ()) -> Any:
-    kind = type(value)
-    is_compared = (
-        kind in _SEQUENCES or kind is dict or (kind is not bool and isinstance(value, _VALUES))
-    )
-    if kind is slice or (is_compared and kind not in literals):
-        return replaced(value)
-    return _map_literal(value, replaced, seen)
-
-
-def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any:
-    """Return what ``_literal()`` has taken apart, with its constants replaced."""
-    kind = type(value)
-    if kind is Q:
-        return _map_condition(value, replaced, seen)
-    if kind is dict:
-        mapped = {name: _map_literal(value[name], replaced, seen) for name in sorted(value)}
-        return {name: mapped[name] for name in value}
-    if kind in (tuple, list):
-        return kind([_map_literal(each, replaced, seen) for each in value])
-    if kind is FilteredRelation:
-        condition = _map_condition(value.condition, replaced, seen)
-        return FilteredRelation(value.relation_name, condition=condition)
-    if (nested := replaced.nested(value)) is not None:
-        seen[id(value)] = nested
-        return nested
-    if not _is_expression(value) or kind in (F, OuterRef) or isinstance(value, WindowFrame):
-        return value
-    if _is_constant(value):
-        constant = _literal(value.value)
-        if constant not in seen:
-            seen[constant] = replaced(value.value)
-        return _renewed(value, seen[constant])
-    state = vars(value)
-    copied = copy(value)
-    for name in sorted(state):
-        if is_derived(kind, name):
-            if name != "_constructor_args":
-                copied.__dict__.pop(name, None)
-        elif not hasattr(state[name], "get_internal_type"):
-            copied.__dict__[name] = _map_literal(state[name], replaced, seen)
-    seen[id(value)] = copied
-    # It is compared by these, once all constants are replaced.
-    if "_constructor_args" in state:
-        copied._constructor_args = _map_argument(state["_constructor_args"], seen)
-    return copied
-
-
-def _map_argument(argument: Any, seen: dict[Any, Any]) -> Any:
-    """Return an argument that an expression was made of, with what was replaced in that."""
-    kind = type(argument)
-    if kind is dict:
-        return {name: _map_argument(each, seen) for name, each in argument.items()}
-    if kind in (tuple, list):
-        return kind([_map_argument(each, seen) for each in argument])
-    if kind in _PLAIN:
-        value = seen.get(_literal(argument), argument)
-        return value.value if hasattr(value, "constant") else value
-    if _is_constant(argument):
-        value = seen.get(_literal(argument.value))
-        return argument if value is None else _renewed(argument, value)
-    return seen.get(id(argument), argument)
-
-
-def _renewed(constant: Value, value: Any) -> Any:
-    """Return the expression of a constant with another value, or for a tracer."""
-    if hasattr(value, "constant"):
-        return value.constant(constant)
-    copied = copy(constant)
-    copied.value = value
-    # It is compared by these.
-    arguments: Any = constant
-    _, options = arguments._constructor_args
-    others = {name: option for name, option in options.items() if name == "output_field"}
-    copied.__dict__["_constructor_args"] = ((value,), others)
-    copied.__dict__.pop("identity", None)
-    return copied
+        key.append(literal(value, constants))
 
 
 def _kind_in_sequence(value: Any) -> Any:
     # Whether there is a NULL in a list, and where True and False are, may decide the SQL.
     if value is None or type(value) is bool:
         return value
-    if not isinstance(value, _VALUES) or isinstance(value, Model):
+    if not isinstance(value, VALUES) or isinstance(value, Model):
         raise NoCacheKey(f"{type(value).__qualname__} in a list")
     return type(value)
 
@@ -287,7 +168,7 @@ class Constants:
 
     def index(self, value: Any) -> int:
         """Return the index of a constant among the values."""
-        key = _literal(value)
+        key = literal(value)
         index = self._indexes.get(key)
         if index is None:
             index = self._indexes[key] = len(self.values)
@@ -295,15 +176,15 @@ class Constants:
         return index
 
 
-def _is_expression(value: Any) -> bool:
+def is_expression(value: Any) -> bool:
     return isinstance(value, BaseExpression | Combinable)
 
 
-def _is_constant(expression: Any) -> bool:
-    return type(expression) is Value and type(expression.value) in _PLAIN
+def is_constant(expression: Any) -> bool:
+    return type(expression) is Value and type(expression.value) in PLAIN
 
 
-def _literal(value: Any, constants: Constants | None = None) -> Any:
+def literal(value: Any, constants: Constants | None = None) -> Any:
     """Return the key of an object that is part of a cache key, its values included.
 
     With ``constants``, those of an expression are collected there instead.
@@ -316,11 +197,11 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
         return type, value
     if kind in _UNLIKE:
         return kind, repr(value)
-    if kind in _PLAIN or kind is bool:
+    if kind in PLAIN or kind is bool:
         # 1, 1.0 and True are equal.
         return kind, value
     if kind is F or kind is OuterRef:
-        return kind, value.name if type(value.name) is str else _literal(value.name)
+        return kind, value.name if type(value.name) is str else literal(value.name)
     if kind is Q:
         key: list[Any] = []
         if constants is not None:
@@ -328,15 +209,15 @@ def _literal(value: Any, constants: Constants | None = None) -> Any:
             return tuple(key)
         values: list[Any] = []
         _add_condition(value, key, Constants(values))
-        return tuple(key), tuple([_literal(each) for each in values])
+        return tuple(key), tuple([literal(each) for each in values])
     if kind in (tuple, list):
-        return kind, tuple([_literal(each, constants) for each in value])
-    if _is_expression(value):
+        return kind, tuple([literal(each, constants) for each in value])
+    if is_expression(value):
         return _expression(value, constants)
     if issubclass(kind, QuerySet):
         return QuerySet, _nested(NestedChain.of(value), constants)
     if kind is FilteredRelation:
-        return kind, value.relation_name, _literal(value.condition, constants)
+        return kind, value.relation_name, literal(value.condition, constants)
     if kind in {datetime.timezone, WindowFrameExclusion} or (kind is ZoneInfo and value.key):
         return kind, repr(value)
     raise NoCacheKey(f"{kind.__module__}.{kind.__qualname__}")
@@ -365,7 +246,7 @@ def _expression(value: Any, constants: Constants | None) -> Any:
         own = [name for name in names if name not in (CHAIN, "_constructor_args")]
         return kind, nested, tuple([(name, _held(state[name], None)) for name in own])
     key: list[Any] = [kind, names]
-    if kind is Value and constants is not None and type(value.value) in _PLAIN:
+    if kind is Value and constants is not None and type(value.value) in PLAIN:
         key += (type(value.value), constants.index(value.value))
         key += [_held(state[name], None) for name in names if name != "value"]
         return tuple(key)
@@ -403,7 +284,7 @@ def _held(value: Any, constants: Constants | None) -> Any:
         return dict, tuple([(name, _held(value[name], constants)) for name in sorted(value)])
     if type(value) in (tuple, list):
         return type(value), tuple([_held(each, constants) for each in value])
-    return _literal(value, constants)
+    return literal(value, constants)
 
 
 def _field(field: Any) -> Any:
@@ -417,5 +298,5 @@ def _field(field: Any) -> Any:
         return field
     _, _, args, kwargs = field.deconstruct()
     kwargs.pop("base_field", None)
-    options = tuple([(name, _literal(kwargs[name])) for name in sorted(kwargs)])
-    return kind, inside, _literal(args), options
+    options = tuple([(name, literal(kwargs[name])) for name in sorted(kwargs)])
+    return kind, inside, literal(args), options

@@ -16,12 +16,12 @@ from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql import Query
 
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.cache_key import map_values
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.no_cache_key import NoCacheKey
 from turbo_orm.query_cache.outcome import Bypass
 from turbo_orm.query_cache.parameters import lookup_factories, without_warnings
 from turbo_orm.query_cache.prepared_values import DeferredValue, plain_values
+from turbo_orm.query_cache.replacement import map_values
 from turbo_orm.query_cache.step import KeyOf, Step
 from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
 

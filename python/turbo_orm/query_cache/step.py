@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from turbo_orm.query_cache import prefetch_filters
-from turbo_orm.query_cache.cache_key import map_values
+from turbo_orm.query_cache.replacement import map_values
 
 # Django's own methods, whatever a class has in their place.
 _DJANGOS = {**vars(QuerySet), **prefetch_filters.STEPS}

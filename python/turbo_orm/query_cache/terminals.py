@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from turbo_orm.hydration.row_layout import Layout
-from turbo_orm.query_cache.cache_key import map_values
+from turbo_orm.query_cache.replacement import map_values
 
 #: By name, whatever a class has in their place. ``_fetch_all`` is that of the queryset's class.
 DJANGOS_TERMINALS: dict[str, Callable[..., Any]] = {
