@@ -22,7 +22,8 @@ from turbo_orm.query_cache.chain import split_slice
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.parameters import field_binder
 from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS
-from turbo_orm.query_cache.tracing import WrittenValue, trace
+from turbo_orm.query_cache.tracing import trace
+from turbo_orm.query_cache.written_values import WrittenValue
 
 
 async def call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from contextvars import Context
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet, FullResultSet, ObjectDoesNotExist
@@ -55,6 +55,7 @@ from turbo_orm.query_cache.tracers import (
     require_djangos_sql,
     tracers,
 )
+from turbo_orm.query_cache.written_values import TracedWrite, WrittenValue
 
 logger = logging.getLogger("turbo_orm")
 
@@ -73,17 +74,6 @@ _logged: set[type[Exception]] = set()
 
 class _Refused(Exception):
     """Django raises, or executes nothing, with the values at hand."""
-
-
-class WrittenValue(NamedTuple):
-    """A value that is written to a field, and what binds it.
-
-    A constant of an expression that is written has no binder yet.
-    """
-
-    slot: int
-    binder: Binder | None
-    value: Any
 
 
 def trace(
@@ -180,7 +170,7 @@ def _traced(
         raise _Refused("two constants are equal")
     try:
         writes: list[Any] = [
-            Tracer(each.slot, each.value) if each.binder is None else _TracedWrite(each)
+            Tracer(each.slot, each.value) if each.binder is None else TracedWrite(each)
             for each in written
         ]
     except Exception as exc:
@@ -278,24 +268,6 @@ def _limit_offset(
     if not found or not _agree((limit_offset.sql(another), params), again([*others, another])):
         raise NotCacheable("the numbers of the slice decide the SQL")
     return limit_offset
-
-
-class _TracedWrite:
-    """An expression that stands for a value to be written."""
-
-    contains_aggregate = False
-    contains_over_clause = False
-
-    def __init__(self, written: WrittenValue) -> None:
-        assert written.binder is not None
-        (self._param,) = written.binder.params(written.value)
-        self._slot = written.slot
-
-    def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
-        return self
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "%s", [TracedParameter(self._slot, 0, self._param)]
 
 
 def record(using: str, function: Callable[..., Any], *args: Any) -> RecordingConnection:
