@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from importlib.util import find_spec
 
 from django.conf import settings
 
@@ -95,15 +96,9 @@ VIEWS = [count, count_on_bridge, count_in_thread, slow, slow_on_bridge, stream, 
 urlpatterns = [path(view.__name__, view) for view in VIEWS]
 
 
-async def by_protocol(scope, receive, send):
-    """Do what the ``ProtocolTypeRouter`` of Channels does: an application by protocol."""
-    if scope["type"] == "http":
-        return await django(scope, receive, send)
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close"})
-        return None
-    raise ValueError(f"No application configured for scope type {scope['type']!r}")
-
-
 with_static_files = ASGIStaticFilesHandler(django)
+
+if find_spec("channels") is not None:
+    from channels.routing import ProtocolTypeRouter
+
+    by_protocol = ProtocolTypeRouter({"http": django})

@@ -95,6 +95,8 @@ def end(process: Any) -> list[str]:
 def test_a_server(name, application):
     if name != "uvicorn" and application != "django":
         pytest.skip("what is around the application does not depend on the server")
+    if application == "by_protocol":
+        pytest.importorskip("channels")
     with served(name, application) as (process, port):
         for path in ("count", "count_on_bridge", "count_in_thread"):
             assert get(port, path) == (200, b"0")
