@@ -359,7 +359,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             return self._step("dates", cache_key.of_names, args, kwargs)
 
         def datetimes(self, *args: Any, **kwargs: Any) -> Any:
-            return self._step("datetimes", cache_key.of_names, args, with_zone(args, kwargs))
+            return self._step("datetimes", cache_key.of_names, *with_zone(args, kwargs))
 
         def values(self, *fields: Any, **expressions: Any) -> Any:
             return self._step("values", cache_key.of_names, fields, expressions)

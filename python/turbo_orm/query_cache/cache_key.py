@@ -89,6 +89,9 @@ def of_names(
     values: list[Any] = []
     constants = Constants(values, takes_querysets)
     key = [arg if type(arg) is str else literal(arg, constants) for arg in args]
+    if kwargs:
+        # Names are strings on both sides: values("x", Lower("y")), values(x=Lower("y")).
+        key.append(dict)
     for name, value in kwargs.items():
         key += (name, literal(value, constants))
     return tuple(key), values

@@ -137,6 +137,8 @@ def record(
             if factories is not None:
                 values = _prepared(values, factories, is_deferred)
             return CachedChain((child, (*given, *values)))
+    except NoCacheKey as exc:
+        return Bypass(f"{name}() is given {exc}")
     except Exception as exc:
         why = str(exc) if isinstance(exc, NotCacheable) else f"raises {type(exc).__qualname__}"
         refusal = f"{name}() cannot be traced: {why}"

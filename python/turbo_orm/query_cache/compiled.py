@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
@@ -27,9 +27,6 @@ from turbo_orm.query_cache.expanding import (
     placeholders,
 )
 from turbo_orm.query_cache.limit_offset import LimitOffset
-
-if TYPE_CHECKING:
-    from turbo_orm.query_cache.alike_chains import AlikeChains
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
 
@@ -192,11 +189,11 @@ class CompiledStatement:
     ``asked`` are functions that return it, or raise ``Unbindable``. ``zone`` is the name
     of the time zone that the SQL was compiled in, if it depends on that. ``layout`` is that of the
     rows, if there are any. With ``limit_offset``, ``sql`` has placeholders for the numbers of a
-    slice, which is the last of the values. ``alike`` are nested chains that must not be equal.
+    slice, which is the last of the values. Parameters of the pairs of
+    binders in ``must_differ`` must not be equal.
     """
 
     __slots__ = (
-        "_alike",
         "_asked",
         "_between",
         "_binders",
@@ -208,6 +205,7 @@ class CompiledStatement:
         "cached_plan",
         "layout",
         "limit_offset",
+        "must_differ",
         "rows",
         "sql",
         "using",
@@ -224,7 +222,6 @@ class CompiledStatement:
         zone: str | None = None,
         limit_offset: LimitOffset | None = None,
         asked: Sequence[int] = (),
-        alike: AlikeChains | None = None,
     ) -> None:
         self.using = using
         self.sql = sql
@@ -238,7 +235,8 @@ class CompiledStatement:
         self._binders = tuple(binders)
         self._places = tuple(places)
         self._asked = tuple(asked)
-        self._alike = alike
+        #: Pairs of indexes of binders whose parameters, if equal, have Django write other SQL.
+        self.must_differ: Sequence[tuple[int, int]] = ()
         slots = tuple([each.slot for each in binders if type(each) is ConstantBinder])
         self._constants = slots if len(slots) > 1 else ()
         self._in_order = self._places == tuple([(index, 0) for index in range(len(binders))])
@@ -273,7 +271,9 @@ class CompiledStatement:
         ):
             # Django compares expressions, and may write equal ones once.
             raise Unbindable
-        if self._alike is not None and self._alike.has_equal(values):
+        if self.must_differ and any(
+            [*found[one]] == [*found[other]] for one, other in self.must_differ
+        ):
             raise Unbindable
         lists: Sequence[Expanded] = ()
         if self._lists:

@@ -5,7 +5,6 @@ A statement may be compiled in another one later. So it is made an argument, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +14,12 @@ from django.utils.timezone import get_current_timezone
 _BEFORE = 3
 
 
-def with_zone(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of ``datetimes()`` with the zone that Django would take."""
+def with_zone(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of ``datetimes()`` with the zone that Django would take."""
+    if len(args) == _BEFORE + 1 and args[_BEFORE] is None and "tzinfo" not in kwargs:
+        args = args[:_BEFORE]
     if not settings.USE_TZ or len(args) > _BEFORE or kwargs.get("tzinfo") is not None:
-        return kwargs
-    return {**kwargs, "tzinfo": get_current_timezone()}
+        return args, kwargs
+    return args, {**kwargs, "tzinfo": get_current_timezone()}

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from django.db.models import F, FilteredRelation, OuterRef, Q, QuerySet, Value, WindowFrame
+from django.db.models import F, FilteredRelation, OuterRef, Q, QuerySet, Value, When, WindowFrame
 from django.db.models.expressions import BaseExpression
+from django.db.models.sql import Query
 
 from turbo_orm.query_cache.cache_key import (
     PLAIN,
@@ -22,6 +23,7 @@ from turbo_orm.query_cache.cache_key import (
 )
 from turbo_orm.query_cache.cached_chain import NestedChain
 from turbo_orm.query_cache.declared_classes import is_derived
+from turbo_orm.query_cache.no_cache_key import NoCacheKey
 from turbo_orm.query_cache.subquery import CHAIN, SubqueryTemplate
 
 type Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -92,6 +94,7 @@ def _map_condition(condition: Any, replaced: Replacement, seen: dict[Any, Any]) 
         else _map_condition(child, replaced, seen)
         for child in condition.children
     ]
+    seen[id(condition)] = mapped
     return mapped
 
 
@@ -121,6 +124,9 @@ def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any
     if (nested := replaced.nested(value)) is not None:
         seen[id(value)] = nested
         return nested
+    if isinstance(value, Query):
+        # Django, or another thread, has read that of a subquery since its key was made.
+        raise NoCacheKey("a queryset whose query was read")
     if not is_expression(value) or kind in (F, OuterRef) or isinstance(value, WindowFrame):
         return value
     if is_constant(value):
@@ -129,7 +135,7 @@ def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any
             seen[constant] = replaced(value.value)
         return _renewed(value, seen[constant])
     state = vars(value)
-    copied = copy(value)
+    copied: Any = copy(value)
     for name in sorted(state):
         if is_derived(kind, name):
             if name != "_constructor_args":
@@ -140,6 +146,12 @@ def _map_literal(value: Any, replaced: Replacement, seen: dict[Any, Any]) -> Any
     # It is compared by these, once all constants are replaced.
     if "_constructor_args" in state:
         copied._constructor_args = _map_argument(state["_constructor_args"], seen)
+        if isinstance(value, When) and type(copied.condition) is Q:
+            # Its lookups may have been given as keywords, with their values.
+            args, options = copied._constructor_args
+            lookups = [each for each in copied.condition.children if type(each) is tuple]
+            renewed = {**options, **{name: each for name, each in lookups if name in options}}
+            copied._constructor_args = (args, renewed)
     return copied
 
 

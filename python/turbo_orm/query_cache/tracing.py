@@ -26,7 +26,6 @@ from turbo_orm import bridge
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
-from turbo_orm.query_cache.alike_chains import alike_chains
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import replay, split_slice
@@ -40,6 +39,7 @@ from turbo_orm.query_cache.compiled import (
     Unbindable,
     lookup_binder,
 )
+from turbo_orm.query_cache.equal_values import must_differ
 from turbo_orm.query_cache.instance_binder import instance_binder
 from turbo_orm.query_cache.limit_offset import LimitOffset, far, limits
 from turbo_orm.query_cache.list_binders import list_binder
@@ -219,10 +219,18 @@ def _traced(
     _check(binders, [*given, *[each.value for each in written]], params)
     if limit_offset is not None:
         sql = limit_offset.template
-    alike = alike_chains(entry, values)
-    return CompiledStatement(
-        using, sql, binders, places, recorder.layout, zone, limit_offset, tuple(keys), alike
+    statement = CompiledStatement(
+        using, sql, binders, places, recorder.layout, zone, limit_offset, tuple(keys)
     )
+    slices = values[len(given) :]
+    writes = [each.value for each in written]
+
+    def agrees(others: Sequence[Any]) -> bool:
+        bound = statement.bind((*others, *writes, *slices))
+        return _agree((bound.sql, bound.params), again([*plain_values(others), *slices]))
+
+    statement.must_differ = must_differ(binders[: len(given)], given, agrees)
+    return statement
 
 
 def _zone(params: Sequence[Any], sql: str, again: Callable[[], Recorded]) -> str | None:
