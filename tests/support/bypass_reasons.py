@@ -10,12 +10,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "query_cache.md"
-# How an instance is saved and deleted has reasons of its own, which no look-up gives.
+# How rows of instances are read and written has reasons of its own, which no look-up gives.
 MODULES = [
     module
     for room in ("query_cache", "orm")
     for module in (ROOT / "python" / "turbo_orm" / room).glob("*.py")
-    if module.name not in {"delete.py", "save.py", "save_statements.py"}
+    if module.name
+    not in {
+        "delete.py",
+        "delete_statements.py",
+        "link_rows.py",
+        "refresh.py",
+        "save.py",
+        "save_statements.py",
+    }
 ]
 
 # What is called with a reason, or returns one, and the variables that hold one.

@@ -29,7 +29,10 @@ type Line = tuple[str, str]
 
 _logger = getLogger("turbo_orm")
 
-_PREFETCHING = "django.db.models.query.prefetch_related_objects"
+_PREFETCHING = {
+    "django.db.models.query.prefetch_related_objects",
+    "turbo_orm.orm.prefetch.prefetch",
+}
 _FETCH_MODE = "`.fetch_mode(models.FETCH_PEERS)`" if hasattr(models, "FETCH_PEERS") else ""
 # How many lines are counted in a task, and logged in a process.
 _MOST = 1000
@@ -122,7 +125,7 @@ def _attribute(calls: list[FrameType]) -> tuple[Access, FrameType] | None:
     """
     found = None
     for frame in calls:
-        if qualified_name(frame) == _PREFETCHING:
+        if qualified_name(frame) in _PREFETCHING:
             return found if found is not None and found[0].has_fetch_mode else None
         if found is None:
             access = lazy_access.recognise(frame)

@@ -15,7 +15,9 @@ from django.db.models.deletion import Collector
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import AsyncAtomic
 from turbo_orm.execution import direct
+from turbo_orm.query_cache.cache import Refusal, cache
 from turbo_orm.query_cache.delete_statements import Deletion, delete_statements
+from turbo_orm.query_cache.outcome import Miss
 from turbo_orm.query_cache.overrides import has_djangos
 
 # The methods of querysets after which Django deletes all rows that it fetches.
@@ -82,6 +84,11 @@ def fetches_first(queryset: Any) -> bool:
             return False
         entry = entry.parent
     return not Collector(using="").can_fast_delete(queryset)
+
+
+def refuse(queryset: Any, miss: Miss) -> None:
+    """Note that no statement deletes the rows of a queryset, since Django fetches them."""
+    cache.refuse(queryset._cached[0], miss.key, Refusal("the rows decide what Django does next"))
 
 
 async def delete_queryset(queryset: Any) -> Counts:

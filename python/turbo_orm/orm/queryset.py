@@ -40,7 +40,7 @@ from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import extend
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
-from turbo_orm.query_cache.outcome import Bypass, Hit
+from turbo_orm.query_cache.outcome import Bypass, Hit, Miss
 from turbo_orm.query_cache.overrides import has_djangos
 from turbo_orm.query_cache.save_statements import save_statements
 
@@ -389,6 +389,8 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             if isinstance(found, Hit):
                 found = Bypass("its statements are logged", found.statement.using)
             elif delete.fetches_first(self):
+                if isinstance(found, Miss):
+                    delete.refuse(self, found)
                 deleted = await delete.delete_queryset(self)
                 self._result_cache = None
                 return deleted

@@ -31,7 +31,7 @@ type Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 # Arguments of these types that are no keyword are names.
 _NAMES = {*PLAIN, list, tuple}
 # The methods whose keywords are lookups, or fields with values for them.
-_OF_LOOKUPS = {"exclude", "filter", "update"}
+_OF_LOOKUPS = {"_filter_prefetch", "exclude", "filter", "update"}
 
 
 class Replacement:
