@@ -24,7 +24,7 @@ from django.db.models import (
     Transform,
     Value,
 )
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Lower
 from django.test import override_settings
 from django.utils.deconstruct import deconstructible
 
@@ -477,6 +477,17 @@ def test_a_class_that_is_changed(case, chains, monkeypatch):
             patch.setattr(kind, name, value)
             assert play() != before
         assert play() == before
+
+
+def test_one_of_djangos_that_is_changed(chains, monkeypatch):
+    def play():
+        return chains(lambda n: Book.objects.annotate(x=Lower("title")), 1, 2, afresh=False)
+
+    before = play()
+    with monkeypatch.context() as patch:
+        patch.setattr(Lower, "function", "UPPER")
+        assert play() != before
+    assert play() == before
 
 
 def test_one_that_is_given_another_base(chains):

@@ -101,6 +101,9 @@ def names_of(kind: type, state: Mapping[str, Any]) -> tuple[str, ...] | str:
     """
     if why := uncertainty(kind):
         return why
+    if is_trusted(kind) and not watch_class(kind):
+        # A test's mock may have changed an attribute of Django's, too.
+        return f"{kind.__qualname__}, which was modified too often for CPython to tell of it"
     names = [name for name in sorted(state) if not is_derived(kind, name)]
     if "_constructor_args" in state and any("__init__" in vars(each) for each in _others(kind)):
         # Django compares expressions by these, of which its own classes keep all.
