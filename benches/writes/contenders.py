@@ -85,7 +85,7 @@ class DjangoOnTheBridge(Writer):
 
     async def create(self, rows: list[Any]) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(compiler.InsertCompiler, "_arrays", lambda self: None)
+            patch.setattr(compiler.InsertCompiler, "_column_parameters", lambda self: None)
             await bridge.run(QuerySet(type(rows[0])).bulk_create, rows)
 
 

@@ -31,7 +31,7 @@ class Calls(Case):
 
     reference = DJANGO_ASYNC
     measured = "calls"
-    rounds = 60
+    rounds = 40
 
     def __str__(self) -> str:
         return f"{self.operation}-{self.contender.name}".replace(",", "").replace(" ", "-")
@@ -69,7 +69,8 @@ class Calls(Case):
     def work(self) -> Callable[[Any], Any]:
         contender = self.contender
         if isinstance(contender, Psycopg):
-            shelf.restore()
+            if self.operation.writes:
+                shelf.restore()
             replay = contender.replay
             executed = [statements(self.operation, n, self._given(n)) for n in range(CALLS)]
 
@@ -95,7 +96,7 @@ class Calls(Case):
         return call
 
     def answer(self, harness: Harness) -> list[Any]:
-        shelf.fill()
+        self._fill()
         if isinstance(self.contender, Psycopg):
             # Its statements are those that Django executes for the expected answer.
             return self.by(DJANGO_ASYNC).answer(harness)
@@ -110,8 +111,16 @@ class Calls(Case):
         plain = getattr(self.contender, "plain", _plain)
         return plain(found), shelf.left() if self.operation.writes else None
 
+    def _fill(self) -> None:
+        """Fill the tables, anew if an operation before may have written to them."""
+        if self.operation.writes:
+            shelf.refill()
+        else:
+            shelf.fill()
+
     def finish(self, harness: Harness, result: Any) -> None:
-        shelf.fill()
+        if self.operation.writes:
+            shelf.refill()
 
 
 def method(operation: Composed) -> str:

@@ -20,7 +20,6 @@ AUTHORS = 100
 BOOKS_OF_EACH = 10
 BOOKS = AUTHORS * BOOKS_OF_EACH
 TAGS = 20
-TAGS_OF_EACH = 3
 YEARS = 100
 # Books that are there to be deleted, with two chapters and two notes each.
 DELETED = 50
@@ -58,7 +57,13 @@ def tag(n: int) -> int:
 
 
 def fill() -> None:
-    """Fill the tables."""
+    """Fill the tables, unless they are full."""
+    if not Note.threaded.exists():
+        refill()
+
+
+def refill() -> None:
+    """Fill the tables, whatever is in them."""
     _truncate()
     Tag.threaded.bulk_create(Tag(pk=n, name=f"tag {n}") for n in range(1, TAGS + 1))
     Author.threaded.bulk_create(
@@ -86,28 +91,44 @@ def fill() -> None:
             cursor.execute(f"VACUUM (FREEZE, ANALYZE) {model._meta.db_table}")
 
 
+_RESTORE = """
+DELETE FROM {through} WHERE book_id > {books}
+    OR tag_id NOT IN (1 + (book_id + 5) % {tags}, 1 + (book_id + 10) % {tags},
+        1 + (book_id + 15) % {tags});
+INSERT INTO {through} (book_id, tag_id)
+    SELECT b, 1 + (b + n * 5) % {tags} FROM generate_series(1, {books}) b, generate_series(1, 3) n
+    EXCEPT SELECT book_id, tag_id FROM {through};
+DELETE FROM {note};
+DELETE FROM {chapter};
+DELETE FROM {book} WHERE id > {books};
+INSERT INTO {book} (id, author_id, title, year, pages)
+    SELECT n, 1 + (n - 1) / 10 % {authors}, 'Book ' || n, {first} + n % {years}, n % 700
+    FROM generate_series({books} + 1, {books} + {deleted}) n;
+INSERT INTO {chapter} (book_id, title)
+    SELECT {books} + 1 + n % {deleted}, 'one' FROM generate_series(0, {deleted} * 2 - 1) n;
+INSERT INTO {note} (book_id, text)
+    SELECT {books} + 1 + n % {deleted}, 'well' FROM generate_series(0, {deleted} * 2 - 1) n;
+SELECT setval(pg_get_serial_sequence('{book}', 'id'), 1000000);
+"""
+
+
 def restore() -> None:
     """Undo what a round has written but for columns that each call sets."""
     through: Any = Book.tags.through
+    sql = _RESTORE.format(
+        through=through._meta.db_table,
+        book=Book._meta.db_table,
+        chapter=Chapter._meta.db_table,
+        note=Note._meta.db_table,
+        authors=AUTHORS,
+        books=BOOKS,
+        deleted=DELETED,
+        first=_FIRST_YEAR,
+        tags=TAGS,
+        years=YEARS,
+    )
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {through._meta.db_table}")
-        cursor.execute(
-            f"INSERT INTO {through._meta.db_table} (book_id, tag_id) "
-            f"SELECT book.id, 1 + (book.id + n * 5) % {TAGS} "
-            f"FROM {Book._meta.db_table} book, generate_series(1, {TAGS_OF_EACH}) n "
-            f"WHERE book.id <= {BOOKS} ORDER BY book.id, n"
-        )
-        for model in (Chapter, Note):
-            cursor.execute(f"DELETE FROM {model._meta.db_table}")
-        cursor.execute(f"DELETE FROM {Book._meta.db_table} WHERE id > {BOOKS}")
-    kept = range(BOOKS + 1, BOOKS + DELETED + 1)
-    Book.threaded.bulk_create(map(_book, kept))
-    Chapter.threaded.bulk_create(Chapter(book_id=n, title="one") for n in kept for _ in "ab")
-    Note.threaded.bulk_create(Note(book_id=n, text="well") for n in kept for _ in "ab")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT setval(pg_get_serial_sequence('{Book._meta.db_table}', 'id'), 1000000)"
-        )
+        cursor.execute(sql)
 
 
 def left() -> list[Any]:
