@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -69,7 +69,7 @@ class RecordingConnection(BridgedDatabaseWrapper):
         wrapper.once = once
         # Its own, so that the compiler that selects something is noted.
         ops: Any = copy(wrapper.ops)
-        ops.compiler = partial(wrapper._noted, ops.compiler)
+        ops.compiler = partial(_noting_compiler, wrapper.ops.compiler)
         wrapper.ops = ops
         return wrapper
 
@@ -87,23 +87,6 @@ class RecordingConnection(BridgedDatabaseWrapper):
         return _RecordingCursor(self)
 
     chunked_cursor = cursor
-
-    def _noted(self, compiler_of: Callable[[str], Any], name: str) -> Callable[..., Any]:
-        """Return what makes compilers of a class of Django's, by its name."""
-        made_by = compiler_of(name)
-
-        def make(*args: Any, **kwargs: Any) -> Any:
-            compiler = made_by(*args, **kwargs)
-            compiler.execute_sql = partial(self._select, compiler, compiler.execute_sql)
-            return compiler
-
-        return make if name in _SELECTING else made_by
-
-    def _select(
-        self, compiler: Any, execute_sql: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        self.selecting, self.selected = compiler, [*_selected(compiler.query)]
-        return execute_sql(*args, **kwargs)
 
     def record(self, sql: str, params: Any) -> None:
         """Record a statement."""
@@ -127,6 +110,27 @@ def _selected(query: Any) -> Iterator[Any]:
         yield from [field.cached_col for field in query.model._meta.concrete_fields]
     if (inner := getattr(query, "inner_query", None)) is not None:
         yield from _selected(inner)
+
+
+def _noting_compiler(compiler_of: Callable[[str], Any], name: str) -> Any:
+    """Return the class of a compiler by Django's name of it, that which selects with a note."""
+    kind = compiler_of(name)
+    return _noting(kind) if name in _SELECTING else kind
+
+
+@cache
+def _noting(kind: Any) -> Any:
+    """Return a class of compilers that tell their connection when they select."""
+
+    class NotingCompiler(kind):  # type: ignore[misc]
+        def execute_sql(self, *args: Any, **kwargs: Any) -> Any:
+            recorder = self.connection
+            recorder.selected = [*_selected(self.query)]
+            # It holds the connection, which nothing else does when it has recorded.
+            recorder.selecting = self if recorder.once else None
+            return super().execute_sql(*args, **kwargs)
+
+    return NotingCompiler
 
 
 class _RecordingCursor:

@@ -295,6 +295,9 @@ def record(using: str, function: Callable[..., Any], *args: Any) -> RecordingCon
         raise
     except Exception as exc:
         raise _Refused from exc
+    finally:
+        # That would be a cycle.
+        recorder.selecting = None
     return recorder
 
 
