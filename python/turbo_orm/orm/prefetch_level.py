@@ -181,7 +181,7 @@ async def _related(queryset: Any, relation: Relation, keys: list[Any]) -> list[A
         # Django merges them with what is left to do. Other querysets it evaluates as they are.
         queryset._prefetch_related_lookups = ()
     # For each list of keys, Django would compile it anew.
-    await queryset._fetch(None)
+    await queryset._fetch(as_a_whole=True)
     found: list[Any] = queryset._result_cache
     return found
 

@@ -101,9 +101,10 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         await self._fetch()
         return list(self._result_cache or ())
 
-    async def _fetch(self, max_rows: int | None = fetching.SLICE) -> None:
-        """Do what ``_fetch_all()`` does. More rows than ``max_rows`` are read as they arrive."""
+    async def _fetch(self, as_a_whole: bool = False) -> None:
+        """Do what ``_fetch_all()`` does. Many rows are read as they arrive, or as a whole."""
         if self._result_cache is None:
+            max_rows = None if as_a_whole else fetching.SLICE
             found = lookup(self, "_fetch_all", self._cached, max_rows)
             if isinstance(found, Hit):
                 self._result_cache = await self._objects(found)
