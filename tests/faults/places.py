@@ -292,8 +292,12 @@ OPTIONS: dict[str, Place] = {
     "a unit of datetimes()": lambda orm, s: orm.list(Book.objects.datetimes("published", s)),
     "a field of dates()": lambda orm, s: orm.list(Author.objects.dates(s, "year")),
     "an order of dates()": lambda orm, s: orm.list(Author.objects.dates("born", "year", s)),
-    "an option of explain()": lambda orm, s: orm.call(Team.objects, "explain", **{s: True}),
-    "a format of explain()": lambda orm, s: orm.call(Team.objects, "explain", format=s),
+    "an option of explain()": lambda orm, s: without_costs(
+        orm.call(Team.objects, "explain", **{s: True})
+    ),
+    "a format of explain()": lambda orm, s: without_costs(
+        orm.call(Team.objects, "explain", format=s)
+    ),
     # Django takes "__class__" for a database, since its handler has such an attribute.
     "a database": lambda orm, s: orm.list(Team.objects.using(s.strip("_"))),
 }
