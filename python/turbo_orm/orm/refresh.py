@@ -17,6 +17,7 @@ from turbo_orm import bridge
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.overrides import overridden
 
 _METHODS = ["_get_pk_val", "get_deferred_fields", "pk", "refresh_from_db"]
 
@@ -96,10 +97,8 @@ def _is_plain(model: type[Model]) -> bool:
 
 def _reason_to_bypass(model: Any) -> str:
     meta = model._meta
-    for name in _METHODS:
-        method = getattr_static(Model, name)
-        if getattr_static(model, name) is not method or not is_own(method):
-            return f"{meta.label} overrides {name}"
+    if name := overridden(model, _METHODS):
+        return f"{meta.label} overrides {name}"
     if model.__setattr__ is not object.__setattr__:
         return f"{meta.label} overrides __setattr__()"
     if type(meta.base_manager) is not Manager or not is_own(Manager.db_manager):

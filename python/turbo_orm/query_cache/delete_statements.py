@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from inspect import getattr_static
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import CASCADE, SET_NULL, Manager, Model
+from django.db.models import CASCADE, SET_NULL, Manager
 from django.db.models import deletion as djangos
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
 from turbo_orm import bridge
 from turbo_orm.backend.handler import process_connection
-from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.query_cache import tracing, verification
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
+from turbo_orm.query_cache.overrides import overridden
 from turbo_orm.query_cache.parameters import plain_target
 from turbo_orm.query_cache.recording_connection import RecordingConnection
 
@@ -179,10 +178,8 @@ def _max_key(model: Any, using: str) -> int:
 def _reason_to_bypass(model: Any) -> str:
     """Say what Django has to find out each time. Empty if nothing."""
     meta = model._meta
-    for name in ("_is_pk_set", "pk"):
-        method = getattr_static(Model, name, None)
-        if getattr_static(model, name, None) is not method or not is_own(method):
-            return f"{meta.label} overrides {name}"
+    if name := overridden(model, ("_is_pk_set", "pk")):
+        return f"{meta.label} overrides {name}"
     if meta.parents or meta.proxy or len(getattr(meta, "pk_fields", [meta.pk])) != 1:
         return f"{meta.label} has parents or a composite key, or is a proxy"
     if meta.pk.remote_field is not None:

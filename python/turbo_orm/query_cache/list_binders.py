@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from turbo_orm.query_cache.compiled import Binder, Unbindable
+from turbo_orm.query_cache.compiled import Binder, IntegerBinder, Unbindable
 from turbo_orm.query_cache.parameters import integer_type
 
 
@@ -22,17 +22,11 @@ class PlainListBinder:
         return [*dict.fromkeys(value)]
 
 
-class IntegerListBinder:
+class IntegerListBinder(IntegerBinder):
     """Binds lists of integers from ``low`` to ``high``, in psycopg's type of the field's size."""
 
-    __slots__ = ("_high", "_low", "_wrapper", "slot")
+    __slots__ = ()
     is_of_list = True
-
-    def __init__(self, slot: int, wrapper: Callable[[int], Any], low: int, high: int) -> None:
-        self.slot = slot
-        self._wrapper = wrapper
-        self._low = low
-        self._high = high
 
     def params(self, value: Any) -> Sequence[Any]:
         if self._low <= min(value) and max(value) <= self._high:

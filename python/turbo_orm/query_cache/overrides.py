@@ -8,6 +8,7 @@ and anew whenever one is modified (turbo_orm.bridge.replaced_methods).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import getattr_static
 from typing import Any
 
@@ -73,6 +74,15 @@ _DJANGOS = dict(vars(QuerySet))
 def has_djangos(queryset_class: Any, *names: str) -> bool:
     """Return whether methods of a class are those that Django's QuerySet was written with."""
     return all(getattr(queryset_class, name) is _DJANGOS[name] for name in names)
+
+
+def overridden(model: type[Model], names: Iterable[str]) -> str:
+    """Return the first of these methods of ``Model`` that a model overrides, or is replaced."""
+    for name in names:
+        method = getattr_static(Model, name, None)
+        if getattr_static(model, name, None) is not method or not is_own(method):
+            return name
+    return ""
 
 
 def add(queryset_class: Any) -> None:
