@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import inspect
-import sys
 import traceback
 from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -23,6 +22,7 @@ from django.views import View
 from tests.faults.aliases import known_as
 from tests.library.models import Account, Author, Book, Entry, Note, Player, Team
 from tests.support import givens
+from tests.support.counting import python_calls
 from turbo_orm import async_atomic, async_connection, lazy_loading, run_sync
 from turbo_orm.backend.connection_state import State
 from turbo_orm.backend.shared_connection import shared_connections
@@ -580,24 +580,16 @@ def test_errors_of_the_database_are_djangos(run):
     assert run(ask) == 30
 
 
-def python_calls(function):
+def number_of_calls(function):
     """Return how many Python functions are called, and coroutines resumed."""
-    count = 0
-
-    def add(frame, event, arg):
-        nonlocal count
-        count += event == "call"
 
     async def main():
         await function()
-        sys.setprofile(add)
-        try:
+        with python_calls() as calls:
             await function()
-        finally:
-            sys.setprofile(None)
+        return len(calls)
 
-    asyncio.run(main())
-    return count
+    return asyncio.run(main())
 
 
 def test_it_costs_few_python_calls():
@@ -610,13 +602,13 @@ def test_it_costs_few_python_calls():
         await function()
 
     lazy = lazy_loading(sleep)
-    once = python_calls(lazy) - python_calls(sleep)
+    once = number_of_calls(lazy) - number_of_calls(sleep)
     assert once <= 20
     # A decorated function that another one awaits is on a bridge already.
-    nested = python_calls(lambda: nesting(lazy)) - python_calls(lambda: nesting(sleep))
+    nested = number_of_calls(lambda: nesting(lazy)) - number_of_calls(lambda: nesting(sleep))
     assert nested <= 10
     twice, ten_times = (
-        python_calls(partial(lazy, times)) - python_calls(partial(sleep, times))
+        number_of_calls(partial(lazy, times)) - number_of_calls(partial(sleep, times))
         for times in (2, 10)
     )
     assert (ten_times - twice) / 8 <= 12

@@ -1,7 +1,6 @@
 """Direct execution: where nothing needs a cursor, and the cursor path everywhere else."""
 
 import asyncio
-import sys
 from pathlib import Path
 
 import psycopg
@@ -25,6 +24,7 @@ from psycopg.pq import TransactionStatus
 import turbo_orm
 from tests.library.models import Account
 from tests.support.clients import Rival
+from tests.support.counting import python_calls
 from tests.support.statements import Statement, Ways, ask, rows
 from turbo_orm import async_atomic, async_connection, bridge
 from turbo_orm.backend import n_plus_one
@@ -500,25 +500,13 @@ def test_python_calls_of_a_statement(connected):
     async def steps():
         statement = One("SELECT 1")
         await direct.execute("default", statement)
-        calls = []
-
-        def count(frame, event, argument):
-            if event == "call":
-                code = frame.f_code
-                calls.append((code.co_filename, code.co_qualname))
-
-        sys.setprofile(count)
-        try:
+        with python_calls() as calls:
             for _ in range(20):
                 await direct.execute("default", statement)
-        finally:
-            sys.setprofile(None)
         return calls
 
     calls = connected(steps)
-    ours = [
-        name for filename, name in calls if "turbo_orm" in filename and "tests" not in filename
-    ]
+    ours = [each.name for each in calls if "turbo_orm" in each.file and "tests" not in each.file]
     assert len(ours) <= 20 * 13, set(ours)
     if psycopg.pq.__impl__ != "python":
         assert len(calls) <= 20 * 40

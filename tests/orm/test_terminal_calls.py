@@ -1,7 +1,6 @@
 """No terminal calls more Python functions than Django's async method, which hops to a thread."""
 
 import asyncio
-import sys
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -9,6 +8,7 @@ from django.db import connections
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
 from tests.library.models import Account, Author, Book
+from tests.support.counting import calls
 from tests.support.event_loop import close_connections
 from turbo_orm import conf
 
@@ -80,39 +80,16 @@ TERMINALS = {
 }
 
 
-def calls():
-    """Have the functions counted that any thread calls, and return what returns their number."""
-    tool, event = sys.monitoring.PROFILER_ID, sys.monitoring.events.PY_START
-    counted = 0
-
-    def count(code, offset):
-        nonlocal counted
-        counted += 1
-
-    sys.monitoring.use_tool_id(tool, "calls")
-    sys.monitoring.register_callback(tool, event, count)
-    sys.monitoring.set_events(tool, event)
-
-    def stop():
-        sys.monitoring.set_events(tool, 0)
-        sys.monitoring.register_callback(tool, event, None)
-        sys.monitoring.free_tool_id(tool)
-        return counted
-
-    return stop
-
-
 async def least(call):
     """Return the least number of calls in some times, the first ones of which fill caches."""
     numbers = []
     for _ in range(7):
         await sync_to_async(reset)()
         terminal = call()
-        stop = calls()
-        try:
+        called = []
+        with calls(None, called.append):
             await terminal
-        finally:
-            numbers.append(stop())
+        numbers.append(len(called))
     return min(numbers)
 
 

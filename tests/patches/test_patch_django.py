@@ -33,6 +33,7 @@ from django.test import override_settings
 from tests.library.models import Book
 from tests.plain.models import MODELS, Label, Remark, Shelf, Volume, fill
 from tests.support.answers import django_answer, fingerprint, sync_answer, turbo_answer
+from tests.support.counting import calls
 from tests.support.project import databases, run_in_project
 from tests.support.tables import truncate
 from turbo_orm import (
@@ -311,26 +312,10 @@ def open_cursors():
 # Hydration
 
 
-@contextmanager
-def calls_of(function):
-    """Count the calls of a function, whatever has been put around it."""
-    calls = []
-    monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
-    monitoring.use_tool_id(tool, "tests")
-    started = monitoring.events.PY_START
-    monitoring.register_callback(tool, started, lambda code, offset: calls.append(code))
-    monitoring.set_local_events(tool, function.__code__, started)
-    try:
-        yield calls
-    finally:
-        monitoring.set_local_events(tool, function.__code__, 0)
-        monitoring.register_callback(tool, started, None)
-        monitoring.free_tool_id(tool)
-
-
 def test_no_row_is_made_by_djangos_iterables(shop, run, patched):
     unpatch_django()
-    with calls_of(ModelIterable.__iter__) as of_django:
+    of_django = []
+    with calls([ModelIterable.__iter__.__code__], of_django.append):
         patch_django()
         assert len(list(BY_KEY.all())) == len(list(BY_KEY.iterator())) == 7
         assert len(run(lambda: collect(BY_KEY.all()))) == 7
@@ -388,7 +373,8 @@ def test_what_keeps_results_sees_a_queryset_without(wrap, is_first, rows, shop, 
     if is_first:
         patch_django()
     try:
-        with calls_of(iterates) as of_django:
+        of_django = []
+        with calls([iterates.__code__], of_django.append):
             assert fingerprint(list(EVALUATED[rows]())) == expected
             assert seen[0] is None
             count = len(seen)

@@ -1,7 +1,6 @@
 """``aggregate()`` by a cached statement: Django's dict, with its names and converters."""
 
 import gc
-import sys
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -32,7 +31,7 @@ from django.utils import timezone
 from tests.library.fields import Language, Speaker
 from tests.library.models import Account, Author, Book, Converted, Entry, Order, Sample, Tag
 from tests.support.answers import django_answer, turbo_answer
-from tests.support.counting import counted
+from tests.support.counting import counted, python_calls
 from tests.support.routers import Router, routed
 from turbo_orm import AsyncManager, AsyncQuerySet, bridge, cache_info, explain_cache
 from turbo_orm.query_cache import tracing
@@ -313,19 +312,10 @@ def test_calls_of_python_functions(run):
     async def called():
         for _ in range(3):
             await Book.objects.filter(pages__gt=3).aaggregate(Sum("pages"), n=Count("pk"))
-        found = []
         aggregates = Sum("pages"), Count("pk")
-
-        def note(frame, event, arg):
-            if event == "call":
-                found.append(f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}")
-
-        sys.setprofile(note)
-        try:
+        with python_calls() as calls:
             await Book.objects.filter(pages__gt=3).aaggregate(aggregates[0], n=aggregates[1])
-        finally:
-            sys.setprofile(None)
-        return found
+        return [f"{each.module}.{each.name}" for each in calls]
 
     found = run(called)
     assert "turbo_orm.orm.queryset.AsyncQuerySet.aaggregate" in found

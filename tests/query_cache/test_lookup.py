@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.library.models import Author, Book, Entry, Sample
 from tests.support.answers import fingerprint
-from tests.support.counting import counted
+from tests.support.counting import counted, python_calls
 from tests.support.event_loop import close_connections
 from turbo_orm.query_cache import tracing
 from turbo_orm.query_cache.cache import cache
@@ -101,18 +101,9 @@ def test_calls_of_python_functions(run):
     async def called():
         for _ in range(3):
             await Book.objects.aget(pk=3)
-        called = []
-
-        def note(frame, event, arg):
-            if event == "call" and frame.f_globals["__name__"].startswith(PACKAGES):
-                called.append(frame.f_code.co_qualname)
-
-        sys.setprofile(note)
-        try:
+        with python_calls() as calls:
             await Book.objects.aget(pk=3)
-        finally:
-            sys.setprofile(None)
-        return called
+        return [each.name for each in calls if each.module.startswith(PACKAGES)]
 
     found = run(called)
     assert "AsyncQuerySet.aget" in found

@@ -1,10 +1,10 @@
-"""Counts the queries that Django makes and compiles."""
+"""Counts the queries that Django makes and compiles, and the Python functions that are called."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import CodeType
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
@@ -13,21 +13,25 @@ _CODES = {Query.__init__.__code__: "made", SQLCompiler.as_sql.__code__: "compile
 
 
 @contextmanager
-def calls(codes: Iterable[CodeType], called: Callable[[CodeType], Any]) -> Iterator[None]:
+def calls(codes: Iterable[CodeType] | None, called: Callable[[CodeType], Any]) -> Iterator[None]:
     """Have a function called with the code of each function among these that is called.
 
-    The interpreter tells: a method in the place of Django's would be noticed, and called.
+    Without ``codes`` it is called for all functions, of any thread. The interpreter tells: a
+    method in the place of Django's would be noticed, and called.
     """
     monitoring = sys.monitoring
     tool, event = monitoring.PROFILER_ID, monitoring.events.PY_START
     monitoring.use_tool_id(tool, "turbo_orm")
     try:
         monitoring.register_callback(tool, event, lambda code, offset: called(code))
-        for code in codes:
+        if codes is None:
+            monitoring.set_events(tool, event)
+        for code in codes or ():
             monitoring.set_local_events(tool, code, event)
         yield
     finally:
-        for code in codes:
+        monitoring.set_events(tool, 0)
+        for code in codes or ():
             monitoring.set_local_events(tool, code, 0)
         monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
@@ -43,3 +47,28 @@ def counted():
 
     with calls(_CODES, add):
         yield count
+
+
+class Called(NamedTuple):
+    """A Python function that was called, or a coroutine that was resumed."""
+
+    module: str
+    name: str
+    file: str
+
+
+@contextmanager
+def python_calls() -> Iterator[list[Called]]:
+    """Note what this thread calls."""
+    found: list[Called] = []
+
+    def note(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            found.append(Called(frame.f_globals["__name__"], code.co_qualname, code.co_filename))
+
+    sys.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
