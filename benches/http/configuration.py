@@ -4,6 +4,7 @@ from typing import Any
 
 import django
 from django.conf import settings
+from tests.support import startproject
 
 MANAGER = "django.db.models.Manager"
 
@@ -12,15 +13,7 @@ APPS = tuple(
     f"django.contrib.{name}"
     for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
 )
-MIDDLEWARE = (
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-)
+MIDDLEWARE = tuple(startproject.MIDDLEWARE)
 
 
 def configure(

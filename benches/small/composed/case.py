@@ -96,10 +96,10 @@ class Calls(Case):
         return call
 
     def answer(self, harness: Harness) -> list[Any]:
-        self._fill()
         if isinstance(self.contender, Psycopg):
             # Its statements are those that Django executes for the expected answer.
             return self.by(DJANGO_ASYNC).answer(harness)
+        self._fill()
         return [self._answer(harness, n) for n in range(CHECKED)]
 
     def _answer(self, harness: Harness, n: int) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from asgiref.sync import async_to_sync
-from django.db import connection
+from django.db import connections
 
 from benches.contenders import drivers
 from benches.small.composed.operations import Composed
@@ -32,34 +32,28 @@ async def _called(operation: Composed, n: int, given: Any) -> Any:
 @contextmanager
 def _recorded() -> Iterator[list[Executed]]:
     executed: list[Executed] = []
+    wrapper = connections["default"]
 
     def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         executed.append((sql, params))
         return execute(sql, params, many, context)
 
     def marking(name: str, mark: Callable[[Any], str | None]) -> Any:
-        original = getattr(connection, name)
+        original = getattr(wrapper, name)
 
         def marked(*args: Any, **kwargs: Any) -> Any:
             if what := mark(args):
                 executed.append((what, None))
             return original(*args, **kwargs)
 
-        return patch.object(connections_wrapper(), name, marked)
+        return patch.object(wrapper, name, marked)
 
     with (
-        connection.execute_wrapper(record),
+        wrapper.execute_wrapper(record),
         marking("set_autocommit", lambda args: None if args[0] else _BEGIN),
         marking("commit", lambda args: _COMMIT),
     ):
         yield executed
-
-
-def connections_wrapper() -> Any:
-    """Return the wrapper that ``connection`` stands for."""
-    from django.db import connections
-
-    return connections["default"]
 
 
 class Psycopg(drivers.Psycopg):
