@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from unittest import mock
 
+import django
 import pytest
 from django.db import IntegrityError
 from django.db.models.signals import m2m_changed, pre_delete
@@ -150,7 +151,9 @@ def test_all_are_hits_without_the_bridge(case, scratch, run):
         pass_, run_, shoot, *_ = await Skill.objects.order_by("pk").alist()
         account = await Account.objects.aget(owner="Ada")
         red = await Team.objects.aget(name="red")
-        with without_django():
+        # Until 6.0, Django fetches a deferred key to set what a related manager knows.
+        on_bridge = case == "foreign key" and django.VERSION < (6, 1)
+        with as_ever() if on_bridge else without_django():
             if case == "foreign key":
                 await red.players.aadd(first, third)
                 await red.players.aset([first, second])

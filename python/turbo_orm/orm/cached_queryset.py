@@ -270,7 +270,7 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             return self._by_django(name, args, kwargs, f"{name}() is called so for the first time")
         made = self._by_django(name, args, kwargs, _MADE_OF_A_QUERY)
         if type(made) is type(self):
-            recorded = record(chain, extended, given, kwargs, self._over, made, is_deferred)
+            recorded = record(chain, extended, self._over, made, is_deferred)
             if isinstance(recorded, CachedChain):
                 made._cached = recorded
             else:

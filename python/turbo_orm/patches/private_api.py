@@ -251,6 +251,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored(
         "django.db.models.query_utils:FilteredRelation", "condition relation_name", "query_cache"
     ),
+    *_names("django.db.models.query_utils:FilteredRelation", "clone", "query_cache"),
     *_names(_QUERY, "high_mark low_mark", "execution"),
     *_names(_COMPILER, "execute_sql", "execution explain hydration query_cache"),
     *_names(_COMPILER, "has_composite_fields", "hydration"),

@@ -45,10 +45,12 @@ def may_prefetch(chain: CachedChain, lookups: Sequence[Any]) -> bool:
 
 
 class NewStep(NamedTuple):
-    """A call that was not recorded yet: its key among the children of an entry, and its values."""
+    """A call that was not recorded yet, its key among the children of an entry, and its values."""
 
     key: tuple[Any, ...]
     values: list[Any]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
 
 
 def extend(
@@ -73,7 +75,7 @@ def extend(
     step_key = (name, key, is_sticky)
     child = entry.children.get(step_key)
     if child is None:
-        return NewStep(step_key, values)
+        return NewStep(step_key, values, args, _own_filtered_relations(kwargs))
     if child.refusal:
         return Bypass(child.refusal)
     if not values:
@@ -88,6 +90,14 @@ def extend(
         return Bypass(f"{name}() is given a value that Django refuses or takes for NULL")
 
 
+def _own_filtered_relations(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Copy each ``FilteredRelation``: Django 5.2 changes the condition of those it is given."""
+    return {
+        name: value.clone() if type(value) is FilteredRelation else value
+        for name, value in kwargs.items()
+    }
+
+
 def _prepared(values: Sequence[Any], factories: Sequence[Any], is_deferred: bool) -> Iterator[Any]:
     """Yield values, with a lookup where Django makes one at once, or one to be made later."""
     for value, factory in zip(values, factories, strict=True):
@@ -100,8 +110,6 @@ def _prepared(values: Sequence[Any], factories: Sequence[Any], is_deferred: bool
 def record(
     chain: CachedChain,
     new: NewStep,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
     over: Callable[[Query], Any],
     made: Any,
     is_deferred: bool,
@@ -122,7 +130,10 @@ def record(
     try:
         # What is kept is the key, with nothing of the values.
         args, kwargs = map_values(
-            name, args, kwargs, lambda value: value if type(value) is slice else f"#{next(places)}"
+            name,
+            new.args,
+            new.kwargs,
+            lambda value: value if type(value) is slice else f"#{next(places)}",
         )
         # The caller may change a list afterwards.
         step = Step(name, *deepcopy((args, kwargs)), is_sticky)
