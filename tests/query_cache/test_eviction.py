@@ -12,6 +12,7 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from tests.library.models import Author, Book, Sample, Tag
+from turbo_orm import cache_info
 from turbo_orm.query_cache.cache import QueryCache, Step, cache
 from turbo_orm.query_cache.compiled import CompiledStatement
 
@@ -34,7 +35,7 @@ def test_the_unused_are_evicted_first():
     root = cache_.model(Book)
     used, unused = cache_.step(root, "used"), cache_.step(root, "unused")
     cache_.store(used, "get", statement())
-    used.is_used = True
+    used.uses = 1
     cache_.step(root, "new")
     cache_.step(root, "newer")
     assert [*root.children] == ["used", "new", "newer"]
@@ -181,6 +182,32 @@ def test_a_model_that_is_prepared(held):
 
     assert Fan
     assert statements_of(held) == []
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_structures_that_come_and_go_do_not_push_out_the_one_that_stays(times, run):
+    """Each is asked for once, is recorded at the second sight, or is a hit once."""
+
+    def hot(number):
+        return Book.objects.filter(pages__gt=number).order_by("title")
+
+    async def ask():
+        for _ in range(2):
+            await hot(0).acount()
+        found = []
+        for number in range(400):
+            for _ in range(times):
+                await Author.objects.annotate(**{f"n{number}": F("pk")}).aexists()
+            if number % 5 == 0:
+                before = cache_info()
+                await hot(number).acount()
+                after = cache_info()
+                found.append((after.hits - before.hits, after.entries <= 40))
+        return found
+
+    cache.clear()
+    with override_settings(TURBO_ORM={"QUERY_CACHE_ENTRIES": 40}):
+        assert run(ask) == [(1, True)] * 80
 
 
 # Each makes as many statements as it is given numbers.

@@ -84,7 +84,7 @@ async def _bind(
         lambda: cache.drop(entry, key),
     ):
         return None
-    entry.is_used = True
+    entry.uses += 1
     return bound
 
 

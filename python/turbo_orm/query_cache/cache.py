@@ -5,7 +5,7 @@ the values. It is a path from the model's entry; the values travel beside it (**
 that was called before costs the look-up of a child, and needs no query of Django's. One that was
 not is called by Django, which raises what it raises, and is recorded.
 
-Entries are evicted, those first that were not used lately, when there are too many of them or they
+Entries are evicted, those first that were used least lately, when there are too many of them or they
 take too much memory; and all at once when something changes that SQL depends on: **invalidation**.
 A queryset that holds an evicted entry goes on using it: it is empty.
 """
@@ -42,6 +42,10 @@ _SIGHT_SIZE = 300
 # How many keys are noted in an entry that were seen once. Then they are forgotten.
 _MAX_SIGHTS = 1_000
 
+# How many uses count when an entry is considered for eviction: so many times is it halved to none.
+_MAX_USES = 7
+_MAX_ROUNDS = 4
+
 _NOT_INSTALLED = '"turbo_orm" is not installed'
 _OFF = "the query cache is off"
 _SUSPENDED = "a class was modified"
@@ -66,7 +70,6 @@ class CacheEntry:
         "is_new",
         "is_of_values",
         "is_sticky",
-        "is_used",
         "iterable_class",
         "key",
         "locks_rows",
@@ -78,6 +81,7 @@ class CacheEntry:
         "size",
         "statements",
         "step",
+        "uses",
     )
 
     def __init__(
@@ -119,8 +123,8 @@ class CacheEntry:
         self.size = 0
         #: Why Django makes the step to it each time. Such an entry has no children.
         self.refusal = ""
-        #: Whether it was looked up since it was last considered for eviction.
-        self.is_used = False
+        #: How often it was looked up. Each time that it is considered for eviction, half of a few.
+        self.uses = 0
 
     def path(self) -> Iterator[CacheEntry]:
         """Yield the entry and those that it was reached by, up to the model's."""
@@ -355,14 +359,15 @@ class QueryCache:
         self._entries[entry] = None
         spared = 0
         while len(self._entries) > self.max_entries or self.bytes > self.max_bytes:
-            if spared > 2 * len(self._entries):
+            if spared > _MAX_ROUNDS * len(self._entries):
                 # The newest and those that it was reached by take all there is.
                 self._clear()
                 return
             oldest, _ = self._entries.popitem(last=False)
-            # An entry with children may be unused by itself and still needed. Each is spared once.
-            if oldest.children or oldest.is_used or oldest is entry:
-                oldest.is_used = False
+            # An entry with children may be unused by itself and still needed. Each is spared the
+            # longer, the oftener it was used: what was looked up once is no match for it.
+            if oldest.children or oldest.uses or oldest is entry:
+                oldest.uses = min(oldest.uses, _MAX_USES) // 2
                 self._entries[oldest] = None
                 spared += 1
             else:

@@ -74,7 +74,7 @@ def lookup(
     except Exception:
         # What Django raises, it raises where a transaction may be broken by that.
         return _bypass(statistics, "Django refuses one of the values", using)
-    entry.is_used = True
+    entry.uses += 1
     if entry.locks_rows and not is_in_transaction(using):
         return _bypass(statistics, "it locks rows outside of a transaction", using)
     if max_rows is not None and bound.rows > max_rows:
@@ -114,7 +114,7 @@ def lookup_update(queryset: Any, kwargs: dict[str, Any]) -> Outcome:
         bound = statement.bind((*given, *values))
     except Exception:
         return _bypass(statistics, "Django refuses one of the values", using)
-    entry.is_used = True
+    entry.uses += 1
     if router.routers:
         # Django asks them for the transaction, and once more for the statement.
         _ = queryset.db
@@ -169,7 +169,7 @@ def lookup_aggregate(
         return _bypass(statistics, "one of the values has Django write another statement", using)
     except Exception:
         return _bypass(statistics, "Django refuses one of the values", using)
-    entry.is_used = True
+    entry.uses += 1
     if verification.interval and not verification.agrees_with_terminal(
         entry,
         key,
