@@ -38,7 +38,7 @@ from tests.support.answers import (
     turbo_answer,
 )
 from tests.support.querysets import BOOKS, QUERYSETS
-from turbo_orm import AsyncQuerySet, async_atomic, bridge
+from turbo_orm import AsyncQuerySet, async_atomic, bridge, cache_info
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -65,17 +65,44 @@ def test_async_for(make, run):
 
 
 def test_aiterator(make, run):
+    """Asked for three times: a miss, the same queryset once more, and a hit."""
     queryset, ours = make(), make()
-
-    async def loop():
-        async with aclosing(ours.aiterator(chunk_size=4)) as results:
-            return [result async for result in results]
-
     expected = django_answer(lambda: list(queryset.iterator(chunk_size=4)))
-    answer = run(lambda: turbo_answer(loop))
-    assert answer.get("returned") == expected.get("returned")
-    assert answer.get("raised") == expected.get("raised")
-    assert ours._result_cache is None
+    for queryset in (ours, ours, make()):
+
+        async def loop(queryset=queryset):
+            async with aclosing(queryset.aiterator(chunk_size=4)) as results:
+                return [result async for result in results]
+
+        answer = run(lambda loop=loop: turbo_answer(loop))
+        assert answer.get("returned") == expected.get("returned")
+        assert answer.get("raised") == expected.get("raised")
+        assert queryset._result_cache is None
+
+
+def test_aiterator_by_a_cached_statement(run):
+    def books(pages):
+        return Book.objects.filter(pages__gt=pages).order_by("pk").select_related("author")
+
+    def selected(captured):
+        # Each cursor has a name of its own.
+        return [query["sql"].partition(" FOR ")[2] for query in captured]
+
+    async def iterate(pages):
+        with CaptureQueriesContext(connection) as captured:
+            found = [fingerprint(book) async for book in books(pages).aiterator(chunk_size=3)]
+        return found, selected(captured)
+
+    for _ in range(2):
+        run(lambda: iterate(0))
+    before = cache_info()
+    answer = run(lambda: iterate(100))
+    after = cache_info()
+    with CaptureQueriesContext(connection) as captured:
+        expected = [fingerprint(book) for book in books(100).iterator(chunk_size=3)]
+    assert answer == (expected, selected(captured))
+    assert after.hits == before.hits + 1
+    assert (after.misses, after.bypasses) == (before.misses, before.bypasses)
 
 
 def test_the_native_core_serves_sync_code_too(make):

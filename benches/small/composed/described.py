@@ -34,6 +34,7 @@ DESCRIBED = [
     Described("alatest", "the last of ten books by title", 1.3),
     Described("acontains", "whether a book is an author's", 1.3),
     Described("dates", "the years in which authors joined", 1.3),
+    Described("aiterator", "a chunk of a hundred books, from a cursor on the server", 1.3),
     Described("raw", "ten books by SQL", 1.3),
     Described("aadd", "a tag to a book", 1.4),
     Described("aset", "three tags of a book", 1.4),

@@ -118,6 +118,13 @@ def _dates(orm: Orm, n: int, given: Any) -> Any:
     return orm.list(orm(Author).filter(pk__lt=shelf.author(n)).dates("joined", "year"))
 
 
+async def _iterate(orm: Orm, n: int, given: Any) -> Any:
+    # It is not left early: Django closes its cursor when it is collected, be it in a wait for the
+    # same connection.
+    books = orm(Book).filter(pk__gt=shelf.book(n) // 2).order_by("pk")[: shelf.CHUNK - 1]
+    return [book async for book in books.aiterator(chunk_size=shelf.CHUNK)]
+
+
 async def _raw(orm: Orm, n: int, given: Any) -> Any:
     sql = f"SELECT * FROM {Book._meta.db_table} WHERE author_id = %s ORDER BY id"
     return [book async for book in orm(Book).raw(sql, [shelf.author(n)])]
@@ -182,6 +189,7 @@ OPERATIONS = [
     Composed("alatest", _latest),
     Composed("acontains", _contains, given=_book),
     Composed("dates", _dates),
+    Composed("aiterator", _iterate),
     Composed("raw", _raw),
     Composed("aadd", _add, given=_book, writes=True, of_instances=True),
     Composed("aset", _set, given=_book, writes=True, of_instances=True),

@@ -53,6 +53,7 @@ class Backend(Orm, django.Backend):
     has_instances = False
     lacks = frozenset(
         {
+            "aiterator",
             "prefetch of tags",
             "prefetch, 10",
             "prefetch, 100",

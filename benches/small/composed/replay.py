@@ -7,8 +7,11 @@ from unittest.mock import patch
 
 from asgiref.sync import async_to_sync
 from django.db import connections
+from psycopg import AsyncServerCursor
+from psycopg.client_cursor import ClientCursorMixin
 
 from benches.contenders import drivers
+from benches.small.composed import shelf
 from benches.small.composed.operations import Composed
 from benches.small.composed.orms import DjangoAsync
 
@@ -16,6 +19,8 @@ from benches.small.composed.orms import DjangoAsync
 type Executed = tuple[str, Any]
 
 _BEGIN, _COMMIT = "begin", "commit"
+# The statement that follows is that of a cursor on the server, of which one chunk is fetched.
+_CHUNKED = "chunked"
 
 
 def statements(operation: Composed, n: int, given: Any) -> list[Executed]:
@@ -52,8 +57,13 @@ def _recorded() -> Iterator[list[Executed]]:
         wrapper.execute_wrapper(record),
         marking("set_autocommit", lambda args: None if args[0] else _BEGIN),
         marking("commit", lambda args: _COMMIT),
+        marking("chunked_cursor", lambda args: _CHUNKED),
     ):
         yield executed
+
+
+class ServerCursor(ClientCursorMixin[Any], AsyncServerCursor[Any]):
+    """A cursor on the server, whose statement has literals, as Django's has."""
 
 
 class Psycopg(drivers.Psycopg):
@@ -67,12 +77,24 @@ class Psycopg(drivers.Psycopg):
         """Execute statements, and fetch all that they return."""
         cursor = self.cursor
         async with AsyncExitStack() as blocks:
+            is_chunked = False
             for sql, params in executed:
                 if params is None and sql == _BEGIN:
                     await blocks.enter_async_context(self.connection.transaction())
                 elif params is None and sql == _COMMIT:
                     await blocks.aclose()
+                elif params is None and sql == _CHUNKED:
+                    is_chunked = True
+                elif is_chunked:
+                    await self._fetch_chunk(sql, params)
+                    is_chunked = False
                 else:
                     await cursor.execute(sql, params)
                     if cursor.description is not None:
                         await cursor.fetchall()
+
+    async def _fetch_chunk(self, sql: str, params: Any) -> None:
+        withhold = self.connection.autocommit
+        async with ServerCursor(self.connection, "chunks", withhold=withhold) as cursor:
+            await cursor.execute(sql, params)
+            await cursor.fetchmany(shelf.CHUNK)

@@ -21,6 +21,8 @@ BOOKS_OF_EACH = 10
 BOOKS = AUTHORS * BOOKS_OF_EACH
 TAGS = 20
 YEARS = 100
+# How many books are fetched at a time from a cursor on the server.
+CHUNK = 101
 # Books that are there to be deleted, with two chapters and two notes each.
 DELETED = 50
 

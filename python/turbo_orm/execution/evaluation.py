@@ -18,6 +18,7 @@ from django.db.models.query import prefetch_related_objects
 from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import fetching
 from turbo_orm.hydration.row_layout import hydrates
+from turbo_orm.query_cache.compiled import BoundStatement
 
 
 def compiler_for(queryset: QuerySet[Any, Any], using: str | None = None) -> Any:
@@ -49,13 +50,26 @@ def open_chunks(
     Without ``prefetches``, who asks for them prefetches.
     """
     using = queryset.db
-    settings = connections[using].settings_dict
+    use_chunked_fetch = _prepare_chunks(queryset, using)
+    if not prefetches:
+        return _results(queryset, use_chunked_fetch, chunk_size, using)
+    return chunks(queryset, use_chunked_fetch, chunk_size, using)
+
+
+def open_cached_chunks(
+    queryset: QuerySet[Any, Any], chunk_size: int, bound: BoundStatement
+) -> Generator[list[Any]]:
+    """Do what ``open_chunks()`` does, without prefetches, by a queryset's cached statement."""
+    use_chunked_fetch = _prepare_chunks(queryset, bound.statement.using)
+    compiler = fetching.CachedCompiler(bound)
+    return fetching.stream(queryset, compiler, use_chunked_fetch, chunk_size)
+
+
+def _prepare_chunks(queryset: QuerySet[Any, Any], using: str) -> bool:
+    """Return whether a cursor on the server may be used."""
     # While rows arrive, nothing else can be asked of the connection.
     content_type_cache.fill(using, queryset.model)
-    use_chunked_fetch = not settings.get("DISABLE_SERVER_SIDE_CURSORS")
-    if not prefetches:
-        return _results(queryset, use_chunked_fetch, chunk_size, None)
-    return chunks(queryset, use_chunked_fetch, chunk_size)
+    return not connections[using].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
 
 
 def chunks(

@@ -29,7 +29,7 @@ from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator
 from turbo_orm.hydration.known_related_objects import KnownRelatedObjects, known_related_objects
 from turbo_orm.hydration.plan_cache import make_plan
 from turbo_orm.hydration.row_layout import Layout
-from turbo_orm.query_cache.compiled import CompiledStatement
+from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement
 
 type Chunks = Generator[list[Any]]
 
@@ -152,13 +152,42 @@ def _hydrate_slices(
 def stream(
     queryset: QuerySet[Any, Any], compiler: Any, chunked_fetch: bool, chunk_size: int
 ) -> Chunks:
-    """Execute a compiled query and yield its objects in lists of ``chunk_size``.
+    """Execute a query and yield its objects in lists of ``chunk_size``.
 
-    With ``chunked_fetch`` the rows are fetched from a cursor on the server, a list at a time.
+    ``compiler`` is Django's for the query, or a ``CachedCompiler``. With ``chunked_fetch`` the
+    rows are fetched from a cursor on the server, a list at a time.
     """
     if chunked_fetch and Hydrator.reads_pgresults():
         return _server_side_chunks(queryset, compiler, chunk_size)
     return _chunks(queryset, compiler, chunk_size, chunked_fetch)
+
+
+class CachedCompiler:
+    """Does for a cached statement what Django's compiler does: executes it, for a cursor."""
+
+    def __init__(self, bound: BoundStatement) -> None:
+        self.bound = bound
+        self.using = bound.statement.using
+        self.connection: Any = connections[self.using]
+
+    def execute_sql(self, result_type: str, chunked_fetch: bool, chunk_size: int) -> Any:
+        """Return the cursor that has executed the statement: a named one if it is chunked."""
+        connection = self.connection
+        cursor = connection.chunked_cursor() if chunked_fetch else connection.cursor()
+        try:
+            cursor.execute(self.bound.sql, self.bound.params)
+        except Exception:
+            cursor.close()
+            raise
+        return cursor
+
+
+def _layout(queryset: QuerySet[Any, Any], compiler: Any) -> Layout:
+    if type(compiler) is not CachedCompiler:
+        return Layout.of(queryset, compiler)
+    layout = compiler.bound.statement.layout
+    assert layout is not None
+    return layout
 
 
 def _chunks(
@@ -170,7 +199,7 @@ def _chunks(
     if cursor is None:
         return
     with compiler.connection.wrap_database_errors, closing(cursor):
-        layout = Layout.of(queryset, compiler)
+        layout = _layout(queryset, compiler)
         yield from _received(queryset, layout, compiler.connection, cursor, size)
 
 
@@ -275,7 +304,7 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                 fetcher.execute(fetch)
                 pgresult = fetcher.pgresult
                 if hydrator is None:
-                    layout = Layout.of(queryset, compiler)
+                    layout = _layout(queryset, compiler)
                     hydrator = _new_hydrator(
                         queryset, layout, compiler.connection, driver, pgresult
                     )

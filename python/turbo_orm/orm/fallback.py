@@ -5,7 +5,7 @@ All functions here but the coroutine run on the bridge. ``outcome`` is what the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -67,6 +67,16 @@ def fetch(queryset: Any, outcome: Miss | Bypass) -> None:
     statement = chain[0].statements.get(key)
     if statement is not None and found is not None:
         statement.rows = len(found)
+
+
+def open_chunks(queryset: Any, chunk_size: int, outcome: Miss) -> Generator[list[Any]]:
+    """Open the results in lists, without prefetches, and trace the statement."""
+    chain = queryset._cached
+    copied = queryset._without_chain("")
+    copied._routed = outcome.using
+    chunks = evaluation.open_chunks(copied, chunk_size, False)
+    _trace(queryset, chain, "_fetch_all", outcome)
+    return chunks
 
 
 def create(queryset: Any, kwargs: dict[str, Any]) -> Any:

@@ -139,7 +139,16 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
             chunks: Any = (list(batch) for batch in batched(rows, chunk_size))
             lookups = ()
         else:
-            chunks = await bridge.run(evaluation.open_chunks, self, chunk_size, not lookups)
+            found = None
+            # Where Django is patched, it is any queryset.
+            if isinstance(self, AsyncQuerySet):
+                found = lookup(self, "_fetch_all", self._cached)
+            if isinstance(found, Hit):
+                chunks = await bridge.run(evaluation.open_cached_chunks, self, chunk_size, found)
+            elif isinstance(found, Miss):
+                chunks = await bridge.run(fallback.open_chunks, self, chunk_size, found)
+            else:
+                chunks = await bridge.run(evaluation.open_chunks, self, chunk_size, not lookups)
         try:
             while chunk := await bridge.run(next, chunks, None):
                 if lookups:

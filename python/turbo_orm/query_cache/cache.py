@@ -5,8 +5,9 @@ the values. It is a path from the model's entry; the values travel beside it (**
 that was called before costs the look-up of a child, and needs no query of Django's. One that was
 not is called by Django, which raises what it raises, and is recorded.
 
-Entries are evicted, those first that were used least lately, when there are too many of them or they
-take too much memory; and all at once when something changes that SQL depends on: **invalidation**.
+Entries are evicted, those first that were used least lately, when there are too many of them or
+they take too much memory; and all at once when something changes that SQL depends on:
+**invalidation**.
 A queryset that holds an evicted entry goes on using it: it is empty.
 """
 
