@@ -84,8 +84,10 @@ def _other_values(benchmark: dict[str, Any]) -> Iterable[str]:
         yield f"{benchmark['bytes_per_row']:,.0f} bytes a row"
     if "python_calls" in benchmark:
         yield f"{benchmark['python_calls']:,.0f}"
-    if "bytes" in benchmark:
+    if "shapes" in benchmark:
         yield f"{benchmark['bytes']:,.0f} bytes for {benchmark['shapes']:,}"
+    if "lists" in benchmark:
+        yield f"{benchmark['bytes']:,.0f} bytes more after {benchmark['lists']:,}"
     if "longest_pause" in benchmark:
         yield f"{benchmark['longest_pause'] * 1e3:,.1f} ms"
     if "with_turns" in benchmark:

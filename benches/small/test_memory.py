@@ -1,6 +1,7 @@
-"""The memory of a thousand cached query structures. The time means nothing."""
+"""The memory of a thousand cached query structures, and of a million lists: not the time."""
 
 import gc
+import random
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from benches.small.case import DJANGO_SYNC
 from benches.small.contenders.orms import Turbo
 from benches.small.models import Article
 from benches.small.values import moment
+from turbo_orm import cache_info
 from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.lookup import lookup
+from turbo_orm.query_cache.outcome import Hit
 
 LOOKUPS: list[dict[str, Any]] = [
     {"pk": 1},
@@ -43,6 +47,11 @@ LOOKUPS: list[dict[str, Any]] = [
 ]
 ORDERS = ["pk", "-published", "words", "title", "-rating"]
 SHAPES = len(LOOKUPS) * len(ORDERS) ** 2 * 2
+
+
+LISTS = 1_000_000
+# Lists of keys, of each length up to 300.
+KEYS = [list(range(1, length + 1)) for length in range(1, 301)]
 
 
 def chains(objects: Any) -> Iterator[QuerySet[Any, Any]]:
@@ -83,6 +92,44 @@ class Structures(Case):
         """Return how many rows each has: which ones is arbitrary where the order is not total."""
         data.fill()
         return harness.call(self)()
+
+
+@dataclass(frozen=True)
+class Lists(Structures):
+    """A queryset with a list of each length."""
+
+    @property
+    def group(self) -> str:
+        return f"{LISTS:,} lists"
+
+    def work(self) -> Callable[[Any], Any]:
+        objects, listed = self.contender.objects(Article), self.contender.listed
+
+        async def evaluate_async(prepared: None) -> list[int]:
+            return [len(await listed(objects.filter(pk__in=keys))) for keys in KEYS[:10]]
+
+        def evaluate(prepared: None) -> list[int]:
+            return [len(listed(objects.filter(pk__in=keys))) for keys in KEYS[:10]]
+
+        return evaluate_async if self.contender.is_async else evaluate
+
+
+def test_lists(benchmark: Any, harness: Harness) -> None:
+    """Statements are looked up and bound, and not executed."""
+
+    def looked_up() -> dict[str, Any]:
+        before, chosen = cache_info(), random.Random(2026)
+        for _ in range(LISTS):
+            queryset: Any = Article.objects.filter(pk__in=chosen.choice(KEYS))
+            assert type(lookup(queryset, "_fetch_all", queryset._cached)) is Hit
+        after = cache_info()
+        return {
+            "lists": LISTS,
+            "entries": after.entries - before.entries,
+            "bytes": after.bytes - before.bytes,
+        }
+
+    harness.measure(benchmark, Lists(Turbo()), "memory of lists", looked_up)
 
 
 def test_memory(benchmark: Any, harness: Harness) -> None:

@@ -23,6 +23,11 @@ def _megabytes(run: Run) -> float | None:
     return None if size is None else size / 1e6
 
 
+def _grown(run: Run) -> float | None:
+    size = run.extra("bytes", measured="memory of lists", contender=names.TURBO)
+    return None if size is None else size / 1e6
+
+
 TARGETS = [
     Target("`aget()` by a key ÷ psycopg", _over_psycopg("aget"), 1.15, 1.0),
     Target("join, exclude, order, ten rows ÷ psycopg", _over_psycopg("join"), 1.15, 1.05),
@@ -35,4 +40,5 @@ TARGETS = [
     ),
     Target("Python calls of an `aget()`", _python_calls, 60, 40, form="{:.0f}"),
     Target("memory of 1,000 shapes", _megabytes, 10, form="{:.1f} MB"),
+    Target("what 1,000,000 lists of random length leave", _grown, 0.1, form="{:.1f} MB"),
 ]
