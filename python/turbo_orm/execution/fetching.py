@@ -20,7 +20,7 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
-from turbo_orm._core import Plan
+from turbo_orm._core import Join, Plan
 from turbo_orm.backend.content_type_cache import fill, is_missing
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
@@ -50,7 +50,11 @@ def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
 
 
 def hydrate(
-    queryset: Any, statement: CompiledStatement, pgresult: Any, context: Any
+    queryset: Any,
+    statement: CompiledStatement,
+    pgresult: Any,
+    context: Any,
+    join: Join | None = None,
 ) -> list[Any] | Awaitable[list[Any]]:
     """Return the rows of a cached statement as the queryset's objects.
 
@@ -69,11 +73,12 @@ def hydrate(
             and (not queryset._known_related_objects or (known := _plain_known(queryset)))
             and plan.fits(context, pgresult)
         ):
-            objects: list[Any] = plan.hydrate(context, pgresult)
+            objects: list[Any] = plan.hydrate(context, pgresult, join)
             for each in known:
                 each.set_on(objects)
             return objects
-        hydrator = _hydrator(statement, queryset, context, pgresult)
+        plan_of_rows = _plan(statement, context, pgresult)
+        hydrator = Hydrator(plan_of_rows, known_related_objects(queryset), context, join)
         if (
             hydrator.is_native
             and rows <= SLICE
@@ -117,17 +122,6 @@ def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dic
     with process_connection(statement.using).wrap_database_errors:
         aggregates: dict[str, Any] = hydrator.result(pgresult, 0, 1)[0]
         return aggregates
-
-
-def _hydrator(
-    statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
-) -> Hydrator:
-    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
-
-    ``context`` is the driver's connection or cursor that has received it.
-    """
-    plan = _plan(statement, context, pgresult)
-    return Hydrator(plan, known_related_objects(queryset), context)
 
 
 def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
