@@ -17,7 +17,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models.query import ModelIterable
 
-from turbo_orm import bridge
+from turbo_orm import bridge, conf
 from turbo_orm._core import Join
 from turbo_orm.execution.fetching import SLICE
 from turbo_orm.hydration import gc_control
@@ -27,24 +27,10 @@ from turbo_orm.orm import related_querysets
 from turbo_orm.orm.cached_queryset import DEFAULT_FETCH_MODE
 from turbo_orm.orm.relations import Relation
 from turbo_orm.query_cache import cache_key
+from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.prefetch_filters import FORWARD, REVERSE_MANY
 
 type Give = Callable[[int, int], None]
-
-# The calls after which the objects of a queryset can be filtered as those of a prefetch are.
-_STEPS = {
-    "alias",
-    "annotate",
-    "defer",
-    "distinct",
-    "exclude",
-    "filter",
-    "only",
-    "order_by",
-    "reverse",
-    "select_for_update",
-    "select_related",
-}
 
 
 def missing(relation: Relation, name: str, to: str, objects: list[Any]) -> list[Any] | None:
@@ -201,7 +187,7 @@ def _is_plain(queryset: Any, relation: Relation) -> bool:
         and queryset._fetch_mode is DEFAULT_FETCH_MODE
         and not (queryset._sticky_filter or queryset._defer_next_filter or queryset._fields)
         and queryset._cloning_enabled
-        and all(each.step is None or each.step.name in _STEPS for each in chain[0].path())
+        and chain[0].is_of_objects
     )
 
 
@@ -210,12 +196,7 @@ async def _related(queryset: Any, relation: Relation, keys: list[Any], join: Joi
 
     Django joins them after what the queryset knows is set, and what it prefetches is fetched.
     """
-    queryset = queryset._step(
-        "_filter_prefetch",
-        cache_key.of_lookups,
-        (relation.kind, *relation.select),
-        {relation.lookup: keys},
-    )
+    queryset = _filtered(queryset, relation, keys)
     if relation.related_cache_name is None:
         # Django merges them with what is left to do. Other querysets it evaluates as they are.
         queryset._prefetch_related_lookups = ()
@@ -224,6 +205,22 @@ async def _related(queryset: Any, relation: Relation, keys: list[Any], join: Joi
     await queryset._fetch(as_a_whole=True, join=join if is_last else None)
     found: list[Any] = queryset._result_cache
     return found
+
+
+def _filtered(queryset: Any, relation: Relation, keys: list[Any]) -> Any:
+    """Return the queryset of the objects that are related by these keys."""
+    chain = queryset._cached
+    if chain is not None and not conf.VERIFIES:
+        # Of a list of keys, the cache key has their type: extend() would find the same.
+        child = chain[0].children.get(relation.step_key)
+        if child is not None and not child.refusal and child.step.factories is None:
+            return queryset._copy(CachedChain((child, (*chain[1], keys))))
+    return queryset._step(
+        "_filter_prefetch",
+        cache_key.of_lookups,
+        (relation.kind, *relation.select),
+        {relation.lookup: keys},
+    )
 
 
 async def _keys_of_related(relation: Relation, found: list[Any]) -> list[Any]:

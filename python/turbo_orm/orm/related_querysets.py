@@ -1,7 +1,7 @@
 """The querysets of related managers that hold what was prefetched: one for each instance.
 
 Django has the manager of each instance make its own, by dozens of calls. Here Django makes the
-first, and the native core makes copies with another instance in them.
+first, unless its filter was recorded, and the native core makes one for each instance.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from turbo_orm import conf
 from turbo_orm._core import RelatedQuerysets
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm.cached_queryset import DEFAULTS
@@ -30,26 +31,13 @@ def giver(
     These are grouped by key. ``given`` is the queryset of a ``Prefetch``.
     """
     attname, cache_name = relation.attname, relation.cache_name
-    first = instances[0]
-    shared: dict[str, Any] | None = None
+    querysets = None
     # Where something was prefetched before by that name, the manager returns it.
     if not [each for each in instances if cache_name in each._prefetched_objects_cache]:
-        made = _by_django(first, name, given)
-        shared = _shared(relation, made, first, given)
-    if shared is None:
+        first = instances[0]
+        querysets = _recorded(relation, given, first) or _made(relation, name, given, first)
+    if querysets is None:
         return partial(_give, relation, name, given, instances, groups)
-    entry, (*values, last) = made._cached
-    querysets = RelatedQuerysets(
-        type(made),
-        shared,
-        CachedChain,
-        entry,
-        tuple(values),
-        deferred=(DeferredValue, last.factory) if type(last) is DeferredValue else None,
-        field=relation.descriptor.field if relation.kind == REVERSE_MANY else None,
-        has_hints=given is None,
-        fetch_modes=HAS_FETCH_MODES,
-    )
     if given is not None:
         # They share the hints.
         given._hints["instance"] = instances[-1]
@@ -77,6 +65,63 @@ def _by_django(instance: Any, name: str, given: Any) -> Any:
     if given is None:
         return manager.get_queryset()
     return manager._apply_rel_filters(given._chain())
+
+
+def _recorded(relation: Relation, given: Any, first: Any) -> RelatedQuerysets | None:
+    """Return what makes querysets as Django does, if the filter of a foreign key was recorded.
+
+    ``given`` can be filtered further, and all instances have the default fetch mode.
+    """
+    if relation.kind != REVERSE_MANY or conf.VERIFIES:
+        return None
+    queryset_class: Any = relation.queryset_class
+    like = queryset_class(model=relation.model) if given is None else given
+    if like._cached is None:
+        return None
+    entry, values = like._cached
+    name = relation.descriptor.field.name
+    child = entry.children.get(("filter", (name, type(first)), False))
+    if child is None or child.refusal or not child.step.factories or entry.is_sticky:
+        return None
+    # It is looked up here alone, where nothing is asked of the querysets.
+    child.is_used = True
+    (factory,) = child.step.factories
+    shared = like._copy(like._cached).__dict__
+    shared["_prefetch_done"] = True
+    return _copies(relation, type(like), shared, child, values, factory, given)
+
+
+def _made(relation: Relation, name: str, given: Any, first: Any) -> RelatedQuerysets | None:
+    """Return what makes querysets like the one that Django makes for the first instance."""
+    made = _by_django(first, name, given)
+    shared = _shared(relation, made, first, given)
+    if shared is None:
+        return None
+    entry, (*values, last) = made._cached
+    factory = last.factory if type(last) is DeferredValue else None
+    return _copies(relation, type(made), shared, entry, tuple(values), factory, given)
+
+
+def _copies(
+    relation: Relation,
+    queryset_class: Any,
+    shared: dict[str, Any],
+    entry: Any,
+    values: tuple[Any, ...],
+    factory: Any,
+    given: Any,
+) -> RelatedQuerysets:
+    return RelatedQuerysets(
+        queryset_class,
+        shared,
+        CachedChain,
+        entry,
+        values,
+        deferred=None if factory is None else (DeferredValue, factory),
+        field=relation.descriptor.field if relation.kind == REVERSE_MANY else None,
+        has_hints=given is None,
+        fetch_modes=HAS_FETCH_MODES,
+    )
 
 
 def _shared(relation: Relation, made: Any, first: Any, given: Any) -> dict[str, Any] | None:

@@ -420,6 +420,11 @@ impl<'py> Built<'py> {
         Ok(self.state.insert(state))
     }
 
+    /// Whether its state may have a `fields_cache`.
+    pub fn may_have_cached(&self) -> bool {
+        self.cache.is_some() || !self.is_ours
+    }
+
     /// The `fields_cache` of its state.
     pub fn cache(&mut self) -> PyResult<&Bound<'py, PyDict>> {
         let py = self.instance.py();

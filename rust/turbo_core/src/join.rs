@@ -104,8 +104,10 @@ impl Join {
         let Some(cache_name) = &self.cache_name else {
             return Ok(());
         };
+        // One that is made now is empty.
+        let is_kept = self.keeps && built.may_have_cached();
         let cache = built.cache()?;
-        if self.keeps && cache.contains(cache_name.bind(py))? {
+        if is_kept && cache.contains(cache_name.bind(py))? {
             return Ok(());
         }
         match self.instances.bind(py).get_item(key)? {
