@@ -191,7 +191,7 @@ class Join:
 
     The attribute ``name`` of a related object holds its key. With a ``cache_name``, the object
     caches the one of ``instances`` that has its key under that name, unless it has cached one
-    already and ``keeps`` it.
+    already and ``keeps`` it. Without ``groups``, that is all, and there need not be one.
     """
 
     def __new__(
@@ -201,6 +201,7 @@ class Join:
         cache_name: str | None = None,
         *,
         keeps: bool = False,
+        groups: bool = True,
     ) -> Join: ...
     @property
     def groups(self) -> dict[Any, list[Any]]:
@@ -248,6 +249,11 @@ class Plan:
     @property
     def columns(self) -> list[Column]:
         """The columns, in the order of the result's."""
+    def joins(self, join: Join) -> bool:
+        """Whether rows become instances that are filled directly, with the attribute of the key.
+
+        A native decoder has to read it.
+        """
     @property
     def shape(self) -> str:
         """What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values"."""
@@ -259,8 +265,8 @@ class Plan:
     ) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult``.
 
-        They are joined if they become instances that are filled directly, with the attribute that
-        holds the key. Raises ``KeyError`` if none of the join's instances has the key of a row.
+        They are joined if ``joins()`` says so. Raises ``KeyError`` if none of the join's instances
+        has the key of a row.
 
         Raises ``HydrationError`` if it has fewer rows or columns, another format, or a value that
         is malformed, if it is cleared, or if libpq is not bound; and whatever the driver's

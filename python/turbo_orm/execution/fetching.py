@@ -26,7 +26,11 @@ from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.columns import result_columns, row_columns
 from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator
-from turbo_orm.hydration.known_related_objects import KnownRelatedObjects, known_related_objects
+from turbo_orm.hydration.known_related_objects import (
+    KnownRelatedObjects,
+    known_join,
+    known_related_objects,
+)
 from turbo_orm.hydration.plan_cache import make_plan
 from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.compiled import CompiledStatement
@@ -70,7 +74,11 @@ def hydrate(
             plan is not None
             and rows < MIN_PAUSE_ROWS
             and plan.is_native
-            and (not queryset._known_related_objects or (known := _plain_known(queryset)))
+            and (
+                not queryset._known_related_objects
+                or ((join := known_join(queryset, statement.using)) and plan.plan.joins(join))
+                or (known := _plain_known(queryset))
+            )
             and plan.fits(context, pgresult)
         ):
             objects: list[Any] = plan.hydrate(context, pgresult, join)

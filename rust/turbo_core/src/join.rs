@@ -14,40 +14,44 @@ use crate::pytypes::attributes;
 ///
 /// The attribute `name` of a related object holds its key. With a `cache_name`, the object caches
 /// the one of `instances` that has its key under that name, unless it has cached one already and
-/// `keeps` it.
+/// `keeps` it. Without groups, there need not be one.
 #[pyclass(frozen, module = "turbo_orm._core")]
 pub struct Join {
     name: Py<PyString>,
     instances: Py<PyDict>,
     cache_name: Option<Py<PyString>>,
     keeps: bool,
-    groups: Py<PyDict>,
+    groups: Option<Py<PyDict>>,
 }
 
 #[pymethods]
 impl Join {
     #[new]
-    #[pyo3(signature = (name, instances, cache_name=None, *, keeps=false))]
+    #[pyo3(signature = (name, instances, cache_name=None, *, keeps=false, groups=true))]
     fn new(
         py: Python<'_>,
         name: Py<PyString>,
         instances: Py<PyDict>,
         cache_name: Option<Py<PyString>>,
         keeps: bool,
+        groups: bool,
     ) -> Self {
         Self {
             name,
             instances,
             cache_name,
             keeps,
-            groups: PyDict::new(py).unbind(),
+            groups: groups.then(|| PyDict::new(py).unbind()),
         }
     }
 
     /// The related objects by key, a list for each.
     #[getter]
-    fn groups(&self, py: Python<'_>) -> Py<PyDict> {
-        self.groups.clone_ref(py)
+    fn groups<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        match &self.groups {
+            Some(groups) => groups.bind(py).clone(),
+            None => PyDict::new(py),
+        }
     }
 
     /// Have instances `start` to `stop` cache their first related object, or `None`.
@@ -63,7 +67,7 @@ impl Join {
     ) -> PyResult<()> {
         check_slice(instances, start, stop)?;
         let py = instances.py();
-        let groups = self.groups.bind(py);
+        let groups = self.groups(py);
         for index in start..stop {
             let instance = instances.get_item(index)?;
             let group = groups.get_item(key(&instance, name)?)?;
@@ -96,10 +100,12 @@ impl Join {
     /// Add a related object that was just made, with its key.
     pub fn add<'py>(&self, built: &mut Built<'py>, key: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = key.py();
-        let groups = self.groups.bind(py);
-        match groups.get_item(key)? {
-            Some(group) => group.cast::<PyList>()?.append(&built.instance)?,
-            None => groups.set_item(key, PyList::new(py, [&built.instance])?)?,
+        if let Some(groups) = &self.groups {
+            let groups = groups.bind(py);
+            match groups.get_item(key)? {
+                Some(group) => group.cast::<PyList>()?.append(&built.instance)?,
+                None => groups.set_item(key, PyList::new(py, [&built.instance])?)?,
+            }
         }
         let Some(cache_name) = &self.cache_name else {
             return Ok(());
@@ -112,6 +118,7 @@ impl Join {
         }
         match self.instances.bind(py).get_item(key)? {
             Some(instance) => cache.set_item(cache_name.bind(py), instance),
+            None if self.groups.is_none() => Ok(()),
             None => Err(PyKeyError::new_err(key.clone().unbind())),
         }
     }

@@ -152,6 +152,11 @@ impl Plan {
         shape && self.columns.iter().all(|column| !column.get().converts())
     }
 
+    /// Whether the instances of its rows can be joined so.
+    fn joins(&self, join: &Bound<'_, Join>) -> PyResult<bool> {
+        Ok(self.key_column(join.py(), join.get())?.is_some())
+    }
+
     /// What rows become.
     #[getter]
     fn shape(&self) -> &'static str {
@@ -184,6 +189,18 @@ impl Plan {
 }
 
 impl Plan {
+    /// The column that a join is by, if instances are filled directly and a decoder reads it.
+    fn key_column(&self, py: Python<'_>, join: &Join) -> PyResult<Option<usize>> {
+        let Shape::Instances(instance) = &self.shape else {
+            return Ok(None);
+        };
+        let is_decoded = |index: &usize| {
+            let column = self.columns.get(*index);
+            column.is_some_and(|column| column.get().is_decoded())
+        };
+        Ok(instance.get().key_column(py, join)?.filter(is_decoded))
+    }
+
     fn hydrate<'py, S: Source<'py>>(
         &self,
         py: Python<'py>,
@@ -192,12 +209,12 @@ impl Plan {
         stop: usize,
         join: Option<&Bound<'py, Join>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let join = match (&self.shape, join) {
-            (Shape::Instances(instance), Some(join)) => {
-                let column = instance.get().key_column(py, join.get())?;
+        let join = match join {
+            Some(join) => {
+                let column = self.key_column(py, join.get())?;
                 column.map(|index| (join.get(), index))
             }
-            _ => None,
+            None => None,
         };
         // Objects are kept in a Vec until the list is made: no list with holes is ever visible.
         let mut objects = Vec::with_capacity(stop - start);
