@@ -17,8 +17,10 @@ __all__ = [
     "Encoder",
     "HydrationError",
     "Instance",
+    "Join",
     "Literals",
     "Plan",
+    "RelatedQuerysets",
     "bind_libpq",
     "on_class_modified",
     "watch_class",
@@ -184,6 +186,36 @@ class Instance:
         """Whether instances are filled directly, without ``from_db()``."""
 
 @final
+class Join:
+    """Groups related objects by key while they are made, and has each refer to its instance.
+
+    The attribute ``name`` of a related object holds its key. With a ``cache_name``, the object
+    caches the one of ``instances`` that has its key under that name, unless it has cached one
+    already and ``keeps`` it. Without ``groups``, that is all, and there need not be one.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        instances: dict[Any, Any],
+        cache_name: str | None = None,
+        *,
+        keeps: bool = False,
+        groups: bool = True,
+    ) -> Join: ...
+    @property
+    def groups(self) -> dict[Any, list[Any]]:
+        """The related objects by key: empty if they could not be joined, or there are none."""
+    def give_one(
+        self, instances: list[Any], name: str, cache_name: str, start: int, stop: int
+    ) -> None:
+        """Have instances ``start`` to ``stop`` cache their first related object, or ``None``.
+
+        What the ``__dict__`` of an instance has under ``name`` is its key. Raises ``KeyError`` if
+        it has nothing, and ``HydrationError`` if the list is shorter.
+        """
+
+@final
 class Plan:
     """What a query's rows become. Frozen; made by one of its four static methods.
 
@@ -217,14 +249,24 @@ class Plan:
     @property
     def columns(self) -> list[Column]:
         """The columns, in the order of the result's."""
+    def joins(self, join: Join) -> bool:
+        """Whether rows become instances that are filled directly, with the attribute of the key.
+
+        A native decoder has to read it.
+        """
     @property
     def shape(self) -> str:
         """What rows become: "instances", "tuples", "named tuples", "dicts" or "flat values"."""
     @property
     def is_native(self) -> bool:
         """Whether no Python code but the driver's loaders runs when rows are hydrated."""
-    def hydrate_result(self, pgresult: Any, start: int, stop: int) -> list[Any]:
+    def hydrate_result(
+        self, pgresult: Any, start: int, stop: int, join: Join | None = None
+    ) -> list[Any]:
         """Hydrate rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult``.
+
+        They are joined if ``joins()`` says so. Raises ``KeyError`` if none of the join's instances
+        has the key of a row.
 
         Raises ``HydrationError`` if it has fewer rows or columns, another format, or a value that
         is malformed, if it is cleared, or if libpq is not bound; and whatever the driver's
@@ -232,6 +274,47 @@ class Plan:
         """
     def hydrate_rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples that a cursor has loaded; only JSON is still read, from text."""
+
+@final
+class RelatedQuerysets:
+    """Gives instances the querysets of their related objects, made without a call of their class.
+
+    A bare queryset of ``class_`` gets the ``attributes``, and what is its instance's. Its
+    ``_cached`` is a ``chain_class`` of ``entry`` and the ``values``, with another value behind
+    them: the instance, with a ``field``, or otherwise its key. With ``deferred``, a class of
+    tuples and a second item, that value is in one of these. With a ``field``, the instance is a
+    known related object by it. With ``has_hints``, the hints have the instance, and what is not
+    known is an empty dict of its own. With ``fetch_modes``, each instance is asked for its mode.
+    """
+
+    def __new__(
+        cls,
+        class_: type,
+        attributes: dict[str, Any],
+        chain_class: type,
+        entry: Any,
+        values: tuple[Any, ...],
+        *,
+        deferred: tuple[type, Any] | None = None,
+        field: Any = None,
+        has_hints: bool = False,
+        fetch_modes: bool = False,
+    ) -> RelatedQuerysets: ...
+    def give(
+        self,
+        instances: list[Any],
+        groups: dict[Any, list[Any]],
+        name: str,
+        cache_name: str,
+        start: int,
+        stop: int,
+    ) -> None:
+        """Have instances ``start`` to ``stop`` cache a queryset each, with its results.
+
+        These are the list of ``groups`` that is of the instance's key: what its ``__dict__`` has
+        under ``name``. Raises ``KeyError`` if it has nothing, and ``HydrationError`` if the list
+        of instances is shorter.
+        """
 
 def bind_libpq(
     *,

@@ -20,13 +20,17 @@ from django.db.models.sql.constants import CURSOR
 from psycopg import sql
 
 from turbo_orm import bridge
-from turbo_orm._core import Plan
+from turbo_orm._core import Join, Plan
 from turbo_orm.backend.content_type_cache import fill, is_missing
 from turbo_orm.backend.cursors import close_if_it_exists
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.columns import result_columns, row_columns
 from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS, Hydrator
-from turbo_orm.hydration.known_related_objects import KnownRelatedObjects, known_related_objects
+from turbo_orm.hydration.known_related_objects import (
+    KnownRelatedObjects,
+    known_join,
+    known_related_objects,
+)
 from turbo_orm.hydration.plan_cache import make_plan
 from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement
@@ -50,7 +54,11 @@ def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
 
 
 def hydrate(
-    queryset: Any, statement: CompiledStatement, pgresult: Any, context: Any
+    queryset: Any,
+    statement: CompiledStatement,
+    pgresult: Any,
+    context: Any,
+    join: Join | None = None,
 ) -> list[Any] | Awaitable[list[Any]]:
     """Return the rows of a cached statement as the queryset's objects.
 
@@ -66,14 +74,19 @@ def hydrate(
             plan is not None
             and rows < MIN_PAUSE_ROWS
             and plan.is_native
-            and (not queryset._known_related_objects or (known := _plain_known(queryset)))
+            and (
+                not queryset._known_related_objects
+                or ((join := known_join(queryset, statement.using)) and plan.plan.joins(join))
+                or (known := _plain_known(queryset))
+            )
             and plan.fits(context, pgresult)
         ):
-            objects: list[Any] = plan.hydrate(context, pgresult)
+            objects: list[Any] = plan.hydrate(context, pgresult, join)
             for each in known:
                 each.set_on(objects)
             return objects
-        hydrator = _hydrator(statement, queryset, context, pgresult)
+        plan_of_rows = _plan(statement, context, pgresult)
+        hydrator = Hydrator(plan_of_rows, known_related_objects(queryset), context, join)
         if (
             hydrator.is_native
             and rows <= SLICE
@@ -117,17 +130,6 @@ def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dic
     with process_connection(statement.using).wrap_database_errors:
         aggregates: dict[str, Any] = hydrator.result(pgresult, 0, 1)[0]
         return aggregates
-
-
-def _hydrator(
-    statement: CompiledStatement, queryset: Any, context: Any, pgresult: Any
-) -> Hydrator:
-    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
-
-    ``context`` is the driver's connection or cursor that has received it.
-    """
-    plan = _plan(statement, context, pgresult)
-    return Hydrator(plan, known_related_objects(queryset), context)
 
 
 def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:

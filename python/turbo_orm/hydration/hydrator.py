@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from turbo_orm._core import Plan
+from turbo_orm._core import Join, Plan
 from turbo_orm.codecs import libpq
 from turbo_orm.codecs.decoders import adapt_context
 from turbo_orm.hydration import gc_control
@@ -25,7 +25,8 @@ class Hydrator:
     """Hydrates the results of one compiled query.
 
     ``known_related_objects`` are set on the instances, as a related manager of Django's does.
-    ``context`` is the driver's connection, for a plan that was made to be cached.
+    ``context`` is the driver's connection, for a plan that was made to be cached. ``join`` is
+    what instances that are filled directly are joined by.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Hydrator:
         plan: Plan,
         known_related_objects: Sequence[KnownRelatedObjects] = (),
         context: Any = None,
+        join: Join | None = None,
     ) -> None:
         gc_control.collect_if_due()
+        self._join = join
         self._context = context
         self._plan = plan
         self._known_related_objects = known_related_objects
@@ -56,7 +59,8 @@ class Hydrator:
         adapt_context.current = self._context
         try:
             with self._pause_gc(stop - start):
-                return self._with_known(self._plan.hydrate_result(pgresult, start, stop))
+                objects = self._plan.hydrate_result(pgresult, start, stop, self._join)
+                return self._with_known(objects)
         finally:
             adapt_context.current = None
 

@@ -6,10 +6,24 @@ import operator
 from functools import lru_cache
 from inspect import getattr_static
 from typing import Any
+from uuid import UUID
 
 import django
 from django.db import router
-from django.db.models import ForeignKey, Model, OneToOneField
+from django.db.models import (
+    AutoField,
+    BigAutoField,
+    BigIntegerField,
+    CharField,
+    ForeignKey,
+    IntegerField,
+    Model,
+    OneToOneField,
+    SlugField,
+    SmallAutoField,
+    TextField,
+    UUIDField,
+)
 from django.db.models.fields.related_descriptors import (
     ForeignKeyDeferredAttribute,
     ForwardManyToOneDescriptor,
@@ -21,6 +35,7 @@ from django.db.models.fields.related_descriptors import (
 from django.db.models.query import ModelIterable
 from django.db.models.query_utils import DeferredAttribute
 
+from turbo_orm._core import Join, watch_class
 from turbo_orm.bridge.replaced_methods import modifications, replaced
 
 _FIELDS = {ForeignKey, OneToOneField}
@@ -34,6 +49,13 @@ _DESCRIPTORS = (
     ReverseOneToOneDescriptor,
 )
 _ATTRIBUTES = {DeferredAttribute, ForeignKeyDeferredAttribute}
+# Of keys that are read as they are, so those that are equal are the same.
+_KEY_TYPES = {
+    **dict.fromkeys((AutoField, BigAutoField, SmallAutoField, IntegerField, BigIntegerField), int),
+    **dict.fromkeys((CharField, TextField, SlugField), str),
+    UUIDField: UUID,
+}
+_MAX_JOINS = 1_000
 
 
 class KnownRelatedObjects:
@@ -125,6 +147,71 @@ def _plain_descriptor(model: Any, field: Any) -> Any:
         and not (field.primary_key and field.remote_field.parent_link)
     )
     return descriptor if is_plain else None
+
+
+class _Joins:
+    """How the one object that a queryset knows is cached natively, by model and name of the field.
+
+    What is found holds until a watched class is modified.
+    """
+
+    def __init__(self) -> None:
+        self._modifications = -1
+        self._found: dict[tuple[Any, str], tuple[Any, ...] | None] = {}
+
+    def find(self, model: Any, field: Any) -> tuple[Any, ...] | None:
+        """Return the field, the attribute of its target, the type of keys, and the model."""
+        if self._modifications != modifications.count or len(self._found) > _MAX_JOINS:
+            self._found.clear()
+            self._modifications = modifications.count
+        key = (model, field.name)
+        if key not in self._found:
+            self._found[key] = self._joined(model, field)
+        found = self._found[key]
+        return found if found is not None and found[0] is field else None
+
+    def _joined(self, model: Any, field: Any) -> tuple[Any, ...] | None:
+        if (
+            django.VERSION < (6, 1)
+            or not watch_class(model)
+            or not descriptors_are_djangos()
+            or (descriptor := _plain_descriptor(model, field)) is None
+            or getattr(model, field.name, None) is not descriptor
+            or not field.remote_field.multiple
+        ):
+            return None
+        (target,) = field.foreign_related_fields
+        key_type = _KEY_TYPES.get(type(target))
+        related = field.remote_field.model._meta.concrete_model
+        return None if key_type is None else (field, target.attname, key_type, related)
+
+
+_joins = _Joins()
+
+
+def known_join(queryset: Any, using: str) -> Join | None:
+    """Return what has instances cache the one related object that their queryset knows.
+
+    ``None`` where there is more to do, or none that is of the database ``using``.
+    """
+    known = queryset._known_related_objects
+    if len(known) != 1 or router.routers:
+        return None
+    ((field, objects),) = known.items()
+    found = _joins.find(queryset.model, field)
+    if found is None or len(objects) != 1:
+        return None
+    _, target, key_type, model = found
+    ((key, related),) = objects.items()
+    if (
+        type(key) is not key_type
+        or related._state.db != using
+        or not isinstance(related, model)
+        or type(held := related.__dict__.get(target)) is not key_type
+        or held != key
+    ):
+        return None
+    return Join(field.attname, objects, field.cache_name, keeps=True, groups=False)
 
 
 class _Watch:

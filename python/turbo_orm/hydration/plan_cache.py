@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turbo_orm._core import Plan
+from turbo_orm._core import Join, Plan
 from turbo_orm.codecs.decoders import Decoders, adapt_context
 from turbo_orm.hydration.columns import read_columns, value_readers
 from turbo_orm.hydration.row_layout import Layout
@@ -49,11 +49,11 @@ class CachedPlan:
             == [loader for _, loader in self._loaders]
         )
 
-    def hydrate(self, context: Any, pgresult: Any) -> list[Any]:
+    def hydrate(self, context: Any, pgresult: Any, join: Join | None = None) -> list[Any]:
         """Hydrate a whole result that the plan fits, received by the driver's ``context``."""
         adapt_context.current = context
         try:
-            return self.plan.hydrate_result(pgresult, 0, pgresult.ntuples)
+            return self.plan.hydrate_result(pgresult, 0, pgresult.ntuples, join)
         finally:
             adapt_context.current = None
 

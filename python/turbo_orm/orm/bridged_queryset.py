@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.query import MAX_GET_RESULTS
 
 from turbo_orm import bridge
+from turbo_orm._core import Join
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.orm import fallback
 from turbo_orm.orm.cached_queryset import CachedQuerySet
@@ -146,11 +147,11 @@ class BridgedQuerySet(CombinedQuerySet[_ModelT, _Row]):
 
     # The results of cached statements
 
-    async def _objects(self, found: Hit) -> list[Any]:
+    async def _objects(self, found: Hit, join: Join | None = None) -> list[Any]:
         """Execute a statement and return the objects of its rows."""
         statement = found.statement
         rows = await direct.execute(statement.using, found)
-        objects = fetching.hydrate(self, statement, *rows)
+        objects = fetching.hydrate(self, statement, *rows, join)
         return objects if isinstance(objects, list) else await objects
 
     async def _aggregates(self, found: Hit) -> dict[str, Any]:

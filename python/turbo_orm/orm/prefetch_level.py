@@ -1,20 +1,25 @@
 """One level of a prefetch: the related objects by a cached statement, joined to their instances.
 
 What Django's descriptors and ``prefetch_one_level()`` do is done here without a Python call for
-each object: the related objects are grouped by key, and each instance is given its own.
+each object: the native core groups related objects by key while it makes them, and gives each
+instance its own, slice by slice.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import copy
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models.query import ModelIterable
 
-from turbo_orm import bridge
+from turbo_orm import bridge, conf
+from turbo_orm._core import Join
+from turbo_orm.execution.fetching import SLICE
 from turbo_orm.hydration import gc_control
 from turbo_orm.hydration.hydrator import MIN_PAUSE_ROWS
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
@@ -22,22 +27,10 @@ from turbo_orm.orm import related_querysets
 from turbo_orm.orm.cached_queryset import DEFAULT_FETCH_MODE
 from turbo_orm.orm.relations import Relation
 from turbo_orm.query_cache import cache_key
+from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.prefetch_filters import FORWARD, REVERSE_MANY
 
-# The calls after which the objects of a queryset can be filtered as those of a prefetch are.
-_STEPS = {
-    "alias",
-    "annotate",
-    "defer",
-    "distinct",
-    "exclude",
-    "filter",
-    "only",
-    "order_by",
-    "reverse",
-    "select_for_update",
-    "select_related",
-}
+type Give = Callable[[int, int], None]
 
 
 def missing(relation: Relation, name: str, to: str, objects: list[Any]) -> list[Any] | None:
@@ -99,40 +92,69 @@ async def fetch(
         # As Django does, and the caller may see.
         queryset._add_hints(instance=instances[0])
     additional = [copy(each) for each in queryset._prefetch_related_lookups]
+    join = Join(
+        relation.related_attname,
+        by_key,
+        relation.related_cache_name,
+        keeps=relation.kind == REVERSE_MANY,
+    )
     found: list[Any] = []
     if by_key:
-        found = await _related(queryset, relation, [*by_key])
-    keys = await _keys_of_related(relation, found)
-    rows = len(found) + len(instances)
-    with gc_control.paused(rows) if rows >= MIN_PAUSE_ROWS else nullcontext():
-        _refer_back(relation, found, keys, by_key)
-        if lookup.to_attr and is_last:
-            _refuse_field(type(instances[0]), to)
-        _join(relation, instances, found, keys, to, given, bool(lookup.to_attr and is_last))
+        found = await _related(queryset, relation, [*by_key], join)
+    groups = join.groups
+    if found and not groups:
+        keys = await _keys_of_related(relation, found)
+        with gc_control.paused(len(found)):
+            _join(relation, found, keys, by_key, groups)
+    if lookup.to_attr and is_last:
+        _refuse_field(type(instances[0]), to)
+        give: Give = partial(_give_attribute, relation, groups, to, instances)
+    elif relation.is_single:
+        give = partial(join.give_one, instances, relation.attname, relation.cache_name)
+    else:
+        give = related_querysets.giver(relation, to, given, instances, groups)
+    for start in range(0, len(instances), SLICE):
+        if start:
+            await asyncio.sleep(0)
+        stop = min(start + SLICE, len(instances))
+        with gc_control.paused(stop - start) if stop >= MIN_PAUSE_ROWS else nullcontext():
+            give(start, stop)
     return found, additional, relation.descriptor
 
 
 def _join(
     relation: Relation,
-    instances: list[Any],
     found: list[Any],
     keys: list[Any],
-    to: str,
-    given: Any,
-    is_attribute: bool,
+    by_key: dict[Any, Any],
+    groups: dict[Any, list[Any]],
 ) -> None:
-    """Give each instance its related objects: as an attribute, or where Django caches them."""
-    if relation.is_single:
-        _join_one(relation, instances, found, keys, to if is_attribute else "")
-        return
-    grouped: dict[Any, list[Any]] = {}
+    """Group related objects that were made otherwise, as the native core does."""
+    cache_name = relation.related_cache_name
+    keeps = relation.kind == REVERSE_MANY
     for key, each in zip(keys, found, strict=True):
-        grouped.setdefault(key, []).append(each)
-    if is_attribute:
-        for each in instances:
-            setattr(each, to, grouped.get(each.__dict__[relation.attname], []))
-    else:
-        related_querysets.store(relation, to, given, instances, grouped)
+        groups.setdefault(key, []).append(each)
+        if cache_name is None:
+            continue
+        # What Django makes when it is first looked at.
+        fields_cache = each._state.__dict__.setdefault("fields_cache", {})
+        if not (keeps and cache_name in fields_cache):
+            fields_cache[cache_name] = by_key[key]
+
+
+def _give_attribute(
+    relation: Relation,
+    groups: dict[Any, list[Any]],
+    name: str,
+    instances: list[Any],
+    start: int,
+    stop: int,
+) -> None:
+    """Give each instance its related objects, or the one, as an attribute."""
+    attname, is_single = relation.attname, relation.is_single
+    for each in instances[start:stop]:
+        group = groups.get(each.__dict__[attname], [])
+        setattr(each, name, (group[0] if group else None) if is_single else group)
 
 
 def _by_key(relation: Relation, instances: list[Any]) -> dict[Any, Any] | None:
@@ -165,25 +187,40 @@ def _is_plain(queryset: Any, relation: Relation) -> bool:
         and queryset._fetch_mode is DEFAULT_FETCH_MODE
         and not (queryset._sticky_filter or queryset._defer_next_filter or queryset._fields)
         and queryset._cloning_enabled
-        and all(each.step is None or each.step.name in _STEPS for each in chain[0].path())
+        and chain[0].is_of_objects
     )
 
 
-async def _related(queryset: Any, relation: Relation, keys: list[Any]) -> list[Any]:
-    """Execute the statement, and return its objects."""
-    queryset = queryset._step(
+async def _related(queryset: Any, relation: Relation, keys: list[Any], join: Join) -> list[Any]:
+    """Execute the statement, and return its objects. They are joined if they are filled directly.
+
+    Django joins them after what the queryset knows is set, and what it prefetches is fetched.
+    """
+    queryset = _filtered(queryset, relation, keys)
+    if relation.related_cache_name is None:
+        # Django merges them with what is left to do. Other querysets it evaluates as they are.
+        queryset._prefetch_related_lookups = ()
+    is_last = not (queryset._known_related_objects or queryset._prefetch_related_lookups)
+    # For each list of keys, Django would compile it anew.
+    await queryset._fetch(as_a_whole=True, join=join if is_last else None)
+    found: list[Any] = queryset._result_cache
+    return found
+
+
+def _filtered(queryset: Any, relation: Relation, keys: list[Any]) -> Any:
+    """Return the queryset of the objects that are related by these keys."""
+    chain = queryset._cached
+    if chain is not None and not conf.VERIFIES:
+        # Of a list of keys, the cache key has their type: extend() would find the same.
+        child = chain[0].children.get(relation.step_key)
+        if child is not None and not child.refusal and child.step.factories is None:
+            return queryset._copy(CachedChain((child, (*chain[1], keys))))
+    return queryset._step(
         "_filter_prefetch",
         cache_key.of_lookups,
         (relation.kind, *relation.select),
         {relation.lookup: keys},
     )
-    if relation.related_cache_name is None:
-        # Django merges them with what is left to do. Other querysets it evaluates as they are.
-        queryset._prefetch_related_lookups = ()
-    # For each list of keys, Django would compile it anew.
-    await queryset._fetch(as_a_whole=True)
-    found: list[Any] = queryset._result_cache
-    return found
 
 
 async def _keys_of_related(relation: Relation, found: list[Any]) -> list[Any]:
@@ -196,40 +233,9 @@ async def _keys_of_related(relation: Relation, found: list[Any]) -> list[Any]:
         return keys
 
 
-def _refer_back(
-    relation: Relation, found: list[Any], keys: list[Any], by_key: dict[Any, Any]
-) -> None:
-    """Have related objects keep their instance, as Django does."""
-    cache_name = relation.related_cache_name
-    if cache_name is None:
-        return
-    keeps = relation.kind == REVERSE_MANY
-    for key, each in zip(keys, found, strict=True):
-        # What Django makes when it is first looked at.
-        fields_cache = each._state.__dict__.setdefault("fields_cache", {})
-        if not (keeps and cache_name in fields_cache):
-            fields_cache[cache_name] = by_key[key]
-
-
 def _refuse_field(model: Any, name: str) -> None:
     try:
         model._meta.get_field(name)
     except FieldDoesNotExist:
         return
     raise ValueError(f"to_attr={name} conflicts with a field on the {model.__name__} model.")
-
-
-def _join_one(
-    relation: Relation, instances: list[Any], found: list[Any], keys: list[Any], to_attr: str
-) -> None:
-    """Give each instance its related object, or ``None``."""
-    first: dict[Any, Any] = {}
-    for key, each in zip(keys, found, strict=True):
-        first.setdefault(key, each)
-    attname, cache_name = relation.attname, relation.cache_name
-    for each in instances:
-        value = first.get(each.__dict__[attname])
-        if to_attr:
-            setattr(each, to_attr, value)
-        else:
-            each._state.__dict__.setdefault("fields_cache", {})[cache_name] = value

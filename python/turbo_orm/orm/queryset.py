@@ -20,6 +20,7 @@ from django.db.models import Model
 from django.db.models.query import ModelIterable
 
 from turbo_orm import bridge, conf
+from turbo_orm._core import Join
 from turbo_orm.backend import primary_keys
 from turbo_orm.execution import direct, evaluation, fetching
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
@@ -101,13 +102,16 @@ class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
         await self._fetch()
         return list(self._result_cache or ())
 
-    async def _fetch(self, as_a_whole: bool = False) -> None:
-        """Do what ``_fetch_all()`` does. Many rows are read as they arrive, or as a whole."""
+    async def _fetch(self, as_a_whole: bool = False, join: Join | None = None) -> None:
+        """Do what ``_fetch_all()`` does. Many rows are read as they arrive, or as a whole.
+
+        The native core joins the objects if it makes them of a cached statement's rows.
+        """
         if self._result_cache is None:
             max_rows = None if as_a_whole else fetching.SLICE
             found = lookup(self, "_fetch_all", self._cached, max_rows)
             if isinstance(found, Hit):
-                self._result_cache = await self._objects(found)
+                self._result_cache = await self._objects(found, join)
                 self._compiled_for = found.statement.using
             elif found.using is not None:
                 await bridge.run(fallback.fetch, self, found)

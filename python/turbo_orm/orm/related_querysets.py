@@ -1,13 +1,17 @@
 """The querysets of related managers that hold what was prefetched: one for each instance.
 
 Django has the manager of each instance make its own, by dozens of calls. Here Django makes the
-first, and the others are copies with another instance in them.
+first, unless its filter was recorded, and the native core makes one for each instance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from turbo_orm import conf
+from turbo_orm._core import RelatedQuerysets
 from turbo_orm.hydration.instances import HAS_FETCH_MODES
 from turbo_orm.orm.cached_queryset import DEFAULTS
 from turbo_orm.orm.relations import Relation
@@ -18,60 +22,42 @@ from turbo_orm.query_cache.prepared_values import DeferredValue
 # Attributes of a queryset that belong to it alone.
 _OWN = ("_deferred_filter", "_query", "_result_cache")
 
-# To make an object by these is no Python call.
-_new = object.__new__
-_new_tuple = tuple.__new__
 
+def giver(
+    relation: Relation, name: str, given: Any, instances: list[Any], groups: dict[Any, list[Any]]
+) -> Callable[[int, int], None]:
+    """Return what gives a slice of instances the querysets of their related objects.
 
-def store(
-    relation: Relation, name: str, given: Any, instances: list[Any], grouped: dict[Any, list[Any]]
-) -> None:
-    """Give each instance the queryset of its related objects, which are ``grouped`` by key.
-
-    ``given`` is the queryset of a ``Prefetch``.
+    These are grouped by key. ``given`` is the queryset of a ``Prefetch``.
     """
     attname, cache_name = relation.attname, relation.cache_name
-    first = instances[0]
-    shared: dict[str, Any] | None = None
+    querysets = None
     # Where something was prefetched before by that name, the manager returns it.
     if not [each for each in instances if cache_name in each._prefetched_objects_cache]:
-        made = _by_django(first, name, given)
-        shared = _shared(relation, made, first, given)
-    if shared is None:
-        for each in instances:
-            queryset = _by_django(each, name, given)
-            queryset._result_cache = grouped.get(each.__dict__[attname], [])
-            queryset._prefetch_done = True
-            each._prefetched_objects_cache[cache_name] = queryset
-        return
-    kind = type(made)
-    entry, (*values, last) = made._cached
-    factory = last.factory if type(last) is DeferredValue else None
-    field = relation.descriptor.field
-    is_many = relation.kind == REVERSE_MANY
-    for each in instances:
-        key = each.__dict__[attname]
-        value = each if is_many else key
-        if factory is not None:
-            value = _new_tuple(DeferredValue, (value, factory))
-        queryset = _new(kind)
-        attributes = queryset.__dict__
-        attributes.update(shared)
-        attributes["_cached"] = CachedChain((entry, (*values, value)))
-        if given is None:
-            attributes["_hints"] = {"instance": each}
-        if HAS_FETCH_MODES:
-            # It is the default one, which an instance without any has from now on.
-            _ = each._state.fetch_mode
-        if is_many:
-            attributes["_known_related_objects"] = {field: {key: each}}
-        elif given is None:
-            attributes["_known_related_objects"] = {}
-        attributes["_result_cache"] = grouped.get(key, [])
-        each._prefetched_objects_cache[cache_name] = queryset
+        first = instances[0]
+        querysets = _recorded(relation, given, first) or _made(relation, name, given, first)
+    if querysets is None:
+        return partial(_give, relation, name, given, instances, groups)
     if given is not None:
         # They share the hints.
         given._hints["instance"] = instances[-1]
+    return partial(querysets.give, instances, groups, attname, cache_name)
+
+
+def _give(
+    relation: Relation,
+    name: str,
+    given: Any,
+    instances: list[Any],
+    groups: dict[Any, list[Any]],
+    start: int,
+    stop: int,
+) -> None:
+    for each in instances[start:stop]:
+        queryset = _by_django(each, name, given)
+        queryset._result_cache = groups.get(each.__dict__[relation.attname], [])
+        queryset._prefetch_done = True
+        each._prefetched_objects_cache[relation.cache_name] = queryset
 
 
 def _by_django(instance: Any, name: str, given: Any) -> Any:
@@ -79,6 +65,63 @@ def _by_django(instance: Any, name: str, given: Any) -> Any:
     if given is None:
         return manager.get_queryset()
     return manager._apply_rel_filters(given._chain())
+
+
+def _recorded(relation: Relation, given: Any, first: Any) -> RelatedQuerysets | None:
+    """Return what makes querysets as Django does, if the filter of a foreign key was recorded.
+
+    ``given`` can be filtered further, and all instances have the default fetch mode.
+    """
+    if relation.kind != REVERSE_MANY or conf.VERIFIES:
+        return None
+    queryset_class: Any = relation.queryset_class
+    like = queryset_class(model=relation.model) if given is None else given
+    if like._cached is None:
+        return None
+    entry, values = like._cached
+    name = relation.descriptor.field.name
+    child = entry.children.get(("filter", (name, type(first)), False))
+    if child is None or child.refusal or not child.step.factories or entry.is_sticky:
+        return None
+    # It is looked up here alone, where nothing is asked of the querysets.
+    child.is_used = True
+    (factory,) = child.step.factories
+    shared = like._copy(like._cached).__dict__
+    shared["_prefetch_done"] = True
+    return _copies(relation, type(like), shared, child, values, factory, given)
+
+
+def _made(relation: Relation, name: str, given: Any, first: Any) -> RelatedQuerysets | None:
+    """Return what makes querysets like the one that Django makes for the first instance."""
+    made = _by_django(first, name, given)
+    shared = _shared(relation, made, first, given)
+    if shared is None:
+        return None
+    entry, (*values, last) = made._cached
+    factory = last.factory if type(last) is DeferredValue else None
+    return _copies(relation, type(made), shared, entry, tuple(values), factory, given)
+
+
+def _copies(
+    relation: Relation,
+    queryset_class: Any,
+    shared: dict[str, Any],
+    entry: Any,
+    values: tuple[Any, ...],
+    factory: Any,
+    given: Any,
+) -> RelatedQuerysets:
+    return RelatedQuerysets(
+        queryset_class,
+        shared,
+        CachedChain,
+        entry,
+        values,
+        deferred=None if factory is None else (DeferredValue, factory),
+        field=relation.descriptor.field if relation.kind == REVERSE_MANY else None,
+        has_hints=given is None,
+        fetch_modes=HAS_FETCH_MODES,
+    )
 
 
 def _shared(relation: Relation, made: Any, first: Any, given: Any) -> dict[str, Any] | None:

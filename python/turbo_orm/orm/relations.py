@@ -26,6 +26,7 @@ from turbo_orm.backend.handler import process_connection
 from turbo_orm.hydration.known_related_objects import descriptors_are_djangos
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.plain_managers import has_plain_class
+from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.parameters import plain_target
 from turbo_orm.query_cache.prefetch_filters import (
@@ -37,7 +38,8 @@ from turbo_orm.query_cache.prefetch_filters import (
 
 _FOREIGN_KEYS = {ForeignKey, OneToOneField}
 _PLAIN_ATTRIBUTES = {DeferredAttribute, ForeignKeyDeferredAttribute}
-_KEY_TYPES = (int, str, UUID)
+# The types of keys, with a value.
+_KEYS = {int: 0, str: "", UUID: UUID(int=0)}
 
 
 class Relation(NamedTuple):
@@ -59,6 +61,9 @@ class Relation(NamedTuple):
     #: Where the instances keep the related objects, and where these keep an instance, if they do.
     cache_name: str
     related_cache_name: str | None
+
+    #: The key of the step to the related objects.
+    step_key: tuple[Any, ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -103,7 +108,12 @@ def _relation(instance: Any, descriptor: Any) -> Relation | None:
     is_plain = _has_plain(type(instance), made.attname) and (
         bool(made.select) or _has_plain(made.model, made.related_attname)
     )
-    return made if is_plain and not hasattr(type(instance), "__getattr__") else None
+    if not is_plain or hasattr(type(instance), "__getattr__"):
+        return None
+    # Of a list of values of one type, any gives the key.
+    listed = {made.lookup: [_KEYS[made.key_type]]}
+    key, _ = cache_key.of_lookups((made.kind, *made.select), listed)
+    return made._replace(step_key=("_filter_prefetch", key, False))
 
 
 def _has_plain(model: Any, attname: str) -> bool:
@@ -117,7 +127,7 @@ def _key_type(field: Any) -> type | None:
     """Return the type of a foreign key's values, if they are compared with as they are."""
     if type(field) not in _FOREIGN_KEYS or len(field.foreign_related_fields) != 1:
         return None
-    return next((kind for kind in _KEY_TYPES if plain_target(field, kind) is not None), None)
+    return next((kind for kind in _KEYS if plain_target(field, kind) is not None), None)
 
 
 def _forward(descriptor: Any) -> Relation | None:

@@ -162,7 +162,10 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored(_QUERYSET, "_cloning_enabled", "orm", since=(6, 1)),
     *_stored(_QUERYSET, "_fetch_mode", "hydration orm query_cache", since=(6, 1)),
     *_names(_RAW, "columns model_fields resolve_model_init_order", "hydration"),
-    *_names("django.db.models.sql.query:RawQuery", "_execute_query", "execution"),
+    *_names(_RAW, "_fetch_all", "orm query_cache"),
+    *_names("django.db.models.sql.query:RawQuery", "_execute_query", "execution query_cache"),
+    *_names("django.db.models.sql.query:RawQuery", "get_columns", "query_cache"),
+    *_stored(_RAW, "_db _prefetch_done _prefetch_related_lookups _result_cache", "orm"),
     *_stored("django.db.models.sql.query:RawQuery", "cursor", "execution"),
     *_names(
         "django.db.models.query",

@@ -40,6 +40,21 @@ _ENTRY_SIZE = 1_500
 _REFUSAL_SIZE = 100
 _SIGHT_SIZE = 300
 
+# The calls after which objects can be filtered as those of a prefetch are.
+_STEPS_TO_OBJECTS = {
+    "alias",
+    "annotate",
+    "defer",
+    "distinct",
+    "exclude",
+    "filter",
+    "only",
+    "order_by",
+    "reverse",
+    "select_for_update",
+    "select_related",
+}
+
 # How many keys are noted in an entry that were seen once. Then they are forgotten.
 _MAX_SIGHTS = 1_000
 
@@ -67,8 +82,10 @@ class CacheEntry:
         "__weakref__",
         "children",
         "fields",
+        "filtered_relations",
         "is_combined",
         "is_new",
+        "is_of_objects",
         "is_of_values",
         "is_sticky",
         "iterable_class",
@@ -109,6 +126,16 @@ class CacheEntry:
         self.is_combined: bool = parent is not None and (
             parent.is_combined or (step is not None and step.name in COMBINATORS)
         )
+        #: Whether its objects can be filtered further as those of a prefetch are.
+        self.is_of_objects: bool = (parent is None or parent.is_of_objects) and (
+            step is None or step.name in _STEPS_TO_OBJECTS
+        )
+        #: The names of the filtered relations that its steps have added.
+        self.filtered_relations: frozenset[str] = (
+            frozenset() if parent is None else parent.filtered_relations
+        )
+        if step is not None:
+            self.filtered_relations = self.filtered_relations.union(step.filtered_relations)
         self.parent = parent
         self.key = key
         self.step = step

@@ -11,7 +11,7 @@ from copy import deepcopy
 from itertools import count
 from typing import Any, NamedTuple
 
-from django.db.models import FilteredRelation, Prefetch
+from django.db.models import Prefetch
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql import Query
 
@@ -27,6 +27,8 @@ from turbo_orm.query_cache.tracers import NotCacheable, TracingQuery
 
 type Values = tuple[Any, ...]
 
+_LOOKUPS = (str, Prefetch)
+
 
 def split_slice(values: Values) -> tuple[Values, Values]:
     """Return the values of a chain, and apart its slice, the last of all that are bound."""
@@ -35,12 +37,11 @@ def split_slice(values: Values) -> tuple[Values, Values]:
 
 def may_prefetch(chain: CachedChain, lookups: Sequence[Any]) -> bool:
     """Return whether Django accepts what is to be prefetched, for which it looks at the query."""
-    if chain[0].is_combined or not all(isinstance(each, str | Prefetch) for each in lookups):
+    if chain[0].is_combined or [each for each in lookups if not isinstance(each, _LOOKUPS)]:
         return False
-    names = {str(getattr(each, "prefetch_to", each)).split(LOOKUP_SEP)[0] for each in lookups}
-    steps = [entry.step for entry in chain[0].path() if entry.step is not None]
-    return not any(
-        type(step.kwargs.get(name)) is FilteredRelation for step in steps for name in names
+    filtered = chain[0].filtered_relations
+    return not filtered or filtered.isdisjoint(
+        [str(getattr(each, "prefetch_to", each)).split(LOOKUP_SEP)[0] for each in lookups]
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from operator import methodcaller
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import FilteredRelation, QuerySet
 
 from turbo_orm.query_cache import prefetch_filters
 from turbo_orm.query_cache.replacement import map_values
@@ -36,6 +36,11 @@ class Step:
         #: What makes a lookup of each value, or ``None`` for a value that stays as it is. ``None``
         #: instead of them all if each stays so.
         self.factories: Sequence[Any] | None = None
+
+    @property
+    def filtered_relations(self) -> list[str]:
+        """The names of the filtered relations that it adds."""
+        return [name for name, arg in self.kwargs.items() if type(arg) is FilteredRelation]
 
     def replay(self, queryset: Any, values: Iterator[Any]) -> Any:
         """Call the method once more, with other values."""

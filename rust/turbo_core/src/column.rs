@@ -159,6 +159,11 @@ impl Column {
         !self.converters.is_empty() && !self.decoder_converts
     }
 
+    /// Whether its values are not all the driver's loader's, nor a converter's.
+    pub fn is_decoded(&self) -> bool {
+        !self.decoder.get().is_loader() && self.converters.is_empty()
+    }
+
     /// Run Django's converters. They see `None` too, as they do in Django.
     fn convert<'py>(&self, mut value: Bound<'py, PyAny>) -> Decoded<'py> {
         let py = value.py();

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference}
 
 use crate::column::check_index;
 use crate::error::deeper;
+use crate::join::Join;
 use crate::pytypes::{Bare, attributes, set_attribute};
 use crate::rows::{Row, template};
 use crate::source::Source;
@@ -203,15 +204,33 @@ impl Instance {
             .try_for_each(|related| related.instance.get().check(columns))
     }
 
-    /// Make the instance of a row, or `None` where its primary key is NULL.
+    /// The column of the attribute that a join is by, if instances are filled directly.
+    pub fn key_column(&self, py: Python<'_>, join: &Join) -> PyResult<Option<usize>> {
+        if !self.is_native() {
+            return Ok(None);
+        }
+        for (name, index) in self.fields.iter().chain(&self.annotations) {
+            if join.is_by(py, name)? {
+                return Ok(Some(*index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Make the instance of a row, or `None` where its primary key is NULL. It is joined by the
+    /// value of a column.
     pub fn build<'py, S: Source<'py>>(
         &self,
         row: &Row<'_, 'py, S>,
+        join: Option<(&Join, usize)>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.built(row)? {
-            Some(built) => Ok(built.instance),
-            None => Ok(row.py.None().into_bound(row.py)),
+        let Some(mut built) = self.built(row)? else {
+            return Ok(row.py.None().into_bound(row.py));
+        };
+        if let Some((join, index)) = join {
+            join.add(&mut built, &row.value(index)?)?;
         }
+        Ok(built.instance)
     }
 
     fn built<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<Option<Built<'py>>> {
@@ -371,8 +390,8 @@ impl<'py> Key<'py> {
 }
 
 /// An instance whose relations are being set.
-struct Built<'py> {
-    instance: Bound<'py, PyAny>,
+pub struct Built<'py> {
+    pub instance: Bound<'py, PyAny>,
     /// Its `_state`, once it was made or read.
     state: Option<Bound<'py, PyAny>>,
     /// Whether only this module can have stored a `fields_cache` in the state.
@@ -401,7 +420,13 @@ impl<'py> Built<'py> {
         Ok(self.state.insert(state))
     }
 
-    fn cache(&mut self) -> PyResult<&Bound<'py, PyDict>> {
+    /// Whether its state may have a `fields_cache`.
+    pub fn may_have_cached(&self) -> bool {
+        self.cache.is_some() || !self.is_ours
+    }
+
+    /// The `fields_cache` of its state.
+    pub fn cache(&mut self) -> PyResult<&Bound<'py, PyDict>> {
         let py = self.instance.py();
         let name = intern!(py, "fields_cache");
         let cache = match self.cache.take() {

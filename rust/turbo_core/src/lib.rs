@@ -10,8 +10,10 @@ mod decode;
 mod encode;
 mod error;
 mod instance;
+mod join;
 mod plan;
 mod pytypes;
+mod querysets;
 mod rows;
 mod source;
 mod watcher;
@@ -35,7 +37,11 @@ mod _core {
     #[pymodule_export]
     use crate::instance::Instance;
     #[pymodule_export]
+    use crate::join::Join;
+    #[pymodule_export]
     use crate::plan::Plan;
+    #[pymodule_export]
+    use crate::querysets::RelatedQuerysets;
     #[pymodule_export]
     use crate::source::pgresult::bind_libpq;
     #[pymodule_export]

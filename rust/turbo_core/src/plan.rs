@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyType};
 use crate::column::{Column, check_index};
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::join::Join;
 use crate::rows::{Item, Row, Values, template};
 use crate::source::Source;
 use crate::source::pgresult::PgResult;
@@ -107,12 +108,15 @@ impl Plan {
         })
     }
 
-    /// Hydrate rows `start` to `stop` of a `psycopg.pq.PGresult`.
+    /// Hydrate rows `start` to `stop` of a `psycopg.pq.PGresult`, and join the instances if that
+    /// is possible without a call of Python code.
+    #[pyo3(signature = (pgresult, start, stop, join=None))]
     fn hydrate_result<'py>(
         &self,
         pgresult: Bound<'py, PyAny>,
         start: usize,
         stop: usize,
+        join: Option<&Bound<'py, Join>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let py = pgresult.py();
         let source = PgResult::new(pgresult, &self.columns)?;
@@ -120,13 +124,13 @@ impl Plan {
         if start > stop || stop > rows {
             return Err(Error::NoSuchRows { start, stop, rows }.into());
         }
-        self.hydrate(py, &source, start, stop)
+        self.hydrate(py, &source, start, stop, join)
     }
 
     /// Hydrate a list of row tuples as a cursor returns them.
     fn hydrate_rows<'py>(&self, rows: Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
         let source = Tuples::new(&rows, self.columns.len())?;
-        self.hydrate(rows.py(), &source, 0, source.len())
+        self.hydrate(rows.py(), &source, 0, source.len(), None)
     }
 
     /// The plan's columns, in the order of the result's.
@@ -146,6 +150,11 @@ impl Plan {
             _ => true,
         };
         shape && self.columns.iter().all(|column| !column.get().converts())
+    }
+
+    /// Whether the instances of its rows can be joined so.
+    fn joins(&self, join: &Bound<'_, Join>) -> PyResult<bool> {
+        Ok(self.key_column(join.py(), join.get())?.is_some())
     }
 
     /// What rows become.
@@ -180,13 +189,33 @@ impl Plan {
 }
 
 impl Plan {
+    /// The column that a join is by, if instances are filled directly and a decoder reads it.
+    fn key_column(&self, py: Python<'_>, join: &Join) -> PyResult<Option<usize>> {
+        let Shape::Instances(instance) = &self.shape else {
+            return Ok(None);
+        };
+        let is_decoded = |index: &usize| {
+            let column = self.columns.get(*index);
+            column.is_some_and(|column| column.get().is_decoded())
+        };
+        Ok(instance.get().key_column(py, join)?.filter(is_decoded))
+    }
+
     fn hydrate<'py, S: Source<'py>>(
         &self,
         py: Python<'py>,
         source: &S,
         start: usize,
         stop: usize,
+        join: Option<&Bound<'py, Join>>,
     ) -> PyResult<Bound<'py, PyList>> {
+        let join = match join {
+            Some(join) => {
+                let column = self.key_column(py, join.get())?;
+                column.map(|index| (join.get(), index))
+            }
+            None => None,
+        };
         // Objects are kept in a Vec until the list is made: no list with holes is ever visible.
         let mut objects = Vec::with_capacity(stop - start);
         let mut values = Values::with_capacity(self.columns.len());
@@ -199,7 +228,7 @@ impl Plan {
                 index,
             };
             objects.push(match &self.shape {
-                Shape::Instances(instance) => instance.get().build(&row)?,
+                Shape::Instances(instance) => instance.get().build(&row, join)?,
                 Shape::Tuples(items) => row.tuple(items, &mut values)?.into_any(),
                 Shape::NamedTuples(items, class) => row.named_tuple(items, class, &mut values)?,
                 Shape::Dicts(entries, template) => row.dict(entries, template)?,

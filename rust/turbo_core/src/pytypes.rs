@@ -174,6 +174,18 @@ pub fn tuple_new<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
     builtin_method(py, &CELL, "tuple", intern!(py, "__new__"))
 }
 
+/// `object.__new__`, which makes an instance without running code of its class.
+pub fn object_new<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
+    static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    builtin_method(py, &CELL, "object", intern!(py, "__new__"))
+}
+
+/// `dict.fromkeys`, which takes the hashes of another dict's keys as they are.
+pub fn dict_fromkeys<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
+    static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    builtin_method(py, &CELL, "dict", intern!(py, "fromkeys"))
+}
+
 fn builtin_method<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyAny>>,

@@ -1,0 +1,157 @@
+//! Related objects on their way to the instances that they were prefetched for, joined by a key.
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+
+use crate::error::Error;
+use crate::instance::Built;
+use crate::pytypes::attributes;
+
+/// Groups related objects by key while they are made, and has each refer to its instance.
+///
+/// The attribute `name` of a related object holds its key. With a `cache_name`, the object caches
+/// the one of `instances` that has its key under that name, unless it has cached one already and
+/// `keeps` it. Without groups, there need not be one.
+#[pyclass(frozen, module = "turbo_orm._core")]
+pub struct Join {
+    name: Py<PyString>,
+    instances: Py<PyDict>,
+    cache_name: Option<Py<PyString>>,
+    keeps: bool,
+    groups: Option<Py<PyDict>>,
+}
+
+#[pymethods]
+impl Join {
+    #[new]
+    #[pyo3(signature = (name, instances, cache_name=None, *, keeps=false, groups=true))]
+    fn new(
+        py: Python<'_>,
+        name: Py<PyString>,
+        instances: Py<PyDict>,
+        cache_name: Option<Py<PyString>>,
+        keeps: bool,
+        groups: bool,
+    ) -> Self {
+        Self {
+            name,
+            instances,
+            cache_name,
+            keeps,
+            groups: groups.then(|| PyDict::new(py).unbind()),
+        }
+    }
+
+    /// The related objects by key, a list for each.
+    #[getter]
+    fn groups<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        match &self.groups {
+            Some(groups) => groups.bind(py).clone(),
+            None => PyDict::new(py),
+        }
+    }
+
+    /// Have instances `start` to `stop` cache their first related object, or `None`.
+    ///
+    /// The attribute `name` of an instance's `__dict__` holds its key.
+    fn give_one(
+        &self,
+        instances: &Bound<'_, PyList>,
+        name: &Bound<'_, PyString>,
+        cache_name: &Bound<'_, PyString>,
+        start: usize,
+        stop: usize,
+    ) -> PyResult<()> {
+        check_slice(instances, start, stop)?;
+        let py = instances.py();
+        let groups = self.groups(py);
+        for index in start..stop {
+            let instance = instances.get_item(index)?;
+            let group = groups.get_item(key(&instance, name)?)?;
+            let first = match group {
+                Some(group) => group.cast::<PyList>()?.get_item(0)?,
+                None => py.None().into_bound(py),
+            };
+            let state = attributes(&instance.getattr(intern!(py, "_state"))?)?;
+            fields_cache(&state)?.set_item(cache_name, first)?;
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.instances)?;
+        visit.call(&self.groups)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<Join by {:?}>", self.name.bind(py).to_string_lossy())
+    }
+}
+
+impl Join {
+    /// Whether an attribute is the one that holds the key.
+    pub fn is_by(&self, py: Python<'_>, name: &Py<PyString>) -> PyResult<bool> {
+        self.name.bind(py).as_any().eq(name.bind(py))
+    }
+
+    /// Add a related object that was just made, with its key.
+    pub fn add<'py>(&self, built: &mut Built<'py>, key: &Bound<'py, PyAny>) -> PyResult<()> {
+        let py = key.py();
+        if let Some(groups) = &self.groups {
+            let groups = groups.bind(py);
+            match groups.get_item(key)? {
+                Some(group) => group.cast::<PyList>()?.append(&built.instance)?,
+                None => groups.set_item(key, PyList::new(py, [&built.instance])?)?,
+            }
+        }
+        let Some(cache_name) = &self.cache_name else {
+            return Ok(());
+        };
+        // One that is made now is empty.
+        let is_kept = self.keeps && built.may_have_cached();
+        let cache = built.cache()?;
+        if is_kept && cache.contains(cache_name.bind(py))? {
+            return Ok(());
+        }
+        match self.instances.bind(py).get_item(key)? {
+            Some(instance) => cache.set_item(cache_name.bind(py), instance),
+            None if self.groups.is_none() => Ok(()),
+            None => Err(PyKeyError::new_err(key.clone().unbind())),
+        }
+    }
+}
+
+/// What an instance's `__dict__` has under the name of an attribute.
+pub fn key<'py>(
+    instance: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match attributes(instance)?.get_item(name)? {
+        Some(key) => Ok(key),
+        None => Err(PyKeyError::new_err(name.clone().unbind())),
+    }
+}
+
+/// The `fields_cache` of a state, which is made where a descriptor of Django's would make it.
+fn fields_cache<'py>(state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    let py = state.py();
+    let name = intern!(py, "fields_cache");
+    if let Some(cache) = state.get_item(name)? {
+        return Ok(cache.cast_into()?);
+    }
+    let cache = PyDict::new(py);
+    state.set_item(name, &cache)?;
+    Ok(cache)
+}
+
+/// Refuse a slice of instances that a list does not have.
+pub fn check_slice(instances: &Bound<'_, PyList>, start: usize, stop: usize) -> Result<(), Error> {
+    let rows = instances.len();
+    if start > stop || stop > rows {
+        return Err(Error::NoSuchRows { start, stop, rows });
+    }
+    Ok(())
+}
