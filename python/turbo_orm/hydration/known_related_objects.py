@@ -50,7 +50,7 @@ _DESCRIPTORS = (
 )
 _ATTRIBUTES = {DeferredAttribute, ForeignKeyDeferredAttribute}
 # Of keys that are read as they are, so those that are equal are the same.
-_KEY_TYPES = {
+_KEY_TYPES: dict[type, type] = {
     **dict.fromkeys((AutoField, BigAutoField, SmallAutoField, IntegerField, BigIntegerField), int),
     **dict.fromkeys((CharField, TextField, SlugField), str),
     UUIDField: UUID,

@@ -84,7 +84,7 @@ def _recorded(relation: Relation, given: Any, first: Any) -> RelatedQuerysets | 
     if child is None or child.refusal or not child.step.factories or entry.is_sticky:
         return None
     # It is looked up here alone, where nothing is asked of the querysets.
-    child.is_used = True
+    child.uses += 1
     (factory,) = child.step.factories
     shared = like._copy(like._cached).__dict__
     shared["_prefetch_done"] = True

@@ -11,7 +11,7 @@ from copy import deepcopy
 from itertools import count
 from typing import Any, NamedTuple
 
-from django.db.models import Prefetch
+from django.db.models import FilteredRelation, Prefetch
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.sql import Query
 

@@ -118,7 +118,7 @@ def statement_of(found: RawLookup) -> RawStatement | None:
     if entry.refusal:
         cache.statistics.count_bypass(entry.refusal)
         return None
-    entry.is_used = True
+    entry.uses += 1
     return entry.statements.get("raw")  # type: ignore[return-value]
 
 
