@@ -16,11 +16,12 @@ import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.db import connections
+from django.db.backends.postgresql.base import Cursor
 from psycopg import generators
 from psycopg.pq import DiagnosticField, ExecStatus
 
 from turbo_orm import bridge, conf
-from turbo_orm.backend import instrumentation, n_plus_one
+from turbo_orm.backend import instrumentation, n_plus_one, sync_connections
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
@@ -160,14 +161,31 @@ def _first(results: list[Any], driver: AsyncConnection) -> Any:
 
 def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
     with connections[using].cursor() as cursor:
-        cursor.execute(statement.sql, statement.params)
-        driver: Any = cursor.cursor
-        pgresult = driver.pgresult
-        if pgresult.status not in _WANTED:
-            cursor.fetchone()
-        # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the
-        # loader of timestamps on it where the connection was opened in another time zone.
-        return pgresult, getattr(driver, "_cursor", driver)
+        return _executed(cursor, cursor.cursor, statement)
+
+
+def _executed(cursor: Any, driver: Any, statement: Executable) -> tuple[Any, Any]:
+    """Execute a statement by Django's cursor over the driver's."""
+    cursor.execute(statement.sql, statement.params)
+    pgresult = driver.pgresult
+    if pgresult.status not in _WANTED:
+        cursor.fetchone()
+    # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the
+    # loader of timestamps on it where the connection was opened in another time zone.
+    return pgresult, getattr(driver, "_cursor", driver)
+
+
+def execute_sync(using: str, statement: Executable) -> tuple[Any, Any] | None:
+    """Do what ``execute()`` does on the sync connection, by Django's cursor.
+
+    Return ``None`` without having executed anything where the result could not be read.
+    """
+    connection = sync_connections.readable(using)
+    if connection is None:
+        return None
+    with connection.cursor() as cursor:
+        driver = getattr(cursor, "cursor", None)
+        return _executed(cursor, driver, statement) if type(driver) is Cursor else None
 
 
 def configure() -> None:

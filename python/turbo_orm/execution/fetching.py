@@ -6,7 +6,7 @@ Django's in both cases, so query log, execute wrappers and error translation are
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -59,11 +59,12 @@ def hydrate(
     pgresult: Any,
     context: Any,
     join: Join | None = None,
+    run: Callable[..., Any] = bridge.run,
 ) -> list[Any] | Awaitable[list[Any]]:
     """Return the rows of a cached statement as the queryset's objects.
 
     For more than ``SLICE`` rows, where a model's own code may query, or where content types are
-    not known, that is an awaitable.
+    not known, it is what ``run`` returns for a function with its arguments: an awaitable.
     ``context`` is the driver's connection or cursor that has received it.
     """
     rows = statement.rows = pgresult.ntuples
@@ -96,7 +97,10 @@ def hydrate(
     except psycopg.Error:
         with process_connection(statement.using).wrap_database_errors:
             raise
-    return bridge.run(_hydrate_slices, statement, hydrator, pgresult, queryset.model)
+    slices: list[Any] | Awaitable[list[Any]] = run(
+        _hydrate_slices, statement, hydrator, pgresult, queryset.model
+    )
+    return slices
 
 
 def _plain_known(queryset: Any) -> Sequence[KnownRelatedObjects]:
@@ -106,10 +110,15 @@ def _plain_known(queryset: Any) -> Sequence[KnownRelatedObjects]:
 
 
 def hydrate_aggregates(
-    statement: CompiledStatement, pgresult: Any, context: Any
+    statement: CompiledStatement,
+    pgresult: Any,
+    context: Any,
+    run: Callable[..., Any] = bridge.run,
 ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
-    """Return the row of a cached ``aggregate()``, or an awaitable where code may query.
+    """Return the row of a cached ``aggregate()``.
 
+    Where code may query, it is what ``run`` returns for a function with its arguments: an
+    awaitable.
     ``context`` is the driver's connection or cursor that has received it.
     """
     try:
@@ -123,7 +132,8 @@ def hydrate_aggregates(
     except psycopg.Error:
         with process_connection(statement.using).wrap_database_errors:
             raise
-    return bridge.run(_row, statement, hydrator, pgresult)
+    row: dict[str, Any] | Awaitable[dict[str, Any]] = run(_row, statement, hydrator, pgresult)
+    return row
 
 
 def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dict[str, Any]:

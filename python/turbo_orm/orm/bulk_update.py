@@ -20,7 +20,7 @@ from turbo_orm.backend.arrays import array_literal, instance_dicts
 from turbo_orm.backend.primary_keys import has_plain_key
 from turbo_orm.codecs.dumpers import SAME_EQUALITY
 from turbo_orm.codecs.encoders import encoders
-from turbo_orm.orm.bridged_queryset import BridgedQuerySet
+from turbo_orm.orm.sync_queryset import SyncQuerySet
 
 # What Django's method calls, and a class of querysets might override.
 _METHODS = ("bulk_update", "db", "filter", "update", "using")
@@ -134,8 +134,7 @@ def _updates_as_django(queryset: Any) -> bool:
     query: Any = queryset.query
     return (
         all(
-            getattr(type(queryset), name)
-            in (getattr(QuerySet, name), getattr(BridgedQuerySet, name))
+            getattr(type(queryset), name) in (getattr(QuerySet, name), getattr(SyncQuerySet, name))
             for name in _METHODS
         )
         and has_plain_key(queryset.model)

@@ -135,6 +135,9 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
     @property
     def query(self) -> Any:
         """Django's query. The caller may change it, so it stands for itself from now on."""
+        if self._cached is None and self._deferred_filter is None and not self._overridden:
+            # What Django's property returns, which is read again and again.
+            return self._query
         query = super().query
         if self._cached is not None:
             self._leave("its query was asked for")

@@ -1,6 +1,7 @@
-"""Django's own methods, for what is not cached: they run on the bridge, and are traced after that.
+"""Django's own methods, for what is not cached: what they have executed is traced after that.
 
-All functions here but the coroutine run on the bridge. ``outcome`` is what the look-up gave.
+All functions here but the coroutine run on the bridge, or in plain code on a sync connection.
+``outcome`` is what the look-up gave.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ async def call(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
     """Call a terminal of Django's, and trace its statement where that may be cached."""
     if outcome.using is None:
         return await bridge.run(getattr(queryset, terminal))
-    return await bridge.run(call_on_bridge, queryset, terminal, outcome)
+    return await bridge.run(call_sync, queryset, terminal, outcome)
 
 
-def call_on_bridge(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
+def call_sync(queryset: Any, terminal: str, outcome: Miss | Bypass) -> Any:
     """Call a terminal of Django's on a copy, and trace its statement where that may be cached."""
     chain = queryset._cached
     copied = queryset._copy(chain)

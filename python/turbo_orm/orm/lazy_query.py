@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -22,10 +22,11 @@ class LazyQuery:
         chain = queryset._cached
         if chain is None:
             raise AttributeError("_query")
-        like = queryset._over(Query(queryset.model))
-        # What Django warns of, it has when the methods were called.
-        with without_warnings():
-            query = replay(chain, like)._query
+        query = Query(queryset.model)
+        if chain[0].step is not None:
+            # What Django warns of, it has when the methods were called: of values alone.
+            with without_warnings() if chain[1] else nullcontext():
+                query = replay(chain, queryset._over(query))._query
         if queryset._compiled_for is not None:
             # Compiling adds its joins to a query, and they are expected there.
             connection = process_connection(queryset._compiled_for)

@@ -125,6 +125,7 @@ def _trace(
 ) -> None:
     """Cache how Django inserts rows, or why it has to. Runs on the bridge."""
     fields = _fields(through)
+    cleared = cache.cleared
     recorded = _record(through, db, names, rows)
     if len(recorded) != 1 or {field.name for field in fields} != {*names}:
         cache.refuse(entry, key, Refusal("Django executes other statements than one for all rows"))
@@ -140,7 +141,7 @@ def _trace(
     except (ValueError, verification.CacheMismatch):
         cache.refuse(entry, key, Refusal("a row is not inserted by the values of its columns"))
         return
-    cache.store(entry, key, statement)
+    cache.store(entry, key, statement, cleared)
 
 
 def _compare(

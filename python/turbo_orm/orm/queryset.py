@@ -34,8 +34,8 @@ from turbo_orm.orm import (
     prefetch,
     save,
 )
-from turbo_orm.orm.bridged_queryset import BridgedQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
+from turbo_orm.orm.sync_queryset import SyncQuerySet
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cached_chain import CachedChain
@@ -65,7 +65,7 @@ def alters_data[F: Callable[..., Any]](method: F) -> F:
     return method
 
 
-class AsyncQuerySet(BridgedQuerySet[_ModelT, _Row]):
+class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
     Everything that is not async works as in Django, on Django's sync connection. Arguments,

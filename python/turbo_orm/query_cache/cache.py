@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from copy import copy
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models.query import ModelIterable
@@ -224,7 +224,9 @@ class QueryCache:
         self.statistics = CacheStatistics()
         # Those that were unused when they were looked at come first.
         self._entries: OrderedDict[CacheEntry, None] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # The garbage collector may run code that queries while it is held.
+        #: How often all entries were dropped.
+        self.cleared = 0
         # What receives pre_init and post_init decides how instances are filled.
         self.receivers: tuple[list[Any], list[Any]] = ([], [])
 
@@ -341,9 +343,20 @@ class QueryCache:
         with self._lock:
             self._grow(entry, -self._drop(entry, key))
 
-    def store(self, entry: CacheEntry, key: Hashable, statement: CompiledStatement) -> None:
-        """Cache a statement, in place of the one that there may be."""
+    def store(
+        self,
+        entry: CacheEntry,
+        key: Hashable,
+        statement: CompiledStatement,
+        cleared: int | None = None,
+    ) -> None:
+        """Cache a statement, unless all entries were dropped since ``cleared`` was read.
+
+        Django may write another by now.
+        """
         with self._lock:
+            if cleared not in (None, self.cleared):
+                return
             size = statement.size - self._drop(entry, key)
             entry.statements[key] = statement
             self._grow(entry, size)
@@ -374,8 +387,9 @@ class QueryCache:
             self._clear()
 
     def _clear(self) -> None:
+        self.cleared += 1
         # A queryset may hold one of them.
-        for entry in self._entries:
+        for entry in list(self._entries):
             entry.empty()
         self.models.clear()
         self._entries.clear()

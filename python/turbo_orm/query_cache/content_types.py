@@ -9,6 +9,7 @@ Django's cache of content types whenever the statement is bound.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -45,19 +46,53 @@ class ContentTypeKey:
             raise Unbindable from None
 
 
+class _Cache(dict[str, Any]):
+    """Django's cache of content types by database, another one in a thread that traces."""
+
+    def __getitem__(self, alias: str) -> Any:
+        hidden = _hidden.cache
+        return super().__getitem__(alias) if hidden is None else hidden[alias]
+
+    def get(self, alias: str, default: Any = None) -> Any:
+        hidden = _hidden.cache
+        return super().get(alias, default) if hidden is None else hidden.get(alias, default)
+
+    def setdefault(self, alias: str, default: Any = None) -> Any:
+        hidden = _hidden.cache
+        if hidden is None:
+            return super().setdefault(alias, default)
+        return hidden.setdefault(alias, default)
+
+
+class _Hidden(threading.local):
+    cache: dict[str, Any] | None = None
+
+
+_hidden = _Hidden()
+
+
 @contextmanager
 def unknown() -> Iterator[None]:
-    """Have Django's cache of content types be empty, so that it queries for what it looks up."""
+    """Have Django's cache of content types be empty, so that it queries for what it looks up.
+
+    It is as ever in other threads.
+    """
     models = sys.modules.get("django.contrib.contenttypes.models")
     if models is None:
         yield
         return
-    manager = models.ContentType.objects
-    cached, manager._cache = manager._cache, {}
+    found = models.ContentType.objects._cache
+    if type(found) is not _Cache:
+        shared = _Cache(found)
+        # Managers are copies of those that the model was given, and have one cache.
+        for manager in (models.ContentType.objects, *models.ContentType._meta.local_managers):
+            if getattr(manager, "_cache", None) is found:
+                manager._cache = shared
+    before, _hidden.cache = _hidden.cache, {}
     try:
         yield
     finally:
-        manager._cache = cached
+        _hidden.cache = before
 
 
 def is_generic(field: Any) -> bool:

@@ -1,6 +1,6 @@
 """Looks up the statement of a terminal of a queryset: the one place that decides on a hit.
 
-The async terminals ask here, and so does ``explain_cache()``. What is read of the queryset are
+The terminals ask here, and so does ``explain_cache()``. What is read of the queryset are
 attributes of Django's and those of ``CachedQuerySet``.
 """
 
@@ -14,7 +14,7 @@ from django.db import router
 from django.db.models.signals import post_delete, post_init, pre_delete, pre_init
 from django.utils.timezone import get_current_timezone_name
 
-from turbo_orm.backend.task_connections import is_in_transaction
+from turbo_orm.backend import sync_connections, task_connections
 from turbo_orm.query_cache import cache_key, verification
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.cached_chain import CachedChain
@@ -75,7 +75,7 @@ def lookup(
         # What Django raises, it raises where a transaction may be broken by that.
         return _bypass(statistics, "Django refuses one of the values", using)
     entry.uses += 1
-    if entry.locks_rows and not is_in_transaction(using):
+    if entry.locks_rows and not _is_in_transaction(using):
         return _bypass(statistics, "it locks rows outside of a transaction", using)
     if max_rows is not None and bound.rows > max_rows:
         why = f"more than {max_rows} rows may come, and are read as they arrive"
@@ -181,6 +181,13 @@ def lookup_aggregate(
         return _bypass(statistics, verification.MISMATCH, using)
     statistics.hits += 1
     return bound
+
+
+def _is_in_transaction(using: str) -> bool:
+    """Return whether the connection of the running code is in a transaction."""
+    where: Any = sync_connections if sync_connections.are_used() else task_connections
+    is_in_transaction: bool = where.is_in_transaction(using)
+    return is_in_transaction
 
 
 def _reason_to_bypass(queryset: Any, terminal: str, entry: CacheEntry) -> str:

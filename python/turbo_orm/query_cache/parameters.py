@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import getattr_static
-from threading import RLock
+from threading import RLock, get_ident
 from typing import Any
 
 from django.core.exceptions import FieldError
@@ -50,10 +50,19 @@ def lookup_factories(
     exactly one lookup.
     """
     traces = tracers(plain_values(values))
-    with _WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
+    caught: list[type[Warning]] = []
+    thread = get_ident()
+
+    def note(message: Any, category: type[Warning], *args: Any) -> None:
+        # Other threads may warn meanwhile.
+        if get_ident() == thread:
+            caught.append(category)
+
+    with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = note  # type: ignore[assignment]
         traced(traces)
-    if any(not issubclass(each.category, RuntimeWarning) for each in caught):
+    if any(not issubclass(category, RuntimeWarning) for category in caught):
         raise NotCacheable("Django warns of it each time")
     found: list[LookupFactory | None] = []
     for each, value in zip(traces, values, strict=True):

@@ -23,7 +23,8 @@ from django.db.models.sql import Query
 from django.utils import timezone, translation
 
 from turbo_orm import bridge
-from turbo_orm.backend.handler import process_connection
+from turbo_orm.backend import sync_connections
+from turbo_orm.backend.handler import has_async_connection, process_connection
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
@@ -85,7 +86,7 @@ def trace(
     written: Sequence[WrittenValue] = (),
     of_objects: bool = True,
 ) -> None:
-    """Cache the statement of a terminal of a chain, or why there is none. Runs on the bridge.
+    """Cache the statement of a terminal of a chain, or why there is none.
 
     ``ask`` is Django's method, called with a queryset and the values to be ``written``. ``over``
     makes a queryset over a query, on the database ``using``. ``of_objects`` says whether the rows
@@ -95,12 +96,19 @@ def trace(
         # Others may use what is changed for the time of tracing.
         return
     entry, values = chain
+    if not has_async_connection(using):
+        cache.refuse(entry, key, Refusal("the engine of its database has no async connection"))
+        return
+    if sync_connections.are_used() and sync_connections.readable(using) is None:
+        return
     if "pg_version" not in vars(process_connection(using)):
-        if connections[using].connection is None:
+        connection: Any = connections[using]
+        if connection.connection is None:
             # Django has not connected either.
             return
         # Compiling may ask for it, and cannot wait for it then.
-        _ = process_connection(using).pg_version
+        vars(process_connection(using))["pg_version"] = connection.pg_version
+    cleared = cache.cleared
     try:
         with without_warnings():
             statement = _traced(chain, ask, over, using, written, of_objects)
@@ -122,7 +130,7 @@ def trace(
         _log(entry, key, exc)
         cache.refuse(entry, key, Refusal(f"tracing raises {type(exc).__qualname__}"))
     else:
-        cache.store(entry, key, statement)
+        cache.store(entry, key, statement, cleared)
 
 
 def _log(entry: CacheEntry, key: Hashable, exc: Exception) -> None:
