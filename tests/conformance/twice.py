@@ -14,7 +14,7 @@ from unittest import mock
 
 import psycopg.adapt
 from django.db.models import Model, QuerySet
-from django.db.models.query import RawModelIterable
+from django.db.models.query import RawModelIterable, RawQuerySet
 
 from turbo_orm.execution import fetching
 from turbo_orm.hydration.hydrator import Hydrator
@@ -36,7 +36,9 @@ def install(current_test: Callable[[], str]) -> None:
     hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
     hydrate_cached, record_rows = CachedPlan.hydrate, RecordingConnection.record_rows
     of_aggregates, hydrate_aggregates = Layout.of_aggregates.__func__, fetching.hydrate_aggregates
+    hydrate_statement = fetching.hydrate
     recorded: list[Any] = []
+    raw: list[Any] = []
     aggregating: list[Any] = []
 
     def layout_of(cls: Any, queryset: Any, compiler: Any) -> Any:
@@ -56,10 +58,17 @@ def install(current_test: Callable[[], str]) -> None:
         hydrator.again, hydrator.driver = layout.again, getattr(driver, "_cursor", driver)
         return hydrator
 
-    def cached(statement: Any, queryset: Any, connection: Any, pgresult: Any) -> Any:
-        hydrator: Any = cached_hydrator(statement, queryset, connection, pgresult)
-        hydrator.again, hydrator.driver = written(queryset), connection
+    def cached(statement: Any, queryset: Any, connection: Any, pgresult: Any, join: Any) -> Any:
+        hydrator: Any = cached_hydrator(statement, queryset, connection, pgresult, join)
+        hydrator.again = _Raw(queryset) if raw else written(queryset)
+        hydrator.driver = connection
         return hydrator
+
+    def of_statement(
+        queryset: Any, statement: Any, pgresult: Any, context: Any, join: Any = None
+    ) -> Any:
+        raw[:] = [queryset] if isinstance(queryset, RawQuerySet) else []
+        return hydrate_statement(queryset, statement, pgresult, context, join)
 
     def recording_rows(self: Any, queryset: Any, compiler: Any) -> list[Any]:
         # Each statement that is reused is written by Django before: its rows are those asked next.
@@ -71,7 +80,9 @@ def install(current_test: Callable[[], str]) -> None:
         return _Compiled(_like(recorded[0], _known_related_objects=known), recorded[1])
 
     def result(self: Any, pgresult: Any, start: int, stop: int) -> list[Any]:
+        join, self._join = self._join, None
         objects = hydrate_result(self, pgresult, start, stop)
+        self._join = join
         if not hasattr(self, "again"):
             # That of aggregates.
             return objects
@@ -79,15 +90,17 @@ def install(current_test: Callable[[], str]) -> None:
         transformer.set_pgresult(pgresult)
         loaded = transformer.load_rows(start, stop, tuple)
         _compare(objects, self.again(loaded), current_test())
-        return objects
+        # What they are joined to is none of the rows.
+        return objects if join is None else hydrate_result(self, pgresult, start, stop)
 
-    def hydrate(self: Any, context: Any, pgresult: Any) -> list[Any]:
+    def hydrate(self: Any, context: Any, pgresult: Any, join: Any = None) -> list[Any]:
         objects = hydrate_cached(self, context, pgresult)
         transformer = psycopg.adapt.Transformer(context)
         transformer.set_pgresult(pgresult)
         loaded = transformer.load_rows(0, pgresult.ntuples, tuple)
-        _compare(objects, _Compiled(*recorded)(loaded), current_test())
-        return objects
+        again: Any = _Raw(*raw) if raw else _Compiled(*recorded)
+        _compare(objects, again(loaded), current_test())
+        return objects if join is None else hydrate_cached(self, context, pgresult, join)
 
     def layout_of_aggregates(cls: Any, compiler: Any) -> Any:
         aggregating[:] = [compiler]
@@ -117,6 +130,7 @@ def install(current_test: Callable[[], str]) -> None:
 
     Layout.of, Layout.of_raw = classmethod(layout_of), classmethod(layout_of_raw)
     fetching._new_hydrator, fetching._hydrator = new, cached
+    fetching.hydrate = of_statement
     Layout.of_aggregates = classmethod(layout_of_aggregates)
     fetching.hydrate_aggregates = aggregates
     Hydrator.result, Hydrator.rows = result, rows
@@ -199,9 +213,9 @@ class _Raw:
 
         query = object.__new__(Query)
         # Django closes the cursor of the query when it has read it.
-        described = SimpleNamespace(
-            description=self.queryset.query.cursor.description, close=lambda: None
-        )
+        # One that was executed directly has no cursor, and has its columns.
+        description = getattr(self.queryset.query.cursor, "description", None)
+        described = SimpleNamespace(description=description, close=lambda: None)
         query.__dict__.update(self.queryset.query.__dict__, cursor=described)
         return list(RawModelIterable(_like(self.queryset, query=query)))
 

@@ -15,7 +15,7 @@ from psycopg.pq import Format
 from tests.support import results
 from tests.support.answers import fingerprint
 from turbo_orm import HydrationError, _core
-from turbo_orm._core import Column, Decoder, Instance, Plan
+from turbo_orm._core import Column, Decoder, Instance, Join, Plan, RelatedQuerysets
 
 # Shapes
 
@@ -278,6 +278,123 @@ def test_a_null_address():
         _core.bind_libpq(ntuples=0, nfields=1, getvalue=1, getlength=1, getisnull=1, fformat=1)
 
 
+# Joins
+
+
+def things(*fields, **options):
+    described = Instance(Thing, fields, state_class=ModelState, state=[("db", "here")], **options)
+    return Plan.instances("library.Thing", columns(), described)
+
+
+class Kept:
+    """An instance to which others are joined."""
+
+    def __init__(self, number):
+        self.number = number
+        self._state = ModelState()
+        self._prefetched_objects_cache = {}
+
+
+def test_related_objects_are_grouped_and_refer_to_their_instance(rows):
+    plan = things(("text", 1), ("maybe", 2))
+    instances = {"1": Kept(1), "2": Kept(2), None: Kept(None)}
+    join = Join("maybe", instances, "of", keeps=True)
+    assert plan.joins(join)
+    first = plan.hydrate_result(rows.pgresult, 0, 5, join)
+    found = first + plan.hydrate_result(rows.pgresult, 5, 10, join)
+    assert list(join.groups) == ["1", "2", None]
+    assert [each.text for each in join.groups["1"]] == ["text 1", "text 4", "text 7", "text 10"]
+    assert {id(each) for group in join.groups.values() for each in group} == {*map(id, found)}
+    for each in found:
+        assert each._state.fields_cache == {"of": instances[each.maybe]}
+
+
+def test_one_that_is_not_there(rows):
+    plan = things(("maybe", 2))
+    join = Join("maybe", {"1": Kept(1)}, "of")
+    with pytest.raises(KeyError, match="'2'"):
+        plan.hydrate_result(rows.pgresult, 0, 10, join)
+    lenient = Join("maybe", {"1": Kept(1)}, "of", groups=False)
+    found = plan.hydrate_result(rows.pgresult, 0, 10, lenient)
+    assert ["of" in each._state.fields_cache for each in found] == [True, False, False] * 3 + [
+        True
+    ]
+    assert lenient.groups == {}
+
+
+def test_what_is_not_joined(rows):
+    """Code of the model's own, a key that is not selected, or one that a loader reads."""
+
+    def from_db(db, names, values):
+        thing = object.__new__(Thing)
+        vars(thing).update(zip(names, values, strict=True))
+        return thing
+
+    loaded = Plan.instances(
+        "library.Thing",
+        columns(maybe=Column("maybe", Decoder("loader"), bytes.decode)),
+        Instance(Thing, [("maybe", 2)], state_class=ModelState, state=[]),
+    )
+    join = Join("maybe", {})
+    for plan in (
+        things(("maybe", 2), from_db=from_db),
+        things(("text", 1)),
+        loaded,
+        PLANS["tuples"](columns()),
+    ):
+        assert not plan.joins(join)
+        assert len(plan.hydrate_result(rows.pgresult, 0, 10, join)) == 10
+    assert join.groups == {}
+
+
+def test_what_instances_are_given(rows):
+    join = Join("maybe", {"1": None, "2": None, None: None})
+    things(("text", 1), ("maybe", 2)).hydrate_result(rows.pgresult, 0, 10, join)
+    instances = [Kept("1"), Kept("2"), Kept("3")]
+    instances[1]._state.fields_cache["other"] = 7
+    join.give_one(instances, "number", "one", 0, 2)
+    join.give_one(instances, "number", "one", 2, 3)
+    cached = [each._state.fields_cache for each in instances]
+    assert [each["one"] and each["one"].text for each in cached] == ["text 1", "text 2", None]
+    assert cached[1]["other"] == 7
+
+    querysets = RelatedQuerysets(Thing, {"a": 1}, tuple, "entry", (5,), has_hints=True)
+    querysets.give(instances, join.groups, "number", "many", 0, 3)
+    made = [each._prefetched_objects_cache["many"] for each in instances]
+    assert [type(each) for each in made] == [Thing] * 3
+    assert [vars(each) for each in made] == [
+        {
+            "a": 1,
+            "_cached": ("entry", (5, each.number)),
+            "_hints": {"instance": each},
+            "_known_related_objects": {},
+            "_result_cache": join.groups.get(each.number, []),
+        }
+        for each in instances
+    ]
+
+
+def test_what_cannot_be_given():
+    join = Join("maybe", {})
+    querysets = RelatedQuerysets(Thing, {}, tuple, "entry", ())
+    instances = [Kept(1)]
+    gives = (
+        lambda *slice_: join.give_one(instances, "number", "one", *slice_),
+        lambda *slice_: querysets.give(instances, {}, "number", "many", *slice_),
+    )
+    for give in gives:
+        for slice_ in ((0, 2), (1, 0), (2, 2)):
+            with pytest.raises(HydrationError, match="were asked for and the result has 1"):
+                give(*slice_)
+    del instances[0].number
+    for give in gives:
+        with pytest.raises(KeyError, match="number"):
+            give(0, 1)
+    for slice_ in ((-1, 1), (None, 1)):
+        with pytest.raises((OverflowError, TypeError)):
+            gives[0](*slice_)
+
+
 def test_the_boundary_is_small():
     public = [name for name in dir(_core) if not name.startswith("_")]
     assert public == [
@@ -286,8 +403,10 @@ def test_the_boundary_is_small():
         "Encoder",
         "HydrationError",
         "Instance",
+        "Join",
         "Literals",
         "Plan",
+        "RelatedQuerysets",
         "bind_libpq",
         "on_class_modified",
         "watch_class",

@@ -1,5 +1,6 @@
 """Prefetches by cached statements: what is kept where, what is a hit, and what is Django's."""
 
+import asyncio
 from contextlib import contextmanager
 from unittest import mock
 
@@ -71,6 +72,20 @@ PREFETCHES = {
         ),
         4,
     ),
+    "with a prefetch of what it is of": (
+        lambda: AUTHORS.prefetch_related(Prefetch("books", BOOKS.prefetch_related("author"))),
+        3,
+    ),
+    "what a related manager knows": (
+        lambda: AUTHORS.prefetch_related(Prefetch("books", known().books.order_by("-pk"))),
+        2,
+    ),
+    "of a database": (
+        lambda: AUTHORS.prefetch_related(
+            Prefetch("books", BOOKS.using("default").filter(pk__gt=0))
+        ),
+        2,
+    ),
     "many with prefetches of their own": (
         lambda: BOOKS.prefetch_related(
             Prefetch("tags", Tag.objects.order_by("-pk").prefetch_related("books"))
@@ -97,6 +112,13 @@ PREFETCHES = {
     "to children": (lambda: Region.objects.order_by("pk").prefetch_related("buildings"), 2),
     "among children": (lambda: Inn.objects.order_by("pk").prefetch_related("rivals", "rival"), 3),
 }
+
+
+def known():
+    """Return an instance that another one is equal to, of the database."""
+    author = Author(pk=1)
+    author._state.db = "default"
+    return author
 
 
 def held(instances):
@@ -311,6 +333,40 @@ def test_given_instances(case, run):
 
     assert run(ask) == [expected] * 3
     assert ("raised" in expected) is (case in REFUSED)
+
+
+SLICED = ["reverse foreign key", "foreign key with NULL", "reverse one-to-one", "many-to-many"]
+
+
+@pytest.mark.parametrize("case", [*SLICED, "to an attribute"])
+def test_more_instances_than_a_slice(case, run):
+    make, _ = PREFETCHES[case]
+    expected = django_answer(lambda: [*make()])
+
+    async def turns():
+        nonlocal taken
+        while True:
+            await asyncio.sleep(0)
+            taken += 1
+
+    async def ask():
+        nonlocal taken
+        await make().alist()
+        await make().alist()
+        for size in (1_000, 2):
+            with mock.patch("turbo_orm.orm.prefetch_level.SLICE", size):
+                objects = await make().prefetch_related(None).alist()
+                lookups = make()._prefetch_related_lookups
+                task, taken = asyncio.ensure_future(turns()), 0
+                await asyncio.sleep(0)
+                with without_bridge():
+                    await aprefetch_related_objects(objects, *lookups)
+                task.cancel()
+        return fingerprint(objects)
+
+    taken = 0
+    assert run(ask) == expected["returned"]
+    assert taken > 2
 
 
 def test_on_the_bridge_it_is_the_same(run):

@@ -86,8 +86,7 @@ def hydrate(
             for each in known:
                 each.set_on(objects)
             return objects
-        plan_of_rows = _plan(statement, context, pgresult)
-        hydrator = Hydrator(plan_of_rows, known_related_objects(queryset), context, join)
+        hydrator = _hydrator(statement, queryset, context, pgresult, join)
         if (
             hydrator.is_native
             and rows <= SLICE
@@ -140,6 +139,21 @@ def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dic
     with process_connection(statement.using).wrap_database_errors:
         aggregates: dict[str, Any] = hydrator.result(pgresult, 0, 1)[0]
         return aggregates
+
+
+def _hydrator(
+    statement: CompiledStatement,
+    queryset: Any,
+    context: Any,
+    pgresult: Any,
+    join: Join | None,
+) -> Hydrator:
+    """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
+
+    ``context`` is the driver's connection or cursor that has received it.
+    """
+    plan = _plan(statement, context, pgresult)
+    return Hydrator(plan, known_related_objects(queryset), context, join)
 
 
 def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:

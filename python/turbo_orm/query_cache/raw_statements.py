@@ -21,6 +21,7 @@ from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.literals import with_literals
 from turbo_orm.query_cache.cache import CacheEntry, cache
 from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
+from turbo_orm.query_cache.tracers import NotCacheable
 
 # As psycopg finds them.
 _PLACEHOLDER = re.compile(r"%(?:(%)|(?:\(([^)]+)\))?(.))", re.DOTALL)
@@ -59,7 +60,8 @@ class RawStatement(CompiledStatement):
     @property
     def size(self) -> int:
         """Its size in bytes, by estimate."""
-        return super().size + 2 * len(self.text) + 10_000
+        # The layout comes later, and may have another number of columns each time.
+        return 13_000 + 5 * len(self.text) + 500 * len(self.order)
 
 
 class BoundRawStatement(BoundStatement):
@@ -131,13 +133,13 @@ def record(found: RawLookup) -> None:
     ops: Any = process_connection(using).ops
     try:
         if not _SELECT.match(text) or ";" in text:
-            raise ValueError(
+            raise NotCacheable(
                 "raw() is given what may be another statement than one that gives rows"
             )
         if not is_own(type(ops).adapt_unknown_value):
-            raise ValueError("raw() is given values that the engine adapts")
+            raise NotCacheable("raw() is given values that the engine adapts")
         statement = RawStatement(using, text, params_class)
-    except ValueError as exc:
+    except NotCacheable as exc:
         cache.refuse_step(root, key, str(exc))
         return
     entry = cache.add(root, key, None, root.iterable_class, None)
@@ -148,7 +150,8 @@ def bind(statement: RawStatement, params: Any) -> BoundRawStatement | None:
     """Bind the parameters that a raw queryset was given. ``None`` if psycopg would refuse them."""
     bound = _bound(statement, params)
     if bound is None:
-        cache.statistics.count_bypass("raw() is given other parameters than its text has")
+        why = "raw() is given other parameters than its text has"
+        cache.statistics.count_bypass(why)
     else:
         cache.statistics.hits += 1
     return bound
@@ -178,7 +181,7 @@ def _bound(statement: RawStatement, params: Any) -> BoundRawStatement | None:
 def _positional(text: str, params_class: type) -> tuple[str, Sequence[Any]]:
     """Return a text with ``%s`` for each parameter, and their keys in their order.
 
-    Raises ``ValueError`` for a placeholder of another kind.
+    Raises ``NotCacheable`` for a placeholder of another kind.
     """
     if params_class is type(None):
         return text.replace("%", "%%"), ()
@@ -189,11 +192,11 @@ def _positional(text: str, params_class: type) -> tuple[str, Sequence[Any]]:
         if percent:
             return "%%"
         if kind != "s" or (name is None) is (params_class is dict):
-            raise ValueError("raw() is given a placeholder of another kind")
+            raise NotCacheable("raw() is given a placeholder of another kind")
         order.append(len(order) if name is None else name)
         return "%s"
 
     sql = _PLACEHOLDER.sub(placeholder, text)
     if sql.replace("%%", "").count("%") != len(order):
-        raise ValueError("raw() is given a lone percent sign")
+        raise NotCacheable("raw() is given a lone percent sign")
     return sql, order

@@ -224,16 +224,22 @@ impl Instance {
         row: &Row<'_, 'py, S>,
         join: Option<(&Join, usize)>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let Some(mut built) = self.built(row)? else {
+        let wanted = join.map(|(_, index)| index);
+        let Some(mut built) = self.built(row, wanted)? else {
             return Ok(row.py.None().into_bound(row.py));
         };
-        if let Some((join, index)) = join {
-            join.add(&mut built, &row.value(index)?)?;
+        if let (Some((join, _)), Some(key)) = (join, built.wanted.take()) {
+            join.add(&mut built, &key)?;
         }
         Ok(built.instance)
     }
 
-    fn built<'py, S: Source<'py>>(&self, row: &Row<'_, 'py, S>) -> PyResult<Option<Built<'py>>> {
+    /// The instance of a row, with the value of a column that is `wanted`.
+    fn built<'py, S: Source<'py>>(
+        &self,
+        row: &Row<'_, 'py, S>,
+        wanted: Option<usize>,
+    ) -> PyResult<Option<Built<'py>>> {
         let py = row.py;
         let key = match self.pk.map(|index| Key::read(row, index)).transpose()? {
             Some(Key::Null) => {
@@ -243,7 +249,7 @@ impl Instance {
             key => key.unwrap_or(Key::Unread),
         };
         let mut built = match &self.way {
-            Way::Fill(fill) => fill.make(&self.fields, row, &key)?,
+            Way::Fill(fill) => fill.make(&self.fields, row, &key, wanted)?,
             Way::FromDb(from_db) => from_db.make(&self.fields, row, &key)?,
         };
         if let Some(peers) = &self.peers {
@@ -253,7 +259,7 @@ impl Instance {
         }
         for related in &self.related {
             built.is_ours &= related.is_native();
-            match related.instance.get().built(row)? {
+            match related.instance.get().built(row, None)? {
                 None => {
                     let none = py.None().into_bound(py);
                     related.local.set(&mut built, &none)?;
@@ -269,7 +275,11 @@ impl Instance {
             }
         }
         for (name, index) in &self.annotations {
-            built.instance.setattr(name.bind(py), row.value(*index)?)?;
+            let value = row.value(*index)?;
+            built.instance.setattr(name.bind(py), &value)?;
+            if wanted == Some(*index) {
+                built.wanted = Some(value);
+            }
             if !self.direct() {
                 row.source.python_ran();
             }
@@ -298,8 +308,17 @@ impl Fill {
         fields: &[(Py<PyString>, usize)],
         row: &Row<'_, 'py, S>,
         key: &Key<'py>,
+        wanted: Option<usize>,
     ) -> PyResult<Built<'py>> {
         let py = row.py;
+        let mut found = None;
+        let mut value = |index: usize| {
+            let value = key.value(row, index);
+            if wanted == Some(index) {
+                found = value.as_ref().ok().cloned();
+            }
+            value
+        };
         let state = self.state_class.make(py)?;
         for (name, value) in &self.state {
             set_attribute(&state, name.bind(py), value.bind(py))?;
@@ -309,7 +328,7 @@ impl Fill {
             Store::Inline => {
                 set_attribute(&instance, intern!(py, "_state"), &state)?;
                 for (name, index) in fields {
-                    set_attribute(&instance, name.bind(py), &key.value(row, *index)?)?;
+                    set_attribute(&instance, name.bind(py), &value(*index)?)?;
                 }
                 None
             }
@@ -319,14 +338,17 @@ impl Fill {
         if let Some(attributes) = attributes {
             attributes.set_item(intern!(py, "_state"), &state)?;
             for (name, index) in fields {
-                attributes.set_item(name.bind(py), key.value(row, *index)?)?;
+                attributes.set_item(name.bind(py), value(*index)?)?;
             }
             if let Store::Copy(_) = self.store {
                 // Not PyObject_GenericSetDict(), which in 3.13 leaves the inline values in place.
                 set_attribute(&instance, intern!(py, "__dict__"), &attributes)?;
             }
         }
-        Ok(Built::new(instance, Some(state)))
+        Ok(Built {
+            wanted: found,
+            ..Built::new(instance, Some(state))
+        })
     }
 }
 
@@ -397,6 +419,8 @@ pub struct Built<'py> {
     /// Whether only this module can have stored a `fields_cache` in the state.
     is_ours: bool,
     cache: Option<Bound<'py, PyDict>>,
+    /// The value of the column that was wanted.
+    wanted: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Built<'py> {
@@ -407,6 +431,7 @@ impl<'py> Built<'py> {
             instance,
             state,
             cache: None,
+            wanted: None,
         }
     }
 

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use crate::join::{check_slice, key};
-use crate::pytypes::{attributes, dict_fromkeys, object_new, tuple_new};
+use crate::pytypes::{Bare, dict_fromkeys, object_new, set_attribute, tuple_new};
 
 /// Gives instances the querysets of their related objects: bare ones with the attributes that all
 /// have, and those of an instance.
@@ -19,6 +19,9 @@ use crate::pytypes::{attributes, dict_fromkeys, object_new, tuple_new};
 #[pyclass(frozen, module = "turbo_orm._core")]
 pub struct RelatedQuerysets {
     class: Py<PyType>,
+    /// What makes them without a call, unless the class has a `__new__()` of its own.
+    bare: Option<Bare>,
+    /// To be copied: with the names of what is an instance's own, too.
     attributes: Py<PyDict>,
     chain_class: Py<PyType>,
     entry: Py<PyAny>,
@@ -40,8 +43,8 @@ impl RelatedQuerysets {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, to Python")]
     fn new(
         py: Python<'_>,
-        class_: Py<PyType>,
-        attributes: Py<PyDict>,
+        class_: Bound<'_, PyType>,
+        attributes: Bound<'_, PyDict>,
         chain_class: Py<PyType>,
         entry: Py<PyAny>,
         values: Py<PyTuple>,
@@ -54,9 +57,21 @@ impl RelatedQuerysets {
             let known = PyDict::new(py);
             known.set_item(field, py.None()).map(|()| known.unbind())
         });
+        let template = attributes.copy()?;
+        for name in [
+            "_cached",
+            "_hints",
+            "_known_related_objects",
+            "_result_cache",
+        ] {
+            if !template.contains(name)? {
+                template.set_item(PyString::intern(py, name), py.None())?;
+            }
+        }
         Ok(Self {
-            class: class_,
-            attributes,
+            bare: Bare::new(&class_).ok(),
+            class: class_.unbind(),
+            attributes: template.unbind(),
             chain_class,
             entry,
             values,
@@ -69,7 +84,6 @@ impl RelatedQuerysets {
 
     /// Have instances `start` to `stop` cache a queryset each, with the list of `groups` that is of
     /// their key: what their `__dict__` has under `name`.
-    #[expect(clippy::too_many_arguments, reason = "a slice of a list, and where all are")]
     fn give(
         &self,
         instances: &Bound<'_, PyList>,
@@ -84,12 +98,11 @@ impl RelatedQuerysets {
         for index in start..stop {
             let instance = instances.get_item(index)?;
             let key = key(&instance, name)?;
-            let queryset = self.make(&instance, &key)?;
             let results = match groups.get_item(&key)? {
                 Some(group) => group,
                 None => PyList::empty(py).into_any(),
             };
-            attributes(&queryset)?.set_item(intern!(py, "_result_cache"), results)?;
+            let queryset = self.make(&instance, &key, &results)?;
             instance
                 .getattr(intern!(py, "_prefetched_objects_cache"))?
                 .set_item(cache_name, queryset)?;
@@ -119,16 +132,20 @@ impl RelatedQuerysets {
 }
 
 impl RelatedQuerysets {
-    /// Make the queryset of an instance, without results.
+    /// Make the queryset of an instance.
     fn make<'py>(
         &self,
         instance: &Bound<'py, PyAny>,
         key: &Bound<'py, PyAny>,
+        results: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = instance.py();
-        let queryset = object_new(py)?.call1((self.class.bind(py),))?;
-        let own = attributes(&queryset)?;
-        own.update(self.attributes.bind(py).as_mapping())?;
+        let queryset = match &self.bare {
+            Some(bare) => bare.make(py)?,
+            None => object_new(py)?.call1((self.class.bind(py),))?,
+        };
+        let own = self.attributes.bind(py).copy()?;
+        own.set_item(intern!(py, "_result_cache"), results)?;
         own.set_item(intern!(py, "_cached"), self.chain(instance, key)?)?;
         if self.has_hints {
             let hints = PyDict::new(py);
@@ -149,6 +166,7 @@ impl RelatedQuerysets {
         } else if self.has_hints {
             own.set_item(known, PyDict::new(py))?;
         }
+        set_attribute(&queryset, intern!(py, "__dict__"), &own)?;
         Ok(queryset)
     }
 
@@ -173,6 +191,6 @@ impl RelatedQuerysets {
         let before = self.values.bind(py);
         let values = PyTuple::new(py, before.iter().chain([value]).collect::<Vec<_>>())?;
         let items = PyTuple::new(py, [self.entry.bind(py), values.as_any()])?;
-        tuple_new(py)?.call1((self.chain_class.bind(py), items))
+        self.chain_class.bind(py).call1((items,))
     }
 }
