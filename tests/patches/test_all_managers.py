@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 from django.db import connections
 from django.db.models import Count, F, Prefetch, Q, QuerySet, Subquery
+from django.db.models.query import RawQuerySet
 from django.test import override_settings
 
 from tests.patches.test_patch_django import refill
@@ -198,6 +199,13 @@ def test_what_a_tool_has_replaced_is_called(on):
     # The first query after it looks anew.
     Label.objects.all()
     assert type(Label.objects.all()) is PlainQuerySet
+
+
+def test_raw_querysets_are_djangos(on):
+    raw = Label.objects.filter(pk=1).raw("SELECT * FROM plain_label ORDER BY id")
+    assert type(raw) is RawQuerySet
+    assert [label.pk for label in raw] == [1, 2, 3]
+    assert not PlainQuerySet._overridden
 
 
 def test_a_queryset_of_both_kinds(on):

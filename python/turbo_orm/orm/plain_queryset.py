@@ -7,6 +7,7 @@ shows, and what its pickles and copies are. Only ``type()`` tells.
 from __future__ import annotations
 
 from copyreg import __newobj__  # type: ignore[attr-defined]
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
@@ -24,6 +25,11 @@ class PlainQuerySet(AsyncQuerySet[Any, Any]):
 
     if not TYPE_CHECKING:
         __class__ = _CLASS.getter(lambda self: QuerySet)
+
+        @wraps(AsyncQuerySet.raw)
+        def raw(self, *args: Any, **kwargs: Any) -> Any:
+            # A raw queryset shows its class, too.
+            return QuerySet.raw(self, *args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         state = {**DEFAULTS, **self.__getstate__()}
