@@ -14,6 +14,19 @@ def tables(run: Run) -> Iterable[tuple[str, list[list[str]]]]:
             yield title, [["", *contenders], *rows]
 
 
+def sync_table(run: Run) -> list[list[str]]:
+    """Return the table of sync code, whose first row is its head, or nothing if none was run."""
+    operations = run.distinct("operation", "sync calls")
+    contenders = run.distinct("contender", "sync calls")
+    if not operations:
+        return []
+    rows = [
+        [each, *(f"{run.over_django(each, name):.2f}" for name in contenders)]
+        for each in operations
+    ]
+    return [["", *contenders], *rows]
+
+
 def quotient(run: Run, operation: str, contender: str) -> str:
     """Return how many times as long as psycopg an operation takes, in words."""
     found = run.over_psycopg(operation, contender)

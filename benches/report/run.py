@@ -99,6 +99,11 @@ class Run:
         found = self._found(measured="calls", operation=operation, contender=contender)
         return found["min"] / found["psycopg"] if found else None
 
+    def over_django(self, operation: str, contender: str) -> float | None:
+        """Return its time in sync code divided by that of Django, in alternating rounds."""
+        found = self._found(measured="sync calls", operation=operation, contender=contender)
+        return found["min"] / found["psycopg"] if found else None
+
     def extra(self, name: str, **wanted: Any) -> float | None:
         """Return what the first benchmark of this kind has measured beside time."""
         found = self._found(**wanted)

@@ -9,7 +9,7 @@ from benches.harness.harness import Harness
 from benches.small import data
 from benches.small.contenders.contender import Contender
 from benches.small.contenders.drivers import Psycopg, PsycopgOnUvloop
-from benches.small.contenders.orms import DjangoSync, Turbo
+from benches.small.contenders.orms import DjangoSync, Turbo, TurboSync
 from benches.small.making import nothing_is_made
 from benches.small.operation import Operation
 
@@ -90,10 +90,21 @@ class Repeated(Case):
 
     def check_further(self, harness: Harness) -> None:
         """Assert that turbo-orm makes no query of Django's: the statement is cached by now."""
-        if isinstance(self.contender, Turbo):
+        if isinstance(self.contender, Turbo | TurboSync):
             with nothing_is_made():
                 harness.call(self)()
 
     def finish(self, harness: Harness, result: Any) -> None:
         if self.operation.writes:
             data.restore()
+
+
+@dataclass(frozen=True)
+class InSyncCode(Repeated):
+    """So many calls of a sync method, in rounds that alternate with Django's."""
+
+    measured = "sync calls"
+
+    @property
+    def pacer(self) -> Case:
+        return self.by(DJANGO_SYNC)

@@ -28,3 +28,10 @@ OPERATIONS = [
     ),
     Operation("adelete", "an article that is not there", "delete", "", values.no_key, writes=True),
 ]
+
+#: Those of sync code.
+IN_SYNC_CODE = [
+    Operation("get", "an article by its key", "get", "one", values.key),
+    Operation("ten rows", "the first ten articles of a section", "ten", "all", values.section),
+    Operation("count", "how many articles a section has", "count", "one", values.section),
+]

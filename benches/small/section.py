@@ -44,6 +44,9 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
     for title, (head, *rows) in operations.tables(run):
         yield f"### {title}"
         yield table(head, rows)
+    if sync := operations.sync_table(run):
+        yield "### In sync code: times as long as Django"
+        yield table(sync[0], sync[1:])
     yield _METHOD.strip()
     what = "\n".join(f"| {operation} | {operation.what} |" for operation in OPERATIONS)
     what += "".join(f"\n| {each.name} | {each.what} |" for each in DESCRIBED)

@@ -29,6 +29,8 @@ DEFAULTS: dict[str, Any] = {
     # Whether statements are cached, how many entries there may be, and how many bytes they may
     # take in a process, by estimate.
     "QUERY_CACHE": True,
+    # Whether those of models without an AsyncManager are, too, where all of Django is async.
+    "QUERY_CACHE_ALL_MANAGERS": False,
     "QUERY_CACHE_BYTES": 50_000_000,
     "QUERY_CACHE_ENTRIES": 5_000,
     # One hit in so many is compared with what Django would execute; none if it is 0.

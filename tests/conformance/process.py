@@ -63,6 +63,7 @@ def _hear(
         "patched": part.is_patched,
         "twice": part.is_twice,
         "use_tz": VARIANTS[part.variant].use_tz,
+        "all_managers": VARIANTS[part.variant].all_managers,
         "databases": databases,
     }
     path = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]

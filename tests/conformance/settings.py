@@ -15,7 +15,10 @@ if _VARIES["mode"] == "django":
     TEST_RUNNER = "tests.conformance.runner.Runner"
 else:
     TEST_RUNNER = "tests.conformance.modes.ModeRunner"
-    TURBO_ORM = {"PATCH_DJANGO": _VARIES["patched"]}
+    TURBO_ORM = {
+        "PATCH_DJANGO": _VARIES["patched"],
+        "QUERY_CACHE_ALL_MANAGERS": _VARIES["all_managers"],
+    }
 if _VARIES["mode"] == "requests-bridge":
     # The middleware and the receivers of the tests are in packages that have the labels' names.
     # Those of asgi look at the threads that they are in.

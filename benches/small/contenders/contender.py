@@ -27,7 +27,7 @@ class Contender(contender.Contender):
         match operation.method:
             case "get":
                 return _ARTICLE(found)
-            case "rows":
+            case "rows" | "ten":
                 return sorted(map(_ARTICLE, found))
             case "join":
                 return [*map(_ARTICLE_AND_WRITER, found)]

@@ -69,8 +69,11 @@ class TurboOnUvloop(Turbo, django.TurboOnUvloop):
     pass
 
 
-class DjangoSync(_Chains, django.DjangoSync):
-    """Django without an event loop."""
+class _Sync(_Chains):
+    """One of Django's managers, with sync terminals."""
+
+    def ten(self, section: int) -> Any:
+        return self.listed(self.articles.filter(section=section).order_by("pk")[:10])
 
     def get(self, key: int) -> Any:
         return self.articles.get(pk=key)
@@ -89,3 +92,11 @@ class DjangoSync(_Chains, django.DjangoSync):
 
     def delete(self, key: int) -> Any:
         return self.articles.filter(pk=key).delete()
+
+
+class DjangoSync(_Sync, django.DjangoSync):
+    """Django without an event loop."""
+
+
+class TurboSync(_Sync, django.TurboSync):
+    """turbo-orm without an event loop."""

@@ -176,6 +176,9 @@ class CachedQuerySet(PrefetchQuerySet[_ModelT, _Row]):
             # Whether the clone's next filter shares joins is a matter of its query.
             return self._without_chain("the next filter shares its joins")._clone()
         clone = super()._clone()  # type: ignore[misc]
+        if type(clone) is QuerySet:
+            # Django makes one of the class that this one passes for.
+            _CLASS.__set__(clone, type(self))
         clone._routed = self._routed
         clone._bypass_reason = self._bypass_reason
         return clone

@@ -29,8 +29,8 @@ from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import extend
-from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
-from turbo_orm.query_cache.outcome import Bypass, Hit
+from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update, take_back
+from turbo_orm.query_cache.outcome import Hit
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 else:
     # Nothing looks at them: Django's classes ignore what is in their brackets.
     _ModelT = _Row = Any
-
-# Why a statement that is cached is not executed.
-_UNREADABLE = "the results of the connection's cursors cannot be read"
 
 
 type Execute = Callable[[str, Hit], tuple[Any, Any] | None]
@@ -100,7 +97,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
             rows = execute(found.statement.using, found)
             if rows is not None:
                 return answer(found, rows)
-            found = Bypass(_UNREADABLE, found.statement.using)
+            found = take_back(found)
         if found.using is None:
             return djangos()
         queryset = self if chain is self._cached else self._copy(chain)
@@ -155,7 +152,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
                 rows = execute(statement.using, found)
                 if rows is not None:
                     return fetching.hydrate_aggregates(statement, *rows, run=_call)
-                found = Bypass(_UNREADABLE, statement.using)
+                found = take_back(found)
             if found.using is None:
                 return super().aggregate(*args, **kwargs)
             return fallback.aggregate(self, found, args, kwargs)
@@ -175,7 +172,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
                 if rows is not None:
                     self._result_cache = None
                     return rows[0].command_tuples
-                found = Bypass(_UNREADABLE, using)
+                found = take_back(found)
             if found.using is None:
                 return super().update(**kwargs)
             return fallback.update(self, found, kwargs)
@@ -219,7 +216,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
                 self._result_cache = _hydrate(self, statement, *rows)
                 self._compiled_for = statement.using
                 return
-            found = Bypass(_UNREADABLE, statement.using)
+            found = take_back(found)
         if found.using is not None:
             fallback.fetch(self, found)
 

@@ -28,7 +28,7 @@ from turbo_orm.execution import evaluation, iterables
 from turbo_orm.handlers.stores import has_no_server, is_djangos_store, is_in_database
 from turbo_orm.hydration.row_layout import NATIVE_ITERABLES
 from turbo_orm.orm.queryset import AsyncQuerySet
-from turbo_orm.patches import async_managers
+from turbo_orm.patches import all_managers, async_managers
 from turbo_orm.patches.call_alias import alias_of
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 from turbo_orm.query_cache.cache import cache
@@ -46,8 +46,8 @@ _MODULES = {
 
 _QUERYSET = "django.db.models.query:QuerySet"
 
-# The setting's value when it was last applied.
-_wanted = False
+# What the settings said when they were last applied: PATCH_DJANGO, and whether for all managers.
+_wanted = (False, False)
 
 
 def patch_django() -> None:
@@ -80,18 +80,21 @@ def follow_setting(*, setting: str = conf.NAME, **kwargs: Any) -> None:
     What was done by a call of ``patch_django()`` or ``unpatch_django()`` stays otherwise.
     """
     global _wanted
-    if setting != conf.NAME or conf.get("PATCH_DJANGO") == _wanted:
+    if setting != conf.NAME:
         return
-    _wanted = not _wanted
-    if _wanted:
+    is_wanted = conf.get("PATCH_DJANGO")
+    wanted = (is_wanted, is_wanted and all_managers.are_wanted())
+    if wanted == _wanted:
+        return
+    _wanted = wanted
+    unpatch_django()
+    if is_wanted:
         patch_django()
-    else:
-        unpatch_django()
 
 
 def _on_uninstall_setting() -> None:
     global _wanted
-    _wanted = False
+    _wanted = (False, False)
 
 
 def _patches_of_setting() -> Iterator[Patch]:
@@ -114,6 +117,7 @@ def _patches() -> Iterator[Patch]:
                 "what leads to a database runs on the bridge, not in a thread",
                 sync_to_async.sync_to_async,
             )
+    yield from all_managers.patches()
     why = "rows of all querysets on PostgreSQL are hydrated by the native core"
     for iterable in sorted(NATIVE_ITERABLES, key=attrgetter("__name__")):
         owner = f"django.db.models.query:{iterable.__name__}"

@@ -21,7 +21,7 @@ from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import split_slice
 from turbo_orm.query_cache.compiled import Unbindable
 from turbo_orm.query_cache.no_cache_key import NoCacheKey
-from turbo_orm.query_cache.outcome import Bypass, Miss, Outcome
+from turbo_orm.query_cache.outcome import Bypass, Hit, Miss, Outcome
 from turbo_orm.query_cache.statistics import CacheStatistics
 from turbo_orm.query_cache.terminals import DJANGOS_TERMINALS, aggregate_with, update_with
 
@@ -181,6 +181,14 @@ def lookup_aggregate(
         return _bypass(statistics, verification.MISMATCH, using)
     statistics.hits += 1
     return bound
+
+
+def take_back(hit: Hit) -> Bypass:
+    """Count a hit as a bypass: its rows could not be read, and nothing was executed."""
+    statistics = cache.statistics
+    statistics.hits -= 1
+    why = "the results of the connection's cursors cannot be read"
+    return _bypass(statistics, why, hit.statement.using)
 
 
 def _is_in_transaction(using: str) -> bool:

@@ -25,6 +25,7 @@ from django.utils import timezone, translation
 from turbo_orm import bridge
 from turbo_orm.backend import sync_connections
 from turbo_orm.backend.handler import has_async_connection, process_connection
+from turbo_orm.codecs import libpq
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
 from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
@@ -207,6 +208,8 @@ def _traced(
     params = [keys.get(index, each) for index, each in enumerate(params)]
     if (recorder.layout is not None) != of_objects:
         raise NotCacheable("the rows decide what Django does next")
+    if recorder.layout is not None and not libpq.bind():
+        raise NotCacheable("psycopg's libpq was not found")
 
     zone = _zone(params, sql, again)
     limit_offset = None
