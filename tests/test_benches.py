@@ -68,7 +68,7 @@ def test_a_seam_that_is_missing_is_named():
 def _result(plan: Plan) -> Result:
     """Return the result of a run in which all loads had the same figures."""
     figures: dict[str, Any] = {
-        **dict.fromkeys(("rate", "p50", "p99", "server", "backends"), 100.0),
+        **dict.fromkeys(("rate", "p50", "p99", "server", "grown", "backends"), 100.0),
         "errors": {},
         "threads": 1,
         "connections": 1,

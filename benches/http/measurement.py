@@ -20,11 +20,19 @@ class Measurement:
     round: int
     load: Load
     usage: Usage
+    #: Bytes of the server before the load of so many clients, and of all that were fewer.
+    started: int | None = None
 
     @property
     def rate(self) -> float:
         """Requests a second."""
         return self.load.requests / self.load.seconds
+
+    @property
+    def grown(self) -> int | None:
+        """Bytes that the clients have added to the server."""
+        server = self.usage.server
+        return None if server is None or self.started is None else server - self.started
 
     def record(self) -> dict[str, Any]:
         """Return it as plain data: rates a second, times in milliseconds, memory in MB."""
@@ -40,6 +48,7 @@ class Measurement:
             "p99": round(self.load.p99 * 1e3, 2),
             "errors": {kind: number for kind, number in self.load.errors.items() if number},
             "server": _megabytes(usage.server),
+            "grown": _megabytes(self.grown),
             "backends": _megabytes(usage.backends),
             "threads": usage.threads,
             "connections": usage.connections,

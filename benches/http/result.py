@@ -50,7 +50,8 @@ class Result:
 
     def median(self, cell: Cell, what: str) -> float | None:
         """Return the median of a measure over the rounds, or ``None`` if it was not measured."""
-        values = [each[what] for each in self._cells.get(cell, ()) if each[what] is not None]
+        found = [each.get(what) for each in self._cells.get(cell, ())]
+        values = [value for value in found if value is not None]
         return median(values) if values else None
 
     def spread(self, cell: Cell, what: str) -> float:
@@ -74,12 +75,13 @@ class Result:
         ]
         return max(found, key=sum, default=None)
 
-    def most(self, application: str, contender: str, clients: int, what: str) -> int | None:
-        """Return the largest number of threads or of connections."""
+    def most(self, application: str, contender: str, clients: int, what: str) -> float | None:
+        """Return the largest number of threads or of connections, or of MB that were added."""
         found = [
             each[what]
             for cell, all_rounds in self._cells.items()
             if cell[:2] == (application, contender) and cell.clients == clients
             for each in all_rounds
+            if each.get(what) is not None
         ]
         return max(found, default=None)

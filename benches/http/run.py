@@ -28,12 +28,17 @@ def run(plan: Plan, dsn: str, connection: psycopg.Connection) -> Iterator[Measur
             check.check(started, session.endpoints(), answers, connection)
             for endpoint in session.endpoints(plan.endpoints):
                 wrk.finish(wrk.start(f"{started.url}/{endpoint}", POOL, WARM_UP))
-            yield from _session(plan, session, started, connection)
+            warm = Usage.of(started.process, connection).server
+            yield from _session(plan, session, started, connection, warm)
         check.check_writes(connection)
 
 
 def _session(
-    plan: Plan, session: Session, started: Server, connection: psycopg.Connection
+    plan: Plan,
+    session: Session,
+    started: Server,
+    connection: psycopg.Connection,
+    warm: int | None,
 ) -> Iterator[Measurement]:
     # Processes keep their memory, so few clients come before many.
     for clients, seconds in plan.seconds:
@@ -49,6 +54,7 @@ def _session(
                 session.round,
                 wrk.finish(load),
                 usage,
+                warm,
             )
             # The server still works on requests whose clients have gone. This one waits behind
             # them, whatever the response: a contender may have lost all of its connections.

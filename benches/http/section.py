@@ -202,10 +202,18 @@ def _usage(result: Result) -> Iterator[str]:
         yield f"## {_APPLICATIONS[application]}, {clients:,} clients: what it takes"
         yield (
             "At the endpoint that takes most. Memory is the proportional set size: what processes "
-            "share is divided among them."
+            "share is divided among them. What clients add is counted from when the server has "
+            "been warmed up by as many as it has connections."
         )
         yield table(
-            ["", "server, MB", "PostgreSQL's processes, MB", "threads", "connections"],
+            [
+                "",
+                "server, MB",
+                "of these added by clients",
+                "PostgreSQL's processes, MB",
+                "threads",
+                "connections",
+            ],
             (
                 [name, *_taken(result, application, name, clients)]
                 for name in result.distinct("contender", application=application)
@@ -218,9 +226,12 @@ def _taken(result: Result, application: str, name: str, clients: int) -> list[st
     numbers = (
         result.most(application, name, clients, what) for what in ("threads", "connections")
     )
+    server, backends = (f"{size:,.0f}" for size in memory) if memory else ("", "")
+    grown = result.most(application, name, clients, "grown")
     return [
-        *(f"{size:,.0f}" for size in memory or ()),
-        *([] if memory else ["", ""]),
+        server,
+        "" if grown is None else f"{grown:,.0f}",
+        backends,
         *("" if number is None else f"{number:,}" for number in numbers),
     ]
 

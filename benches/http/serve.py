@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
 from typing import Any
 
 from benches.http.application import bare_asgi, bare_wsgi, django, living, startproject
@@ -60,9 +62,29 @@ def serve_loop(application: Any, port: int) -> None:
     )
 
 
+class ThreadOfEachClient(ThreadPoolExecutor):
+    """Starts a thread for each connection, even if some are idle, up to as many as may be."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        (connection,) = args
+        if getattr(connection, "has_thread", False):
+            return super().submit(function, connection)
+        connection.has_thread = True
+        idle, self._idle_semaphore = self._idle_semaphore, Semaphore(0)
+        try:
+            return super().submit(function, connection)
+        finally:
+            self._idle_semaphore = idle
+
+
 def serve_threads(made: Contender, application: Any, port: int) -> None:
     """Serve by gunicorn, in one process with threads."""
     from gunicorn.app.base import BaseApplication
+    from gunicorn.workers.gthread import ThreadWorker
+
+    class Worker(ThreadWorker):
+        def get_thread_pool(self) -> ThreadPoolExecutor:
+            return ThreadOfEachClient(max_workers=made.threads)
 
     class Application(BaseApplication):
         def load_config(self) -> None:
@@ -72,7 +94,7 @@ def serve_threads(made: Contender, application: Any, port: int) -> None:
                 "keepalive": 60,
                 "loglevel": "error",
                 "threads": made.threads,
-                "worker_class": "gthread",
+                "worker_class": Worker,
                 "worker_connections": BACKLOG,
                 "worker_exit": lambda server, worker: asyncio.run(made.close()),
                 "workers": 1,

@@ -21,7 +21,15 @@ PACKAGES = {
 }
 
 # The special methods that are replaced.
-_REPLACED = {"__aenter__", "__aexit__", "__getstate__", "__init__", "__iter__"}
+_REPLACED = {
+    "__aenter__",
+    "__aexit__",
+    "__contains__",
+    "__getstate__",
+    "__init__",
+    "__iter__",
+    "__setitem__",
+}
 
 # Which object, and which attribute of it.
 type Place = tuple[int, str]

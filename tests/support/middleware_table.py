@@ -25,12 +25,15 @@ WHERE: dict[Any, str] = {
     middleware._database: "bridge",
     middleware._user: "bridge; thread if [sessions](#sessions-and-caches) go to one, or users are "
     "loaded by a backend that is neither Django's nor listed",
-    middleware._saved_session: "inline; if it is to be saved, as [sessions](#sessions-and-caches)",
-    middleware._messages: "inline; as sessions, if there are messages; thread for a storage that "
-    "is neither Django's nor listed",
+    middleware._saved_session: "inline, or nothing where the session was not touched; if it is to "
+    "be saved, as [sessions](#sessions-and-caches)",
+    middleware._new_messages: "inline: the storage is made when it is first touched",
+    middleware._messages: "nothing, or inline; as sessions, if there are messages; thread for a "
+    "storage that is neither Django's nor listed",
     middleware._csrf_secret: "inline; as sessions with `CSRF_USE_SESSIONS`",
-    middleware._csrf_check: "as `process_request`; thread for a [large form](#uploads); of an "
-    "unsafe method where the view for failures runs",
+    middleware._csrf_cookie: "nothing, unless there is a new cookie; then as `process_request`",
+    middleware._csrf_check: "inline, of a safe method; thread for a [large form](#uploads); "
+    "else where the view for failures runs",
     middleware._cache: "where [the cache](#sessions-and-caches) is kept",
 }
 ASYNC = "it is async itself"

@@ -81,6 +81,10 @@ def _stored(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.AnnAssign(target=ast.Name(id=name)) | ast.FunctionDef(name=name):
                 yield name
+            case ast.Call(
+                func=ast.Name(id="_object_setattr"), args=[_, ast.Constant(str(name)), _]
+            ):
+                yield name
 
 
 def complaint(name: PrivateName) -> str:

@@ -137,8 +137,9 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
 
     def forget_inherited(self) -> None:
         """Have the running code begin without the connections of other tasks."""
-        task = current_task()
-        for alias, connection in in_context.get().items():
+        inherited = in_context.get()
+        task = current_task() if inherited else None
+        for alias, connection in inherited.items():
             if connection.owner is not task:
                 del self[alias]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from asyncio import CancelledError
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
@@ -18,15 +19,19 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponse, HttpResponseBase, ResponseHeaders
-from django.urls import set_script_prefix
+from django.urls import base as urls_base
 
 from turbo_orm import bridge
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.handlers import calls, middleware, places, receivers
 from turbo_orm.handlers.calls import HandledRequest, handled_request
 from turbo_orm.handlers.disconnect import Disconnect
+from turbo_orm.handlers.local_storage import is_empty
+from turbo_orm.handlers.messages import ASGIRequest
 from turbo_orm.handlers.middleware_chain import joined
 from turbo_orm.handlers.places import Place
+
+urls: Any = urls_base
 
 
 class EventLoopHandler(base.BaseHandler):
@@ -61,6 +66,11 @@ class EventLoopHandler(base.BaseHandler):
         request.place_of_view = place = places.place_of_view(view)
         return calls.call_at(place, atomic, in_thread=atomic)
 
+    def check_response(self, response: Any, callback: Any, name: Any = None) -> None:
+        """Complain of what is no response, as Django does."""
+        if not isinstance(response, HttpResponseBase):
+            super().check_response(response, callback, name)
+
     async def get_response_async(self, request: HttpRequest) -> Any:
         """Return the response for a request."""
         handled = HandledRequest()
@@ -84,6 +94,8 @@ def _is_generated(response: Any) -> bool:
 class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
     """Django's handler for ASGI: ``turbo_orm.asgi.get_asgi_application()``."""
 
+    request_class = ASGIRequest
+
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle a request, as Django does."""
         async_connections.forget_inherited()
@@ -91,8 +103,8 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
             body_file = await self.read_body(receive)
         except RequestAborted:
             return
-        with closing(body_file):
-            set_script_prefix(asgi.get_script_prefix(scope))
+        try:
+            _set_script_prefix(asgi.get_script_prefix(scope))
             await self._start(scope)
             response: Any
             request, response = self.create_request(scope, body_file)
@@ -108,6 +120,8 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
                 await signals.request_finished.asend(sender=type(self))
             else:
                 await self._send(signals.request_finished)
+        finally:
+            body_file.close()
 
     async def _respond(self, request: Any, receive: Any, send: Any) -> Any:
         """Send the response, and return it: ``None`` if the client has gone before it was made."""
@@ -155,9 +169,7 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
         if not receivers.has_used_thread() and _closes_at_once(response):
             inline = receivers.without_waiting(signal, sender)
             if inline is not None:
-                for closer in response._resource_closers:
-                    with suppress(Exception):
-                        closer()
+                _close_all(response._resource_closers)
                 response._resource_closers.clear()
                 response.closed = True
                 for receiver in inline:
@@ -198,7 +210,7 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
         message = await receive()
         body = message.get("body", b"")
         is_whole = message["type"] == "http.request" and not message.get("more_body", False)
-        if is_whole and len(body) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+        if is_whole and (not body or len(body) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE):
             return io.BytesIO(body)
         first = [message]
 
@@ -206,6 +218,23 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
             return first.pop() if first else await receive()
 
         return await super().read_body(receive_again)
+
+
+def _set_script_prefix(prefix: str) -> None:
+    """Set the prefix of the scripts, unless it is the one that is set, or in force without one."""
+    before = "/" if is_empty(urls._prefixes) else urls.get_script_prefix()
+    if (prefix or "/") != before:
+        urls.set_script_prefix(prefix)
+
+
+def _close_all(closers: list[Callable[[], object]]) -> None:
+    """Close what a response has, each even if others raise, as Django does."""
+    left = iter(closers)
+    while True:
+        with suppress(Exception):
+            for close in left:
+                close()
+            return
 
 
 def _close_content(response: Any) -> None:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
-from asgiref.sync import AsyncToSync
+from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from django.core.handlers import base
 from django.template.response import SimpleTemplateResponse
 from django.utils.log import log_response
@@ -23,6 +23,24 @@ from turbo_orm.handlers.places import Place
 from turbo_orm.handlers.stores import place_of_databases
 
 type AsyncFunction = Callable[..., Awaitable[Any]]
+
+
+class RequestContext(ThreadSensitiveContext):
+    """The context of a request, by which its thread is found, if it has one."""
+
+    async def __aenter__(self) -> Any:
+        current = SyncToAsync.thread_sensitive_context
+        if current.get(None) is None:
+            self.token = current.set(self)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        # Without a thread in the process there is nothing to look for.
+        if SyncToAsync.context_to_thread_executor:
+            await super().__aexit__(*exc)  # type: ignore[no-untyped-call]
+        elif self.token is not None:
+            SyncToAsync.thread_sensitive_context.reset(self.token)
+            self.token = None
 
 
 class HandledRequest:

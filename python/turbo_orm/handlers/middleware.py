@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from turbo_orm._core import watch_class
 from turbo_orm.bridge.replaced_methods import is_own, modifications
+from turbo_orm.handlers import messages
 from turbo_orm.handlers.places import Place, is_listed, own_place, place_of_view
 from turbo_orm.handlers.stores import place_of_cache, place_of_databases, place_of_sessions
 
@@ -53,13 +54,22 @@ def _waits_for_database(path: str) -> bool:
 def _saved_session(middleware: Any, request: Any, response: Any) -> Place:
     """It saves the session, if that is due."""
     session = getattr(request, "session", None)
-    if not settings.SESSION_SAVE_EVERY_REQUEST and not getattr(session, "modified", False):
+    if settings.SESSION_SAVE_EVERY_REQUEST or getattr(session, "modified", False):
+        return place_of_sessions()
+    if getattr(session, "accessed", True) or settings.SESSION_COOKIE_NAME in request.COOKIES:
         return Place.INLINE
-    return place_of_sessions()
+    return Place.NOWHERE
+
+
+def _new_messages(middleware: Any, request: Any) -> Place:
+    """It makes their storage, which may be put off."""
+    return Place.NOWHERE if messages.put_off(request) else Place.INLINE
 
 
 def _messages(middleware: Any, request: Any, response: Any) -> Place:
     """It stores messages, if there are new ones or they were read."""
+    if messages.is_put_off(request):
+        return Place.NOWHERE
     storage = getattr(request, "_messages", None)
     if not getattr(storage, "used", False) and not getattr(storage, "added_new", False):
         return Place.INLINE
@@ -72,13 +82,20 @@ def _csrf_secret(middleware: Any, request: Any, *args: Any) -> Place:
     return _session() if settings.CSRF_USE_SESSIONS else Place.INLINE
 
 
+def _csrf_cookie(middleware: Any, request: Any, response: Any) -> Place:
+    """It sets the cookie, if there is a new one."""
+    if request.META.get("CSRF_COOKIE_NEEDS_UPDATE"):
+        return _csrf_secret(middleware, request)
+    return Place.NOWHERE
+
+
 def _csrf_check(middleware: Any, request: Any, *args: Any) -> Place:
     """It looks for the token in the form, if one was sent, and may call the view for failures.
 
     That of Django renders a template of the project's, if there is one.
     """
     if request.method in _SAFE:
-        return _csrf_secret(middleware, request)
+        return Place.INLINE
     if request.method == "POST" and _is_long_to_parse(request):
         return Place.THREAD
     path = settings.CSRF_FAILURE_VIEW
@@ -118,7 +135,8 @@ _OF_CLASSES: dict[str, dict[str, Rule]] = {
     "middleware.common.CommonMiddleware": {_ALL: Place.INLINE},
     "middleware.csp.ContentSecurityPolicyMiddleware": {_ALL: Place.INLINE},
     "middleware.csrf.CsrfViewMiddleware": {
-        "process_request process_response": _csrf_secret,
+        "process_request": _csrf_secret,
+        "process_response": _csrf_cookie,
         "process_view": _csrf_check,
     },
     "middleware.gzip.GZipMiddleware": {_ALL: Place.INLINE},
@@ -130,7 +148,7 @@ _OF_CLASSES: dict[str, dict[str, Rule]] = {
     "contrib.auth.middleware.LoginRequiredMiddleware": {"process_view": _user},
     "contrib.flatpages.middleware.FlatpageFallbackMiddleware": {_ALL: _user},
     "contrib.messages.middleware.MessageMiddleware": {
-        "process_request": Place.INLINE,
+        "process_request": _new_messages,
         "process_response": _messages,
     },
     "contrib.redirects.middleware.RedirectFallbackMiddleware": {_ALL: _database},
@@ -162,7 +180,7 @@ def place_of_method(method: Any, args: tuple[Any, ...]) -> Place:
     kind, name = type(owner), getattr(method, "__name__", "")
     # A function's rule is not that of its type.
     rule = _rule(owner, kind, name) if owner is method else rule_of(owner, name)
-    return rule if isinstance(rule, Place) else rule(owner, *args)
+    return rule if isinstance(rule, Place) else _called(rule(owner, *args))
 
 
 def rule_of(middleware: Any, name: str) -> Rule:
@@ -184,9 +202,21 @@ def _rule(owner: Any, kind: type, name: str) -> Rule:
     rules = _RULES.get(f"{kind.__module__}.{kind.__qualname__}", {})
     # A method that another package has put in its place may wait for anything: a tool's, that
     # only looks on, calls Django's.
-    if name in rules and is_own(getattr(kind, name), ("django.", *_LOOKING_ON)):
-        return rules[name]
+    if name in rules and is_own(method := getattr(kind, name), ("django.", *_LOOKING_ON)):
+        rule = rules[name]
+        # A tool looks on.
+        return rule if is_own(method, ("django.",)) else in_any_case(rule)
     return own_place(owner) or (Place.BRIDGE if is_listed(owner) else Place.THREAD)
+
+
+def in_any_case(rule: Rule) -> Rule:
+    """Return a rule for a method that is called even where that would do nothing."""
+    return rule if isinstance(rule, Place) else lambda *call: _called(rule(*call))
+
+
+def _called(place: Place) -> Place:
+    """Return where what does nothing is called all the same."""
+    return Place.INLINE if place is Place.NOWHERE else place
 
 
 # Packages that time what Django does.
@@ -201,4 +231,5 @@ def forget(**kwargs: Any) -> None:
     global _forgotten
     _forgotten += 1
     _known.clear()
+    messages.forget()
     _waits_for_database.cache_clear()

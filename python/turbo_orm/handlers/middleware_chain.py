@@ -17,12 +17,12 @@ from django.utils.deprecation import MiddlewareMixin
 
 from turbo_orm._core import watch_class
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.handlers.middleware import Rule, rule_of, rules_version
+from turbo_orm.handlers.middleware import Rule, in_any_case, rule_of, rules_version
 from turbo_orm.handlers.places import Place
 
 type Handler = Callable[[Any], Awaitable[Any]]
 
-_INLINE = Place.INLINE
+_INLINE, _NOWHERE = Place.INLINE, Place.NOWHERE
 _CALLS = "__call__", "__acall__"
 _DJANGOS = tuple([vars(MiddlewareMixin)[name] for name in _CALLS])
 
@@ -87,11 +87,10 @@ def joined(handler: Any) -> Any:
                 depth += 1
                 if (rule := link.of_request) is not None:
                     middleware = link.middleware
-                    if rule is _INLINE or (
-                        not isinstance(rule, Place) and rule(middleware, request) is _INLINE
-                    ):
+                    place = rule if isinstance(rule, Place) else rule(middleware, request)
+                    if place is _INLINE:
                         response = middleware.process_request(request)
-                    else:
+                    elif place is not _NOWHERE:
                         response = await _elsewhere(middleware.process_request)(request)
                     if response:
                         break
@@ -106,12 +105,12 @@ def joined(handler: Any) -> Any:
             middleware, _, rule = links[depth]
             if rule is not None:
                 try:
-                    if rule is _INLINE or (
-                        not isinstance(rule, Place)
-                        and rule(middleware, request, response) is _INLINE
-                    ):
+                    place = (
+                        rule if isinstance(rule, Place) else rule(middleware, request, response)
+                    )
+                    if place is _INLINE:
                         response = middleware.process_response(request, response)
-                    else:
+                    elif place is not _NOWHERE:
                         response = await _elsewhere(middleware.process_response)(request, response)
                 except Exception as exc:
                     response = await _of_exception(request, exc)
@@ -154,7 +153,12 @@ def _link(middleware: Any) -> _Link:
     return _Link(
         middleware,
         *[
-            rule_of(middleware, name) if hasattr(middleware, name) else None
+            _rule(middleware, name) if hasattr(middleware, name) else None
             for name in ("process_request", "process_response")
         ],
     )
+
+
+def _rule(middleware: Any, name: str) -> Rule:
+    rule = rule_of(middleware, name)
+    return in_any_case(rule) if name in vars(middleware) else rule

@@ -26,6 +26,8 @@ type View = Callable[..., Any]
 class Place(Enum):
     """Where a sync function is called."""
 
+    #: Not at all, since it would do nothing. Only said of Django's middleware.
+    NOWHERE = "nowhere"
     INLINE = "inline"
     BRIDGE = "bridge"
     THREAD = "thread"

@@ -11,14 +11,17 @@ from inspect import unwrap
 from typing import Any, NamedTuple
 
 from asgiref.sync import AsyncToSync, SyncToAsync
+from django.core.cache import caches, close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 from django.dispatch import Signal
 
 from turbo_orm.backend.task_connections import in_context
+from turbo_orm.handlers.local_storage import is_empty
 from turbo_orm.handlers.places import Place, is_listed
 
 _DJANGOS = ("django.", "turbo_orm.")
+_caches: Any = caches
 _live_receivers: Any = Signal._live_receivers
 
 
@@ -43,9 +46,12 @@ def without_waiting(signal: Any, sender: Any) -> list[Callable[..., Any]] | None
         known = _look_at(signal, sender)
         if known is None:
             return None
-    if in_context.get():
-        return known.receivers
-    return [each for each in known.receivers if each is not reset_queries]
+    return [
+        each
+        for each in known.receivers
+        if not (each is reset_queries and not in_context.get())
+        and not (each is close_caches and is_empty(_caches._connections))
+    ]
 
 
 def _look_at(signal: Any, sender: Any) -> _Known | None:
@@ -88,11 +94,14 @@ def place_of_sending(function: Any) -> Place:
 
 def has_used_thread() -> bool:
     """Return whether the request has had something run in its thread, which may be left open."""
-    if getattr(AsyncToSync.executors, "current", None) is not None:
+    executors: Any = AsyncToSync.executors
+    if not is_empty(executors) and getattr(executors, "current", None) is not None:
         # It is that of sync code which waits for the request: of a test.
         return True
     context = SyncToAsync.thread_sensitive_context.get(None)
-    return context is None or context in SyncToAsync.context_to_thread_executor
+    # None has a thread: to look for this one would cost more.
+    in_threads: Any = SyncToAsync.context_to_thread_executor
+    return context is None or bool(in_threads.data and context in in_threads)
 
 
 def _is_djangos(receiver: Any) -> bool:

@@ -8,6 +8,7 @@ Neither is the request's parent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -31,6 +32,11 @@ def starting_afresh(handle: Handle) -> Handle:
     return start_afresh
 
 
+def compiled(lazy: Any) -> re.Pattern[str]:
+    """Return the expression that a lazy one of Django's compiles at its first use."""
+    return re.compile(lazy.pattern, lazy.flags)
+
+
 _IN_MIDDLEWARE = calls.in_middleware(sync_to_async.sync_to_async)
 
 
@@ -40,6 +46,18 @@ def _patches() -> Iterator[Patch]:
         "handle",
         "a request inherits no connection of the server's tasks, or of another request",
         wrap=starting_afresh,
+    )
+    yield Replacement(
+        "django.core.handlers.asgi",
+        "ThreadSensitiveContext",
+        "the context of a request that has no thread is left at once",
+        calls.RequestContext,
+    )
+    yield Replacement(
+        "django.http.request",
+        "host_validation_re",
+        "the host of each request is matched by the expression itself",
+        wrap=compiled,
     )
     why = "requests of turbo_orm.asgi call sync code where it belongs"
     for module, wrap in {

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from logging import getLogger
 from pkgutil import resolve_name
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -125,6 +125,7 @@ def _stored(
     return _names(owner, names, used_by, since, is_stored=True)
 
 
+_NOT_NEEDED: dict[str, Any] = {"is_stored": True, "is_optional": True}
 _QUERYSET = "django.db.models.query:QuerySet"
 _RAW = "django.db.models.query:RawQuerySet"
 _MODEL = "django.db.models.base:Model"
@@ -297,6 +298,16 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("asgiref.sync:SyncToAsync", "context_to_thread_executor", "handlers"),
     *_names("asgiref.sync:SyncToAsync", "thread_sensitive_context", "handlers"),
     *_names("asgiref.sync:AsyncToSync", "executors", "handlers"),
+    # What is not there has attributes looked for as ever.
+    *_names("asgiref.local:_DefaultLocal", "_storage", "handlers", **_NOT_NEEDED),
+    *_names("asgiref.local:_CVar", "_data", "handlers", **_NOT_NEEDED),
+    *_names("django.urls.base", "_prefixes", "handlers"),
+    *_stored("django.utils.connection:BaseConnectionHandler", "_connections", "handlers"),
+    *_names("django.http.request", "host_validation_re", "patches"),
+    *_names("django.core.handlers.base:BaseHandler", "check_response", "handlers"),
+    *_names("django.core.handlers.asgi", "ThreadSensitiveContext", "patches"),
+    *_stored("django.contrib.messages.middleware:MessageMiddleware", "_messages", "handlers"),
+    *_names("django.contrib.messages.middleware", "default_storage", "handlers"),
     *_names("django.core.handlers.base:BaseHandler", "make_view_atomic", "handlers patches"),
     *_names("django.core.handlers.base:BaseHandler", "_exception_middleware", "explain handlers"),
     *_names(
@@ -315,7 +326,8 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("django.utils.log", "_has_been_logged", "handlers"),
     *_stored("tempfile:SpooledTemporaryFile", "_rolled", "handlers"),
     *_names("django.core.handlers.base", "iscoroutinefunction", "handlers patches"),
-    *_stored("django.utils.datastructures:CaseInsensitiveMapping", "_store", "handlers"),
+    *_stored("django.utils.datastructures:CaseInsensitiveMapping", "_store", "handlers patches"),
+    *_names("django.http.response:ResponseHeaders", "_convert_to_charset", "patches"),
     *_stored("django.utils.deprecation:MiddlewareMixin", "async_mode", "handlers"),
     *_names("django.utils.deprecation:MiddlewareMixin", "__acall__", "handlers"),
     *_stored("django.db.transaction", "_non_atomic_requests", "patches"),

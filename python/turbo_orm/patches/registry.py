@@ -16,6 +16,7 @@ from turbo_orm.patches import (
     pghistory,
     pool_warning,
     private_api,
+    response_headers,
     silk,
     subqueries,
     testcases,
@@ -25,6 +26,7 @@ from turbo_orm.patches import (
 GROUPS = (
     async_managers.GROUP,
     asgi_requests.GROUP,
+    response_headers.GROUP,
     atomic_requests.GROUP,
     pool_warning.GROUP,
     generic_relations.GROUP,
