@@ -13,8 +13,9 @@ from django.test.utils import isolate_apps
 
 from tests.library.models import Author, Book, Sample, Tag
 from turbo_orm import cache_info
-from turbo_orm.query_cache.cache import QueryCache, Step, cache
+from turbo_orm.query_cache.cache import QueryCache, cache
 from turbo_orm.query_cache.compiled import CompiledStatement
+from turbo_orm.query_cache.step import Step
 
 pytestmark = pytest.mark.usefixtures("library")
 

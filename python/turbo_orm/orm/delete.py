@@ -15,7 +15,8 @@ from django.db.models.deletion import Collector
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import AsyncAtomic
 from turbo_orm.execution import direct
-from turbo_orm.query_cache.cache import Refusal, cache
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_entry import Refusal
 from turbo_orm.query_cache.delete_statements import Deletion, delete_statements
 from turbo_orm.query_cache.outcome import Miss
 from turbo_orm.query_cache.overrides import has_djangos

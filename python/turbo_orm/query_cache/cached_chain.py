@@ -19,7 +19,7 @@ from turbo_orm.query_cache.no_cache_key import NoCacheKey
 from turbo_orm.query_cache.prepared_values import DeferredValue
 
 if TYPE_CHECKING:
-    from turbo_orm.query_cache.cache import CacheEntry
+    from turbo_orm.query_cache.cache_entry import CacheEntry
 
 
 class CachedChain(tuple["CacheEntry", tuple[Any, ...]]):

@@ -14,7 +14,8 @@ from typing import Any
 
 from turbo_orm import conf
 from turbo_orm.backend import content_type_cache
-from turbo_orm.query_cache.cache import ModelEntry, cache
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_entry import ModelEntry
 
 
 def clear_cache(**kwargs: Any) -> None:

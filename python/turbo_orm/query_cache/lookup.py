@@ -16,7 +16,8 @@ from django.utils.timezone import get_current_timezone_name
 
 from turbo_orm.backend import sync_connections, task_connections
 from turbo_orm.query_cache import cache_key, verification
-from turbo_orm.query_cache.cache import CacheEntry, cache
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_entry import CacheEntry
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import split_slice
 from turbo_orm.query_cache.compiled import Unbindable

@@ -19,7 +19,8 @@ from django.db.models.sql import RawQuery
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.codecs.literals import with_literals
-from turbo_orm.query_cache.cache import CacheEntry, cache
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_entry import CacheEntry
 from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
 from turbo_orm.query_cache.tracers import NotCacheable
 

@@ -28,7 +28,8 @@ from turbo_orm.backend.handler import has_async_connection, process_connection
 from turbo_orm.codecs import libpq
 from turbo_orm.conf import VERIFIES
 from turbo_orm.query_cache import content_types
-from turbo_orm.query_cache.cache import CacheEntry, Refusal, cache
+from turbo_orm.query_cache.cache import cache
+from turbo_orm.query_cache.cache_entry import CacheEntry, Refusal
 from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import replay, split_slice
 from turbo_orm.query_cache.compared_values import compared_binder
