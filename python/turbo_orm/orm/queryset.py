@@ -9,9 +9,7 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
-    Sequence,
 )
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -28,9 +26,11 @@ from turbo_orm.orm import (
     bulk_create,
     bulk_update,
     delete,
+    ends,
     fallback,
     get_or_create,
     in_bulk,
+    iteration,
     prefetch,
     save,
 )
@@ -128,39 +128,14 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
 
         return fetched()
 
-    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
+    def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
         """Yield the results without keeping them, ``chunk_size`` fetched at a time.
 
         The rows stay in a cursor on the server, unless ``DISABLE_SERVER_SIDE_CURSORS`` is set.
         Prefetches are done chunk by chunk. Close the iterator (``contextlib.aclosing``) if you
         leave it early inside a transaction: the cursor stays open as long as it does.
         """
-        if chunk_size <= 0:
-            raise ValueError("Chunk size must be strictly positive.")
-        lookups = self._prefetch_related_lookups if isinstance(self, AsyncQuerySet) else ()
-        if cache.has_foreign("iterator") or cache.has_foreign("_iterator"):
-            rows = await bridge.run(self.iterator, chunk_size)
-            chunks: Any = (list(batch) for batch in batched(rows, chunk_size))
-            lookups = ()
-        else:
-            found = None
-            # Where Django is patched, it is any queryset.
-            if isinstance(self, AsyncQuerySet):
-                found = lookup(self, "_fetch_all", self._cached)
-            if isinstance(found, Hit):
-                chunks = await bridge.run(evaluation.open_cached_chunks, self, chunk_size, found)
-            elif isinstance(found, Miss):
-                chunks = await bridge.run(fallback.open_chunks, self, chunk_size, found)
-            else:
-                chunks = await bridge.run(evaluation.open_chunks, self, chunk_size, not lookups)
-        try:
-            while chunk := await bridge.run(next, chunks, None):
-                if lookups:
-                    await self._prefetch(chunk)
-                for result in chunk:
-                    yield result
-        finally:
-            await bridge.run(chunks.close)
+        return iteration.iterate(self, chunk_size)
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
@@ -214,32 +189,13 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
 
     async def aearliest(self, *fields: Any) -> _Row:
         """Return the earliest object by the fields, or by ``Meta.get_latest_by``."""
-        return await self._aend_by("earliest", fields)
+        earliest: _Row = await ends.end_by(self, "earliest", fields)
+        return earliest
 
     async def alatest(self, *fields: Any) -> _Row:
         """Return the latest object by the fields, or by ``Meta.get_latest_by``."""
-        return await self._aend_by("latest", fields)
-
-    async def _aend_by(self, name: str, fields: Sequence[Any]) -> _Row:
-        order_by = fields or self.model._meta.get_latest_by or ()
-        if not isinstance(order_by, list | tuple):
-            order_by = (order_by,)
-        if (
-            not order_by
-            or self._cached is None
-            or self._is_sliced
-            or self._is_combined
-            or "get" not in self._cacheable_terminals
-            or not has_djangos(type(self), name, "_earliest")
-        ):
-            end: _Row = await bridge.run(getattr(self, name), *fields)
-            return end
-        queryset = self.reverse() if name == "latest" else self
-        # Django calls get(), whose SQL is that of a list.
-        objects: list[_Row] = await queryset.order_by(*order_by)[:1].alist()
-        if not objects:
-            raise self._not_one(0)
-        return objects[0]
+        latest: _Row = await ends.end_by(self, "latest", fields)
+        return latest
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
