@@ -26,7 +26,7 @@ from turbo_orm.bridge import installation
 from turbo_orm.bridge.replaced_methods import modifications
 from turbo_orm.query_cache import overrides
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
-from turbo_orm.query_cache.step import COMBINATORS, Step
+from turbo_orm.query_cache.step import COMBINATORS, STEPS_TO_OBJECTS, Step
 
 if TYPE_CHECKING:
     from turbo_orm.query_cache.compiled import CompiledStatement
@@ -38,21 +38,6 @@ _MODEL_ENTRY_SIZE = 500
 _ENTRY_SIZE = 1_500
 _REFUSAL_SIZE = 100
 _SIGHT_SIZE = 300
-
-# The calls after which objects can be filtered as those of a prefetch are.
-_STEPS_TO_OBJECTS = {
-    "alias",
-    "annotate",
-    "defer",
-    "distinct",
-    "exclude",
-    "filter",
-    "only",
-    "order_by",
-    "reverse",
-    "select_for_update",
-    "select_related",
-}
 
 # How many keys are noted in an entry that were seen once. Then they are forgotten.
 _MAX_SIGHTS = 1_000
@@ -123,7 +108,7 @@ class CacheEntry:
         )
         #: Whether its objects can be filtered further as those of a prefetch are.
         self.is_of_objects: bool = (parent is None or parent.is_of_objects) and (
-            step is None or step.name in _STEPS_TO_OBJECTS
+            step is None or step.name in STEPS_TO_OBJECTS
         )
         #: The names of the filtered relations that its steps have added.
         self.filtered_relations: frozenset[str] = (
