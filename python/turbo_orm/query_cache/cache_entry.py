@@ -8,27 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models.query import ModelIterable
 
-from turbo_orm.query_cache.step import COMBINATORS, Step
+from turbo_orm.query_cache.step import COMBINATORS, STEPS_TO_OBJECTS, Step
 
 if TYPE_CHECKING:
     from turbo_orm.query_cache.compiled import CompiledStatement
     from turbo_orm.query_cache.delete_statements import DeleteStatements
     from turbo_orm.query_cache.save_statements import SaveStatements
-
-# The calls after which objects can be filtered as those of a prefetch are.
-_STEPS_TO_OBJECTS = {
-    "alias",
-    "annotate",
-    "defer",
-    "distinct",
-    "exclude",
-    "filter",
-    "only",
-    "order_by",
-    "reverse",
-    "select_for_update",
-    "select_related",
-}
 
 
 class Refusal(NamedTuple):
@@ -92,7 +77,7 @@ class CacheEntry:
         )
         #: Whether its objects can be filtered further as those of a prefetch are.
         self.is_of_objects: bool = (parent is None or parent.is_of_objects) and (
-            step is None or step.name in _STEPS_TO_OBJECTS
+            step is None or step.name in STEPS_TO_OBJECTS
         )
         #: The names of the filtered relations that its steps have added.
         self.filtered_relations: frozenset[str] = (

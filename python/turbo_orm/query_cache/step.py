@@ -17,6 +17,21 @@ _DJANGOS = {**vars(QuerySet), **prefetch_filters.STEPS}
 #: The methods that combine querysets.
 COMBINATORS = frozenset({"difference", "intersection", "union"})
 
+#: The methods after which objects can be filtered as those of a prefetch are.
+STEPS_TO_OBJECTS = {
+    "alias",
+    "annotate",
+    "defer",
+    "distinct",
+    "exclude",
+    "filter",
+    "only",
+    "order_by",
+    "reverse",
+    "select_for_update",
+    "select_related",
+}
+
 type KeyOf = Callable[[Sequence[Any], dict[str, Any]], tuple[Hashable, list[Any]]]
 
 
