@@ -5,7 +5,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import SynchronousOnlyOperation
 
 from tests.library.models import Author, Book, Comment, Note, Player, Team
-from tests.plain.models import MODELS, Volume, fill
+from tests.patches.test_patch_django import refill
+from tests.plain.models import MODELS, Volume
 from tests.support.answers import django_answer, turbo_answer
 from turbo_orm import async_atomic, patch_django, run_sync, unpatch_django
 from turbo_orm.query_cache.cache import cache
@@ -104,7 +105,7 @@ def test_what_has_been_made_is_touched(scratch, run):
 
 
 def test_models_with_managers_of_djangos(run):
-    fill()
+    refill()
     expected = len(Volume.objects.exclude(remarks__text="on 1")), "on 2"
     ContentType.objects.clear_cache()
     patch_django()

@@ -72,6 +72,10 @@ class PoolQueue(WaitQueue):
         self._usage = usage
         # Requests connections of psycopg's pool while tasks wait here, so that it grows.
         self.requester: asyncio.Task[None] | None = None
+        # When each waiter has waited long enough, in the loop's time, and the timer of the first:
+        # one for each would be made and cancelled for most statements of a busy server.
+        self._deadlines: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def enqueue(self) -> asyncio.Future[Any]:
         """Return a future connection, or psycopg's ``PoolTimeout`` if none comes in time."""
@@ -85,22 +89,40 @@ class PoolQueue(WaitQueue):
             )
         waiter = super().enqueue()
         loop = waiter.get_loop()
-        timer = loop.call_later(driver_pool.timeout, self._expire, waiter)
-        waiter.add_done_callback(lambda waiter: timer.cancel())
+        self._forget_done()
+        self._deadlines.append((loop.time() + driver_pool.timeout, waiter))
+        if self._timer is None:
+            self._timer = loop.call_at(self._deadlines[0][0], self._expire)
         if self.requester is None:
             self.requester = loop.create_task(
                 self._request(), name="turbo_orm-requester", context=Context()
             )
         return waiter
 
-    def _expire(self, waiter: asyncio.Future[Any]) -> None:
+    def _forget_done(self) -> None:
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][1].done():
+            deadlines.popleft()
+
+    def _expire(self) -> None:
+        """Have those that have waited long enough raise, and set the timer for the next."""
         from psycopg_pool import PoolTimeout
 
-        if not waiter.done():
-            timeout = self._driver_pool.timeout
+        self._timer = None
+        self._forget_done()
+        loop = asyncio.get_running_loop()
+        while self._deadlines:
+            deadline, waiter = self._deadlines[0]
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._expire)
+                return
             waiter.set_exception(
-                PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec: {self._usage()}")
+                PoolTimeout(
+                    f"couldn't get a connection after {self._driver_pool.timeout:.2f} sec: "
+                    f"{self._usage()}"
+                )
             )
+            self._forget_done()
 
     async def _request(self) -> None:
         from psycopg_pool import PoolTimeout

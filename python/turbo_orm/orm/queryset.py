@@ -31,6 +31,7 @@ from turbo_orm.orm import (
     get_or_create,
     in_bulk,
     iteration,
+    membership,
     prefetch,
     save,
 )
@@ -42,7 +43,6 @@ from turbo_orm.query_cache.cached_chain import CachedChain
 from turbo_orm.query_cache.chain import extend
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate, lookup_update
 from turbo_orm.query_cache.outcome import Bypass, Hit, Miss
-from turbo_orm.query_cache.overrides import has_djangos
 from turbo_orm.query_cache.save_statements import save_statements
 
 if TYPE_CHECKING:
@@ -128,14 +128,22 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
 
         return fetched()
 
-    def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
+    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[_Row]:
         """Yield the results without keeping them, ``chunk_size`` fetched at a time.
 
         The rows stay in a cursor on the server, unless ``DISABLE_SERVER_SIDE_CURSORS`` is set.
         Prefetches are done chunk by chunk. Close the iterator (``contextlib.aclosing``) if you
         leave it early inside a transaction: the cursor stays open as long as it does.
         """
-        return iteration.iterate(self, chunk_size)
+        chunks, prefetches = await iteration.open_chunks(self, chunk_size)
+        try:
+            while chunk := await bridge.run(next, chunks, None):
+                if prefetches:
+                    await self._prefetch(chunk)
+                for result in chunk:
+                    yield result
+        finally:
+            await bridge.run(chunks.close)
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
@@ -229,19 +237,10 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
 
     async def acontains(self, obj: Model) -> bool:
         """Return whether an object is in the queryset."""
-        meta = getattr(obj, "_meta", None)
-        if (
-            self._cached is None
-            or self._fields is not None
-            or self._result_cache is not None
-            or self._is_sliced
-            or self._is_combined
-            or getattr(meta, "concrete_model", None) is not self.model._meta.concrete_model
-            or not obj._is_pk_set()  # type: ignore[attr-defined]
-            or not has_djangos(type(self), "contains")
-        ):
-            return await bridge.run(self.contains, obj)
-        return await self.filter(pk=obj.pk).aexists()
+        queryset = membership.filtered(self, obj)
+        return (
+            await bridge.run(self.contains, obj) if queryset is None else await queryset.aexists()
+        )
 
     async def aaggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return aggregates over the queryset, by name."""
