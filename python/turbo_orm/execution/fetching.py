@@ -330,10 +330,7 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                 fetcher.execute(fetch)
                 pgresult = fetcher.pgresult
                 if hydrator is None:
-                    layout = _layout(queryset, compiler)
-                    hydrator = _new_hydrator(
-                        queryset, layout, compiler.connection, driver, pgresult
-                    )
+                    hydrator = _hydrator_of_chunks(queryset, compiler, driver, pgresult)
                 chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
             if chunk:
                 try:
@@ -343,6 +340,17 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                     raise
             if len(chunk) < size:
                 return
+
+
+def _hydrator_of_chunks(
+    queryset: QuerySet[Any, Any], compiler: Any, driver: Any, pgresult: Any
+) -> Hydrator:
+    if type(compiler) is not CachedCompiler:
+        layout = Layout.of(queryset, compiler)
+        return _new_hydrator(queryset, layout, compiler.connection, driver, pgresult)
+    context = getattr(driver, "_cursor", driver)
+    plan = _plan(compiler.bound.statement, context, pgresult)
+    return Hydrator(plan, known_related_objects(queryset), context)
 
 
 def driver_cursor(cursor: Any) -> Any:

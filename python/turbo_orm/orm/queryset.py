@@ -135,15 +135,13 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
         Prefetches are done chunk by chunk. Close the iterator (``contextlib.aclosing``) if you
         leave it early inside a transaction: the cursor stays open as long as it does.
         """
-        chunks, prefetches = await iteration.open_chunks(self, chunk_size)
+        chunks = iteration.Chunks(self, chunk_size)
         try:
-            while chunk := await bridge.run(next, chunks, None):
-                if prefetches:
-                    await self._prefetch(chunk)
+            while chunk := await chunks.fetch():
                 for result in chunk:
                     yield result
         finally:
-            await bridge.run(chunks.close)
+            await chunks.close()
 
     async def aget(self, *args: Any, **kwargs: Any) -> _Row:
         """Return the one object that matches, or raise as ``get()`` does."""
