@@ -14,9 +14,13 @@ from tests.library.models import Account
 from tests.support.clients import Rival, until
 from tests.support.sleeping import sleep
 from turbo_orm import async_atomic
+from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.driver import cancel_request
 from turbo_orm.driver.loop_closing import drop
 
 pytestmark = pytest.mark.usefixtures("scratch")
+
+SEND = cancel_request.send
 
 
 @pytest.fixture(params=["default", "pooled", *FAR])
@@ -116,3 +120,30 @@ def test_a_loop_that_is_closed_while_a_statement_runs(alias, watch):
     assert has_ended(watch)
     # asyncio complains of tasks that are left.
     drop(tasks.pop())
+
+
+@pytest.mark.parametrize("work", [read, transact])
+def test_a_request_that_was_too_early_is_repeated(work, run, watch, monkeypatch):
+    """The server has ignored the first, as it does where the statement has not arrived yet."""
+    sent = []
+
+    async def send(pgconn, seconds):
+        sent.append(seconds)
+        if len(sent) > 1:
+            await SEND(pgconn, seconds)
+
+    async def steps():
+        await Account.objects.acount()
+        driver = async_connections["default"].connection
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await work("default")
+        assert not watch.sees_running("pg_sleep")
+        assert async_connections["default"].connection is driver
+        # None is on its way that would cancel this one.
+        await Account.objects.annotate(x=sleep(cancel_request.INTERVAL * 1.5)).alist()
+        return [task.get_name() for task in asyncio.all_tasks()]
+
+    monkeypatch.setattr(cancel_request, "send", send)
+    assert "turbo_orm-cancelling" not in run(steps)
+    assert len(sent) == 2

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any
 
 from psycopg import OperationalError
 from psycopg.errors import CancellationTimeout
-from psycopg.pq import PollingStatus
+from psycopg.pq import PollingStatus, TransactionStatus
+
+#: After how many seconds the request is repeated.
+INTERVAL = 0.5
 
 type Steps = Generator[tuple[int, bool], None, None]
 
@@ -73,6 +77,38 @@ async def send(pgconn: Any, seconds: float) -> None:
 def _wake(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+@asynccontextmanager
+async def repeated(pgconn: Any) -> AsyncIterator[None]:
+    """Repeat the request while a statement is waited for that psycopg has cancelled.
+
+    The server ignores a request that arrives before the statement does, by another connection:
+    psycopg would wait for it, and close the connection, and the server would go on.
+    """
+    repeating = asyncio.create_task(_repeat(pgconn), name="turbo_orm-cancelling")
+    try:
+        yield
+    finally:
+        repeating.cancel()
+        cancelled = None
+        # One that is on its way must not arrive while the next statement runs.
+        while not repeating.done():
+            try:
+                await asyncio.wait([repeating])
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        if cancelled is not None:
+            raise cancelled
+
+
+async def _repeat(pgconn: Any) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL)
+        if pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        with suppress(OperationalError):
+            await send(pgconn, INTERVAL)
 
 
 def send_blocking(pgconn: Any, seconds: float) -> None:

@@ -78,7 +78,11 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             raise
         self._reader.forget()
         self._reader.stop()
-        return await super().wait(cast(Any, _Begun(gen, first)))
+        begun: Any = _Begun(gen, first)
+        if isinstance(first, CancelledError):
+            async with cancel_request.repeated(self.pgconn):
+                return await super().wait(begun)
+        return await super().wait(begun)
 
     def _stop_if_closed(self) -> None:
         if self.pgconn.status == _BAD:
