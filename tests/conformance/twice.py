@@ -106,9 +106,9 @@ def install(current_test: Callable[[], str]) -> None:
         aggregating[:] = [compiler]
         return of_aggregates(cls, compiler)
 
-    def aggregates(statement: Any, pgresult: Any, context: Any) -> Any:
+    def aggregates(statement: Any, pgresult: Any, context: Any, **how: Any) -> Any:
         with mock.patch.object(CachedPlan, "hydrate", hydrate_cached):
-            found = hydrate_aggregates(statement, pgresult, context)
+            found = hydrate_aggregates(statement, pgresult, context, **how)
         transformer = psycopg.adapt.Transformer(context)
         transformer.set_pgresult(pgresult)
         expected = _aggregates(aggregating[0], transformer.load_rows(0, 1, tuple))
