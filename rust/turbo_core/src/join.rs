@@ -65,12 +65,11 @@ impl Join {
         start: usize,
         stop: usize,
     ) -> PyResult<()> {
-        check_slice(instances, start, stop)?;
         let py = instances.py();
         let groups = self.groups(py);
-        for index in start..stop {
-            let instance = instances.get_item(index)?;
-            let group = groups.get_item(key(&instance, name)?)?;
+        for each in with_keys(instances, name, start, stop)? {
+            let (instance, key) = each?;
+            let group = groups.get_item(key)?;
             let first = match group {
                 Some(group) => group.cast::<PyList>()?.get_item(0)?,
                 None => py.None().into_bound(py),
@@ -124,15 +123,26 @@ impl Join {
     }
 }
 
-/// What an instance's `__dict__` has under the name of an attribute.
-pub fn key<'py>(
-    instance: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<Bound<'py, PyAny>> {
-    match attributes(instance)?.get_item(name)? {
-        Some(key) => Ok(key),
-        None => Err(PyKeyError::new_err(name.clone().unbind())),
+/// The instances `start` to `stop` of a list, each with what its `__dict__` has under a name.
+///
+/// It is an error if the list has fewer.
+pub fn with_keys<'a, 'py>(
+    instances: &'a Bound<'py, PyList>,
+    name: &'a Bound<'py, PyString>,
+    start: usize,
+    stop: usize,
+) -> PyResult<impl Iterator<Item = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> + 'a> {
+    let rows = instances.len();
+    if start > stop || stop > rows {
+        return Err(Error::NoSuchRows { start, stop, rows }.into());
     }
+    Ok((start..stop).map(move |index| {
+        let instance = instances.get_item(index)?;
+        match attributes(&instance)?.get_item(name)? {
+            Some(key) => Ok((instance, key)),
+            None => Err(PyKeyError::new_err(name.clone().unbind())),
+        }
+    }))
 }
 
 /// The `fields_cache` of a state, which is made where a descriptor of Django's would make it.
@@ -145,13 +155,4 @@ fn fields_cache<'py>(state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>>
     let cache = PyDict::new(py);
     state.set_item(name, &cache)?;
     Ok(cache)
-}
-
-/// Refuse a slice of instances that a list does not have.
-pub fn check_slice(instances: &Bound<'_, PyList>, start: usize, stop: usize) -> Result<(), Error> {
-    let rows = instances.len();
-    if start > stop || stop > rows {
-        return Err(Error::NoSuchRows { start, stop, rows });
-    }
-    Ok(())
 }

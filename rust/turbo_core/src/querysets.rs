@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
-use crate::join::{check_slice, key};
+use crate::join::with_keys;
 use crate::pytypes::{Bare, dict_fromkeys, object_new, set_attribute, tuple_new};
 
 /// Gives instances the querysets of their related objects: bare ones with the attributes that all
@@ -93,11 +93,9 @@ impl RelatedQuerysets {
         start: usize,
         stop: usize,
     ) -> PyResult<()> {
-        check_slice(instances, start, stop)?;
         let py = instances.py();
-        for index in start..stop {
-            let instance = instances.get_item(index)?;
-            let key = key(&instance, name)?;
+        for each in with_keys(instances, name, start, stop)? {
+            let (instance, key) = each?;
             let results = match groups.get_item(&key)? {
                 Some(group) => group,
                 None => PyList::empty(py).into_any(),
