@@ -29,6 +29,7 @@ from django.db.transaction import TransactionManagementError
 from turbo_orm import bridge
 from turbo_orm.backend.connection_state import blocks, current_task, name_of, place
 from turbo_orm.backend.task_connections import in_context
+from turbo_orm.driver.completion import until_done
 
 # The calling thread's sync connections, by alias.
 _connections: ContextVar[Mapping[str, Any]] = ContextVar(
@@ -56,12 +57,7 @@ class CallingThread:
         """
         self._refuse_others()
         call = asyncio.ensure_future(SyncToAsync(function)(*args, **kwargs))
-        cancelled = None
-        while not call.done():
-            try:
-                await asyncio.wait([call])
-            except asyncio.CancelledError as exc:
-                cancelled = exc
+        cancelled = await until_done(call)
         if cancelled is not None:
             # It is retrieved, at least.
             raise cancelled from (None if call.cancelled() else call.exception())

@@ -17,6 +17,8 @@ from psycopg import OperationalError
 from psycopg.errors import CancellationTimeout
 from psycopg.pq import PollingStatus, TransactionStatus
 
+from turbo_orm.driver.completion import until_done
+
 #: After how many seconds the request is repeated.
 INTERVAL = 0.5
 
@@ -91,13 +93,8 @@ async def repeated(pgconn: Any) -> AsyncIterator[None]:
         yield
     finally:
         repeating.cancel()
-        cancelled = None
         # One that is on its way must not arrive while the next statement runs.
-        while not repeating.done():
-            try:
-                await asyncio.wait([repeating])
-            except asyncio.CancelledError as exc:
-                cancelled = exc
+        cancelled = await until_done(repeating)
         if cancelled is not None:
             raise cancelled
 

@@ -146,7 +146,7 @@ def _hydrator(
     queryset: Any,
     context: Any,
     pgresult: Any,
-    join: Join | None,
+    join: Join | None = None,
 ) -> Hydrator:
     """Return a hydrator for a result of a cached statement, with its cached plan if that fits.
 
@@ -349,8 +349,7 @@ def _hydrator_of_chunks(
         layout = Layout.of(queryset, compiler)
         return _new_hydrator(queryset, layout, compiler.connection, driver, pgresult)
     context = getattr(driver, "_cursor", driver)
-    plan = _plan(compiler.bound.statement, context, pgresult)
-    return Hydrator(plan, known_related_objects(queryset), context)
+    return _hydrator(compiler.bound.statement, queryset, context, pgresult)
 
 
 def driver_cursor(cursor: Any) -> Any:

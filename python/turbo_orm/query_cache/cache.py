@@ -42,9 +42,10 @@ _SIGHT_SIZE = 300
 # How many keys are noted in an entry that were seen once. Then they are forgotten.
 _MAX_SIGHTS = 1_000
 
-# How many uses count when an entry is considered for eviction: so many times is it halved to none.
+# How many uses count when an entry is considered for eviction.
 _MAX_USES = 7
-_MAX_ROUNDS = 4
+# In as many rounds, one less, they are halved to none.
+_MAX_ROUNDS = _MAX_USES.bit_length() + 1
 
 _NOT_INSTALLED = '"turbo_orm" is not installed'
 _OFF = "the query cache is off"
