@@ -51,24 +51,20 @@ def install(current_test: Callable[[], str]) -> None:
     def layout_of_raw(cls: Any, queryset: Any, connection: Any) -> Any:
         return of_raw(_Noted, queryset, connection).noting(_Raw(queryset))
 
-    def new(
-        queryset: Any, layout: Any, connection: Any, driver: Any = None, pgresult: Any = None
-    ) -> Any:
-        hydrator: Any = new_hydrator(queryset, layout, connection, driver, pgresult)
+    def new(queryset: Any, layout: Any, connection: Any, driver: Any = None, *how: Any) -> Any:
+        hydrator: Any = new_hydrator(queryset, layout, connection, driver, *how)
         hydrator.again, hydrator.driver = layout.again, getattr(driver, "_cursor", driver)
         return hydrator
 
-    def cached(statement: Any, queryset: Any, connection: Any, pgresult: Any, join: Any) -> Any:
-        hydrator: Any = cached_hydrator(statement, queryset, connection, pgresult, join)
+    def cached(statement: Any, queryset: Any, connection: Any, *how: Any) -> Any:
+        hydrator: Any = cached_hydrator(statement, queryset, connection, *how)
         hydrator.again = _Raw(queryset) if raw else written(queryset)
         hydrator.driver = connection
         return hydrator
 
-    def of_statement(
-        queryset: Any, statement: Any, pgresult: Any, context: Any, join: Any = None
-    ) -> Any:
+    def of_statement(queryset: Any, *how: Any) -> Any:
         raw[:] = [queryset] if isinstance(queryset, RawQuerySet) else []
-        return hydrate_statement(queryset, statement, pgresult, context, join)
+        return hydrate_statement(queryset, *how)
 
     def recording_rows(self: Any, queryset: Any, compiler: Any) -> list[Any]:
         # Each statement that is reused is written by Django before: its rows are those asked next.
