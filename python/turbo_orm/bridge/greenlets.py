@@ -42,8 +42,8 @@ class Bridge(greenlet):
     the greenlet of the code that starts it.
 
     It calls one function after another: the stack of a new greenlet costs ten times as much as a
-    switch. ``begin()`` is called before the first switch, which passes on a function and its
-    arguments, and ``end()`` when a switch has returned ``_DONE``.
+    switch. ``begin()`` is called before the first switch, with a function and its arguments, and
+    ``end()`` when a switch has returned ``_DONE``.
     """
 
     #: Whether it drives a coroutine, and exits wherever that one waits (**lazy_loading**).
@@ -55,12 +55,15 @@ class Bridge(greenlet):
 
     def __init__(self) -> None:
         super().__init__(_serve)
+        # A greenlet keeps the arguments of its first switch: a call is not passed by these.
+        self.call: tuple[Callable[..., Any], Any, Any] | None = None
         # Of the function that was called last.
         self.returned: Any = None
         self.raised: BaseException | None = None
 
-    def begin(self) -> None:
-        """Belong to the caller from now on."""
+    def begin(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Belong to the caller from now on, for one call."""
+        self.call = function, args, kwargs
         caller = getcurrent()
         self.parent = caller
         self.gr_context = caller.gr_context
@@ -132,7 +135,7 @@ class Bridge(greenlet):
         return self.parent.switch(awaitable)
 
 
-def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+def _serve() -> None:
     """Call one function after another. Runs in a bridge.
 
     This frame is kept: it refers to nothing of a call, nor to the bridge. So a bridge that is
@@ -140,7 +143,9 @@ def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
     """
     bridge: Any
     while True:
-        returned = raised = None
+        bridge = getcurrent()
+        function, args, kwargs = bridge.call
+        bridge.call = bridge = returned = raised = None
         try:
             returned = function(*args, **kwargs)
         except BaseException as exc:
@@ -148,7 +153,7 @@ def _serve(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         bridge = getcurrent()
         bridge.returned, bridge.raised = returned, raised
         del function, args, kwargs, returned, raised, bridge
-        function, args, kwargs = getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
+        getcurrent().parent.switch(_DONE)  # type: ignore[union-attr]
 
 
 class _Idle(local):
@@ -161,10 +166,10 @@ class _Idle(local):
 _idle = _Idle()
 
 
-def _new_bridge() -> Bridge:
+def _new_bridge(function: Callable[..., Any], args: Any, kwargs: Any) -> Bridge:
     bridges = _idle.bridges
     bridge = bridges.pop() if bridges else Bridge()
-    bridge.begin()
+    bridge.begin(function, args, kwargs)
     return bridge
 
 
@@ -223,9 +228,9 @@ def with_stand_in[**P, R](
     """
     if not installation.is_installed:
         installation.require()
-    bridge = _new_bridge()
+    bridge = _new_bridge(function, args, kwargs)
     bridge.stand_ins[alias] = connection
-    if bridge.switch(function, args, kwargs) is not _DONE:
+    if bridge.switch() is not _DONE:
         if bridge.throw() is _DONE:
             # What it has raised refers to the bridge.
             with suppress(BaseException):
@@ -272,10 +277,10 @@ async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
     if (thread := in_calling_thread.get()) is not None:
         called: R = await thread.run(function, *args, **kwargs)
         return called
-    bridge = _new_bridge()
+    bridge = _new_bridge(_handling_as_caller(function), args, kwargs)
     runner = bridge if watchdog.is_off else watchdog.watched(bridge)
     try:
-        result = runner.switch(_handling_as_caller(function), args, kwargs)
+        result = runner.switch()
         while result is not _DONE:
             try:
                 awaited = await result
