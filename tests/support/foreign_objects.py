@@ -25,6 +25,7 @@ _REPLACED = {
     "__aenter__",
     "__aexit__",
     "__contains__",
+    "__getattribute__",
     "__getstate__",
     "__init__",
     "__iter__",

@@ -51,7 +51,8 @@ def _sources(owner: Any) -> Iterator[ast.AST]:
         # psycopg's classes name the package as their module.
         for member in vars(cls).values():
             if inspect.isfunction(member) and member.__qualname__.startswith(f"{cls.__name__}."):
-                yield _class_in(member.__code__.co_filename, cls.__name__)
+                code = inspect.unwrap(member).__code__
+                yield _class_in(code.co_filename, cls.__name__)
                 break
 
 
@@ -83,6 +84,12 @@ def _stored(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.Call(
                 func=ast.Name(id="_object_setattr"), args=[_, ast.Constant(str(name)), _]
+            ):
+                yield name
+            case ast.Subscript(
+                value=ast.Attribute(attr="__dict__"),
+                slice=ast.Constant(str(name)),
+                ctx=ast.Store(),
             ):
                 yield name
 

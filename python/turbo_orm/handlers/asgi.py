@@ -19,6 +19,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponse, HttpResponseBase, ResponseHeaders
+from django.urls import ResolverMatch
 from django.urls import base as urls_base
 
 from turbo_orm import bridge
@@ -32,6 +33,7 @@ from turbo_orm.handlers.middleware_chain import joined
 from turbo_orm.handlers.places import Place
 
 urls: Any = urls_base
+_get_item = ResolverMatch.__getitem__
 
 
 class EventLoopHandler(base.BaseHandler):
@@ -65,6 +67,18 @@ class EventLoopHandler(base.BaseHandler):
             return atomic
         request.place_of_view = place = places.place_of_view(view)
         return calls.call_at(place, atomic, in_thread=atomic)
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        """Resolve a request as Django does. Django unpacks what this returns."""
+        match: Any = super().resolve_request(request)
+        # A match is unpacked by its __getitem__(), called four times.
+        if (
+            match.__class__ is ResolverMatch
+            and ResolverMatch.__getitem__ is _get_item
+            and type(self).resolve_request is EventLoopHandler.resolve_request
+        ):
+            return match.func, match.args, match.kwargs
+        return match
 
     def check_response(self, response: Any, callback: Any, name: Any = None) -> None:
         """Complain of what is no response, as Django does."""

@@ -36,7 +36,8 @@ class RequestContext(ThreadSensitiveContext):
 
     async def __aexit__(self, *exc: object) -> None:
         # Without a thread in the process there is nothing to look for.
-        if SyncToAsync.context_to_thread_executor:
+        in_threads: Any = SyncToAsync.context_to_thread_executor
+        if in_threads.data:
             await super().__aexit__(*exc)  # type: ignore[no-untyped-call]
         elif self.token is not None:
             SyncToAsync.thread_sensitive_context.reset(self.token)

@@ -9,7 +9,13 @@ from contextvars import ContextVar
 from typing import Any
 
 
+def variable(local: Any) -> ContextVar[Any] | None:
+    """Return the context variable that it keeps its attributes in, if it has one."""
+    found: Any = getattr(getattr(local, "_storage", None), "_data", None)
+    return found if found.__class__ is ContextVar else None
+
+
 def is_empty(local: Any) -> bool:
     """Return whether it certainly has no attribute in the running context."""
-    variable: Any = getattr(getattr(local, "_storage", None), "_data", None)
-    return variable.__class__ is ContextVar and variable.get(None) is None
+    kept: Any = getattr(getattr(local, "_storage", None), "_data", None)
+    return kept.__class__ is ContextVar and kept.get(None) is None

@@ -27,6 +27,15 @@ _CALLS = "__call__", "__acall__"
 _DJANGOS = tuple([vars(MiddlewareMixin)[name] for name in _CALLS])
 
 
+async def _nothing(request: Any) -> Any:
+    """Do nothing."""
+
+
+# The code of what Django makes of a coroutine function, to convert its exceptions.
+_convert: Any = exception.convert_exception_to_response
+_CONVERTS = _convert(_nothing).__code__
+
+
 class _Link(NamedTuple):
     """Middleware, and the rules of where its methods run: ``None`` for one that it has not."""
 
@@ -41,6 +50,10 @@ class _Joined:
     def __init__(self, below: Handler, middleware: tuple[Any, ...]) -> None:
         #: What the innermost middleware calls.
         self.below = below
+        #: What that converts the exceptions of, if it is Django's function that does.
+        self.unconverted: Handler | None = None
+        if getattr(below, "__code__", None) is _CONVERTS:
+            self.unconverted = below.__wrapped__  # type: ignore[attr-defined]
         #: From the outermost to the innermost.
         self.middleware = middleware
         self._links: tuple[_Link, ...] | None = ()
@@ -95,7 +108,13 @@ def joined(handler: Any) -> Any:
                     if response:
                         break
             else:
-                response = await chain.below(request)
+                if (handle := chain.unconverted) is None:
+                    response = await chain.below(request)
+                else:
+                    try:
+                        response = await handle(request)
+                    except Exception as exc:
+                        response = await _of_exception(request, exc)
         except Exception as exc:
             # It leaves the middleware that was called last, whose response is not processed.
             depth -= 1

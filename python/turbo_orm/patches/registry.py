@@ -12,6 +12,7 @@ from turbo_orm.patches import (
     atomic_requests,
     debug_toolbar,
     generic_relations,
+    lazy_objects,
     patch_django,
     pghistory,
     pool_warning,
@@ -20,6 +21,7 @@ from turbo_orm.patches import (
     silk,
     subqueries,
     testcases,
+    urlconf,
 )
 
 #: In the order in which they are installed. ``patch_django()`` installs the last.
@@ -27,6 +29,8 @@ GROUPS = (
     async_managers.GROUP,
     asgi_requests.GROUP,
     response_headers.GROUP,
+    urlconf.GROUP,
+    lazy_objects.GROUP,
     atomic_requests.GROUP,
     pool_warning.GROUP,
     generic_relations.GROUP,
