@@ -26,6 +26,7 @@ from turbo_orm import bridge
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.handlers import calls, middleware, places, receivers
 from turbo_orm.handlers.calls import HandledRequest, handled_request
+from turbo_orm.handlers.circles import break_circles
 from turbo_orm.handlers.disconnect import Disconnect
 from turbo_orm.handlers.local_storage import is_empty
 from turbo_orm.handlers.messages import ASGIRequest
@@ -134,6 +135,10 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
                 await signals.request_finished.asend(sender=type(self))
             else:
                 await self._send(signals.request_finished)
+            if request is not None:
+                held = [request]
+                del request, response
+                break_circles(held)
         finally:
             body_file.close()
 

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from turbo_orm.bridge.replaced_methods import is_own, modifications, replaced
 
 # Where the storage is kept, and until then what makes it.
-_NAME, _PENDING = "_messages", "turbo_orm_messages"
+_NAME, PENDING = "_messages", "turbo_orm_messages"
 _MODULE = "django.contrib.messages.storage"
 _STORAGES = "cookie.CookieStorage", "fallback.FallbackStorage", "session.SessionStorage"
 
@@ -28,13 +28,13 @@ class _Pending:
     """The storage of a request, and of its copies, that is yet to be made."""
 
     def __init__(self, request: Any, class_: Any) -> None:
-        self._request = request
+        self.request = request
         self._class = class_
         self.made: Any = None
 
     def make(self) -> Any:
         if self.made is None:
-            self.made = self._class(self._request)
+            self.made = self._class(self.request)
         return self.made
 
 
@@ -42,7 +42,7 @@ class _Lazy:
     """Has the storage made. What is set on the request takes its place."""
 
     def __get__(self, request: Any, owner: type) -> Any:
-        pending = None if request is None else request.__dict__.pop(_PENDING, None)
+        pending = None if request is None else request.__dict__.pop(PENDING, None)
         if pending is None:
             raise AttributeError(f"{owner.__name__!r} object has no attribute {_NAME!r}")
         storage = request.__dict__[_NAME] = pending.make()
@@ -68,7 +68,7 @@ def put_off(request: Any) -> bool:
     if class_ is None:
         return False
     request.__dict__.pop(_NAME, None)
-    request.__dict__[_PENDING] = _Pending(request, class_)
+    request.__dict__[PENDING] = _Pending(request, class_)
     return True
 
 
@@ -76,7 +76,7 @@ def is_put_off(request: Any) -> bool:
     """Return whether the storage of a request has not been made, by itself or by a copy."""
     if request.__class__ is not ASGIRequest:
         return False
-    pending = request.__dict__.get(_PENDING)
+    pending = request.__dict__.get(PENDING)
     return pending is not None and pending.made is None and _NAME not in request.__dict__
 
 

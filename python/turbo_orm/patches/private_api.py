@@ -306,7 +306,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.core.handlers.base", "set_urlconf", "patches"),
     *_names("django.core.handlers.base:BaseHandler", "resolve_request", "handlers"),
     *_names("django.utils.functional:LazyObject", "_wrapped", "patches"),
-    *_stored("django.utils.functional:SimpleLazyObject", "_setupfunc", "patches"),
+    *_stored("django.utils.functional:SimpleLazyObject", "_setupfunc", "handlers patches"),
     *_stored("django.utils.connection:BaseConnectionHandler", "_connections", "handlers"),
     *_names("django.http.request", "host_validation_re", "patches"),
     *_names("django.core.handlers.base:BaseHandler", "check_response", "handlers"),
