@@ -9,6 +9,7 @@ mod column;
 mod decode;
 mod encode;
 mod error;
+mod inline_values;
 mod instance;
 mod join;
 mod plan;
