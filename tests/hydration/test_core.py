@@ -496,6 +496,7 @@ def test_the_boundary_is_small():
         "RelatedQuerysets",
         "bind_libpq",
         "on_class_modified",
+        "state_deleter",
         "watch_class",
     ]
 

@@ -25,6 +25,7 @@ _REPLACED = {
     "__aenter__",
     "__aexit__",
     "__contains__",
+    "__del__",
     "__getstate__",
     "__init__",
     "__iter__",

@@ -45,6 +45,25 @@ impl Places {
             .get_or_init(|| InlineValues::of(instance)?.places(before, values));
     }
 
+    /// Whether an instance was seen that has them.
+    pub fn is_known(&self) -> bool {
+        matches!(self.0.get(), Some(Some(_)))
+    }
+
+    /// The value of the first, if an instance has it, or `None` unless it has inline values alone.
+    #[inline]
+    pub fn get<'py>(&self, instance: &Bound<'py, PyAny>) -> Option<Option<Bound<'py, PyAny>>> {
+        let place = *self.0.get()?.as_deref()?.first()?;
+        let inline = InlineValues::of(instance)?;
+        if has_dict(instance) {
+            return None;
+        }
+        // A place beyond those of the instance is that of an attribute it does not have.
+        let value = inline.value(place).unwrap_or(std::ptr::null_mut());
+        // SAFETY: it is null, or an object that the instance holds.
+        Some(unsafe { Bound::from_borrowed_ptr_or_opt(instance.py(), value) })
+    }
+
     /// The room for them in an instance that has so many other attributes, if they are known to
     /// fit.
     #[inline]
