@@ -23,6 +23,7 @@ __all__ = [
     "RelatedQuerysets",
     "bind_libpq",
     "on_class_modified",
+    "state_deleter",
     "watch_class",
 ]
 
@@ -344,4 +345,11 @@ def watch_class(class_: type) -> bool:
 
     Of modifications that follow on each other, without an attribute of the class being looked up
     in between, only the first is told of.
+    """
+
+def state_deleter(class_: type, djangos: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a method that does what Django's does as ``__del__()`` of the class of states.
+
+    Where a state has no ``fields_cache``, none is made to be cleared. It is ``djangos`` itself
+    where it is not known how CPython keeps attributes, and if another one was given before.
     """

@@ -120,6 +120,73 @@ def test_shapes(rows):
     assert called == ("other", ["number", "text"], [1, "text 1"])
 
 
+@pytest.mark.parametrize("number", [1, 2, 20, 28, 29, 30, 31, 60])
+@pytest.mark.parametrize("through_dict", [False, True])
+@pytest.mark.parametrize("before", [0, 1, 5, 40])
+def test_attributes_are_kept_as_by_cpython(number, through_dict, before, rows):
+    """Whatever names CPython has kept for the class before, and whatever is done to them then."""
+
+    class Fresh:
+        pass
+
+    for index in range(before):
+        vars(Fresh()).update({f"other_{index}": index, "field_1": 1})
+    fields = [(f"field_{index}", index % 3) for index in range(number)]
+    plan = Plan.instances(
+        "library.Fresh",
+        columns(),
+        Instance(
+            Fresh,
+            fields,
+            state_class=ModelState,
+            state=[("adding", False), ("db", "here")],
+            through_dict=through_dict,
+        ),
+    )
+    tuples = rows.fetchall()
+    made = [
+        each for _ in range(5) for each in plan.hydrate_result(rows.pgresult, 0, rows.rowcount)
+    ]
+    values = [{name: row[index] for name, index in fields} for row in tuples * 5]
+    for each, row in zip(made, values, strict=True):
+        assert vars(each._state) == {"adding": False, "db": "here"}
+        each._state.fields_cache["one"] = 1
+        assert list(vars(each._state)) == ["adding", "db", "fields_cache"]
+        del each.field_0
+        del row["field_0"]
+        for name in ("field_0", "more"):
+            setattr(each, name, name)
+            row[name] = name
+        vars(each)["most"] = row["most"] = None
+        assert list(vars(each).items()) == [("_state", each._state), *row.items()]
+
+
+def test_an_instance_is_level_with_its_values(rows):
+    """No reference is lost or kept, wherever an instance has its attributes."""
+    value = object()
+    shared = Column("text", Decoder("loader"), lambda data: value)
+    plan = Plan.instances(
+        "library.Book", columns(text=shared), instance(annotations=[("extra", 1)])
+    )
+    references = sys.getrefcount(value)
+    for _ in range(3):
+        made = plan.hydrate_result(rows.pgresult, 0, 10)
+        assert sys.getrefcount(value) == references + 20
+        del made
+        assert sys.getrefcount(value) == references
+
+
+def test_what_is_in_an_instance_is_collected(rows):
+    plan = PLANS["instances"](columns())
+    for _ in range(3):
+        made = plan.hydrate_result(rows.pgresult, 0, 10)
+        made[0]._state.circle = made[0]
+        seen = weakref.ref(made[0])
+        del made
+        gc.collect()
+        assert seen() is None
+
+
 def test_converters_run_in_order_and_see_null(rows):
     seen = []
 
@@ -309,6 +376,26 @@ def test_related_objects_are_grouped_and_refer_to_their_instance(rows):
         assert each._state.fields_cache == {"of": instances[each.maybe]}
 
 
+@pytest.mark.parametrize("key", ["(n - 1) / 4 + 1000", "((n - 1) / 4)::text", "nullif(1, 1)"])
+@pytest.mark.parametrize("keeps", [False, True])
+def test_rows_of_an_instance_that_follow_on_each_other(key, keeps, driver):
+    result = driver.execute(f"SELECT {key}, 'text ' || n FROM generate_series(1, 10) AS n")
+    keys = [key for key, _ in result.fetchall()]
+    instances = {key: Kept(key) for key in keys}
+    join = Join("number", instances, "of", keeps=keeps)
+    reads = Column("number", Decoder("text" if "text" in key else "int"), int)
+    described = Instance(Thing, [("number", 0)], state_class=ModelState, state=[("db", "here")])
+    plan = Plan.instances("library.Thing", columns(number=reads)[:2], described)
+    found = plan.hydrate_result(result.pgresult, 0, 10, join)
+    assert [each.number for each in found] == keys
+    assert join.groups == {key: [each for each in found if each.number == key] for key in keys}
+    caches = [each._state.fields_cache for each in found]
+    assert caches == [{"of": instances[key]} for key in keys]
+    # Each has its own.
+    assert len({*map(id, caches)}) == 10
+    assert [list(vars(each._state)) for each in found] == [["db", "fields_cache"]] * 10
+
+
 def test_one_that_is_not_there(rows):
     plan = things(("maybe", 2))
     join = Join("maybe", {"1": Kept(1)}, "of")
@@ -409,6 +496,7 @@ def test_the_boundary_is_small():
         "RelatedQuerysets",
         "bind_libpq",
         "on_class_modified",
+        "state_deleter",
         "watch_class",
     ]
 

@@ -26,6 +26,7 @@ _REPLACED = {
     "__aexit__",
     "__contains__",
     "__getattribute__",
+    "__del__",
     "__getstate__",
     "__init__",
     "__iter__",

@@ -68,24 +68,30 @@ def _by_django(instance: Any, name: str, given: Any) -> Any:
 
 
 def _recorded(relation: Relation, given: Any, first: Any) -> RelatedQuerysets | None:
-    """Return what makes querysets as Django does, if the filter of a foreign key was recorded.
+    """Return what makes querysets as Django does, if the filter of their manager was recorded.
 
     ``given`` can be filtered further, and all instances have the default fetch mode.
     """
-    if relation.kind != REVERSE_MANY or conf.VERIFIES:
+    if conf.VERIFIES:
         return None
     queryset_class: Any = relation.queryset_class
     like = queryset_class(model=relation.model) if given is None else given
     if like._cached is None:
         return None
     entry, values = like._cached
-    name = relation.descriptor.field.name
-    child = entry.children.get(("filter", (name, type(first)), False))
-    if child is None or child.refusal or not child.step.factories or entry.is_sticky:
+    is_by_instance = relation.kind == REVERSE_MANY
+    step_key: Any = relation.manager_step_key
+    if is_by_instance:
+        step_key = ("filter", (relation.descriptor.field.name, type(first)), False)
+    child = entry.children.get(step_key)
+    if child is None or child.refusal or entry.is_sticky:
+        return None
+    factories = child.step.factories
+    if is_by_instance and not factories:
         return None
     # It is looked up here alone, where nothing is asked of the querysets.
     child.uses += 1
-    (factory,) = child.step.factories
+    factory = factories[0] if factories else None
     shared = like._copy(like._cached).__dict__
     shared["_prefetch_done"] = True
     return _copies(relation, type(like), shared, child, values, factory, given)

@@ -64,6 +64,8 @@ class Relation(NamedTuple):
 
     #: The key of the step to the related objects.
     step_key: tuple[Any, ...] = ()
+    #: The key of the step by which the manager of a many-to-many relation filters.
+    manager_step_key: tuple[Any, ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -113,7 +115,12 @@ def _relation(instance: Any, descriptor: Any) -> Relation | None:
     # Of a list of values of one type, any gives the key.
     listed = {made.lookup: [_KEYS[made.key_type]]}
     key, _ = cache_key.of_lookups((made.kind, *made.select), listed)
-    return made._replace(step_key=("_filter_prefetch", key, False))
+    made = made._replace(step_key=("_filter_prefetch", key, False))
+    if made.kind != MANY_TO_MANY:
+        return made
+    name = f"{made.lookup.removesuffix('in')}{made.attname}"
+    key, _ = cache_key.of_lookups((), {name: _KEYS[made.key_type]})
+    return made._replace(manager_step_key=("filter", key, True))
 
 
 def _has_plain(model: Any, attname: str) -> bool:

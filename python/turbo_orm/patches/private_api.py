@@ -191,7 +191,8 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(_MODEL, "_assign_returned_values", "query_cache", since=(6, 0)),
     *_names(_OPTIONS, "_forward_fields_map", "orm query_cache"),
     *_names(_OPTIONS, "_non_pk_concrete_field_names", "orm"),
-    *_names("django.db.models.base", "ModelState", "hydration"),
+    *_names("django.db.models.base", "ModelState", "hydration patches"),
+    *_names("django.db.models.base:ModelState", "__del__", "patches", since=(6, 1)),
     *_names("django.db.models.query", "prefetch_related_objects", "bridge execution orm"),
     *_names(
         "django.db.models.query",

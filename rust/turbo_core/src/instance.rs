@@ -7,9 +7,10 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefReference}
 
 use crate::column::check_index;
 use crate::error::deeper;
-use crate::join::Join;
+use crate::inline_values::Places;
+use crate::join::{Join, Joining};
 use crate::pytypes::{Bare, attributes, set_attribute};
-use crate::rows::{Row, template};
+use crate::rows::{Row, Values, template};
 use crate::source::Source;
 
 /// How one model instance is made of a row, with those that `select_related()` adds to it.
@@ -46,6 +47,11 @@ struct Fill {
     state_class: Bare,
     state: Vec<(Py<PyString>, Py<PyAny>)>,
     store: Store,
+    /// Where an instance has its state and its fields, the state its attributes, and a
+    /// `fields_cache` behind these.
+    places: Places,
+    state_places: Places,
+    cache_places: Places,
 }
 
 /// Where the attributes of an instance go.
@@ -121,6 +127,9 @@ impl Instance {
                     (_, true) => Store::Dict,
                     (_, false) => Store::Inline,
                 },
+                places: Places::default(),
+                state_places: Places::default(),
+                cache_places: Places::default(),
             }),
             Some(call) => Way::FromDb(FromDb {
                 call,
@@ -217,19 +226,20 @@ impl Instance {
         Ok(None)
     }
 
-    /// Make the instance of a row, or `None` where its primary key is NULL. It is joined by the
-    /// value of a column.
+    /// Make the instance of a row, or `None` where its primary key is NULL. It may be joined by the
+    /// value of a column. `values` is a buffer.
     pub fn build<'py, S: Source<'py>>(
         &self,
         row: &Row<'_, 'py, S>,
-        join: Option<(&Join, usize)>,
+        join: Option<&mut Joining<'_, 'py>>,
+        values: &mut Values<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let wanted = join.map(|(_, index)| index);
-        let Some(mut built) = self.built(row, wanted)? else {
+        let wanted = join.as_ref().map(|join| join.column);
+        let Some(mut built) = self.built(row, wanted, values)? else {
             return Ok(row.py.None().into_bound(row.py));
         };
-        if let (Some((join, _)), Some(key)) = (join, built.wanted.take()) {
-            join.add(&mut built, &key)?;
+        if let (Some(join), Some(key)) = (join, built.wanted.take()) {
+            join.add(&mut built, key)?;
         }
         Ok(built.instance)
     }
@@ -239,7 +249,8 @@ impl Instance {
         &self,
         row: &Row<'_, 'py, S>,
         wanted: Option<usize>,
-    ) -> PyResult<Option<Built<'py>>> {
+        values: &mut Values<'py>,
+    ) -> PyResult<Option<Built<'_, 'py>>> {
         let py = row.py;
         let key = match self.pk.map(|index| Key::read(row, index)).transpose()? {
             Some(Key::Null) => {
@@ -249,7 +260,7 @@ impl Instance {
             key => key.unwrap_or(Key::Unread),
         };
         let mut built = match &self.way {
-            Way::Fill(fill) => fill.make(&self.fields, row, &key, wanted)?,
+            Way::Fill(fill) => fill.make(&self.fields, row, &key, wanted, values)?,
             Way::FromDb(from_db) => from_db.make(&self.fields, row, &key)?,
         };
         if let Some(peers) = &self.peers {
@@ -259,7 +270,7 @@ impl Instance {
         }
         for related in &self.related {
             built.is_ours &= related.is_native();
-            match related.instance.get().built(row, None)? {
+            match related.instance.get().built(row, None, values)? {
                 None => {
                     let none = py.None().into_bound(py);
                     related.local.set(&mut built, &none)?;
@@ -309,46 +320,79 @@ impl Fill {
         row: &Row<'_, 'py, S>,
         key: &Key<'py>,
         wanted: Option<usize>,
-    ) -> PyResult<Built<'py>> {
+        values: &mut Values<'py>,
+    ) -> PyResult<Built<'_, 'py>> {
         let py = row.py;
         let mut found = None;
-        let mut value = |index: usize| {
-            let value = key.value(row, index);
-            if wanted == Some(index) {
-                found = value.as_ref().ok().cloned();
+        // They are read before there is an instance, since code may run that could get hold of it.
+        values.clear();
+        for (_, index) in fields {
+            let value = key.value(row, *index)?;
+            if wanted == Some(*index) {
+                found = Some(value.clone());
             }
-            value
-        };
-        let state = self.state_class.make(py)?;
-        for (name, value) in &self.state {
-            set_attribute(&state, name.bind(py), value.bind(py))?;
+            values.push(value);
         }
+        let state = self.make_state(py)?;
         let instance = self.model.make(py)?;
-        let attributes = match &self.store {
-            Store::Inline => {
-                set_attribute(&instance, intern!(py, "_state"), &state)?;
-                for (name, index) in fields {
-                    set_attribute(&instance, name.bind(py), &value(*index)?)?;
-                }
-                None
-            }
-            Store::Dict => Some(attributes(&instance)?),
-            Store::Copy(template) => Some(template.bind(py).copy()?),
-        };
-        if let Some(attributes) = attributes {
-            attributes.set_item(intern!(py, "_state"), &state)?;
-            for (name, index) in fields {
-                attributes.set_item(name.bind(py), value(*index)?)?;
-            }
-            if let Store::Copy(_) = self.store {
-                // Not PyObject_GenericSetDict(), which in 3.13 leaves the inline values in place.
-                set_attribute(&instance, intern!(py, "__dict__"), &attributes)?;
-            }
+        match self.places.room(&instance, 0) {
+            Some(room) => room.store(std::iter::once(state.clone()).chain(values.drain(..))),
+            None => self.store(&instance, &state, fields, values)?,
         }
         Ok(Built {
             wanted: found,
+            cache_places: Some((&self.cache_places, self.state.len())),
             ..Built::new(instance, Some(state))
         })
+    }
+
+    fn make_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state_class.make(py)?;
+        let values = self.state.iter().map(|(_, value)| value.bind(py));
+        if let Some(room) = self.state_places.room(&state, 0) {
+            room.store(values.cloned());
+            return Ok(state);
+        }
+        for (name, value) in &self.state {
+            set_attribute(&state, name.bind(py), value.bind(py))?;
+        }
+        self.state_places.learn(&state, 0, values);
+        Ok(state)
+    }
+
+    /// Store the attributes of an instance by their names.
+    fn store<'py>(
+        &self,
+        instance: &Bound<'py, PyAny>,
+        state: &Bound<'py, PyAny>,
+        fields: &[(Py<PyString>, usize)],
+        values: &Values<'py>,
+    ) -> PyResult<()> {
+        let py = instance.py();
+        let names = fields.iter().map(|(name, _)| name.bind(py));
+        let named = std::iter::once((intern!(py, "_state"), state)).chain(names.zip(values));
+        let attributes = match &self.store {
+            Store::Inline => {
+                for (name, value) in named.clone() {
+                    set_attribute(instance, name, value)?;
+                }
+                None
+            }
+            Store::Dict => Some(attributes(instance)?),
+            Store::Copy(template) => Some(template.bind(py).copy()?),
+        };
+        if let Some(attributes) = attributes {
+            for (name, value) in named.clone() {
+                attributes.set_item(name, value)?;
+            }
+            if let Store::Copy(_) = self.store {
+                // Not PyObject_GenericSetDict(), which in 3.13 leaves the inline values in place.
+                set_attribute(instance, intern!(py, "__dict__"), &attributes)?;
+            }
+        }
+        let stored = named.map(|(_, value)| value);
+        self.places.learn(instance, 0, stored);
+        Ok(())
     }
 }
 
@@ -358,7 +402,7 @@ impl FromDb {
         fields: &[(Py<PyString>, usize)],
         row: &Row<'_, 'py, S>,
         key: &Key<'py>,
-    ) -> PyResult<Built<'py>> {
+    ) -> PyResult<Built<'static, 'py>> {
         let py = row.py;
         let values = fields
             .iter()
@@ -412,18 +456,20 @@ impl<'py> Key<'py> {
 }
 
 /// An instance whose relations are being set.
-pub struct Built<'py> {
+pub struct Built<'a, 'py> {
     pub instance: Bound<'py, PyAny>,
     /// Its `_state`, once it was made or read.
     state: Option<Bound<'py, PyAny>>,
     /// Whether only this module can have stored a `fields_cache` in the state.
     is_ours: bool,
     cache: Option<Bound<'py, PyDict>>,
+    /// Where a bare state has a `fields_cache`, behind so many attributes.
+    cache_places: Option<(&'a Places, usize)>,
     /// The value of the column that was wanted.
     wanted: Option<Bound<'py, PyAny>>,
 }
 
-impl<'py> Built<'py> {
+impl<'py> Built<'_, 'py> {
     /// Wrap an instance with its bare state, or one that the model's own code has made.
     fn new(instance: Bound<'py, PyAny>, state: Option<Bound<'py, PyAny>>) -> Self {
         Self {
@@ -431,6 +477,7 @@ impl<'py> Built<'py> {
             instance,
             state,
             cache: None,
+            cache_places: None,
             wanted: None,
         }
     }
@@ -450,6 +497,22 @@ impl<'py> Built<'py> {
         self.cache.is_some() || !self.is_ours
     }
 
+    /// Have its state, which has none, get a `fields_cache`.
+    pub fn set_cache(&mut self, cache: &Bound<'py, PyDict>) -> PyResult<()> {
+        let name = intern!(self.instance.py(), "fields_cache");
+        let places = self.cache_places;
+        let state = self.state()?;
+        if let Some(room) = places.and_then(|(places, before)| places.room(state, before)) {
+            room.store(std::iter::once(cache.clone().into_any()));
+            return Ok(());
+        }
+        state.setattr(name, cache)?;
+        if let Some((places, before)) = places {
+            places.learn(state, before, std::iter::once(cache.as_any()));
+        }
+        Ok(())
+    }
+
     /// The `fields_cache` of its state.
     pub fn cache(&mut self) -> PyResult<&Bound<'py, PyDict>> {
         let py = self.instance.py();
@@ -459,7 +522,7 @@ impl<'py> Built<'py> {
             // A descriptor written in Python would make it.
             None if self.is_ours => {
                 let cache = PyDict::new(py);
-                self.state()?.setattr(name, &cache)?;
+                self.set_cache(&cache)?;
                 cache
             }
             None => self.state()?.getattr(name)?.cast_into::<PyDict>()?,
@@ -495,7 +558,7 @@ impl Setter {
         }
     }
 
-    fn set<'py>(&self, built: &mut Built<'py>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn set<'py>(&self, built: &mut Built<'_, 'py>, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = value.py();
         match self {
             Self::Nothing => Ok(()),

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyString};
 
 use crate::error::Error;
 use crate::instance::Built;
@@ -96,30 +96,126 @@ impl Join {
         self.name.bind(py).as_any().eq(name.bind(py))
     }
 
-    /// Add a related object that was just made, with its key.
-    pub fn add<'py>(&self, built: &mut Built<'py>, key: &Bound<'py, PyAny>) -> PyResult<()> {
-        let py = key.py();
-        if let Some(groups) = &self.groups {
-            let groups = groups.bind(py);
-            match groups.get_item(key)? {
-                Some(group) => group.cast::<PyList>()?.append(&built.instance)?,
-                None => groups.set_item(key, PyList::new(py, [&built.instance])?)?,
-            }
-        }
-        let Some(cache_name) = &self.cache_name else {
-            return Ok(());
-        };
-        // One that is made now is empty.
-        let is_kept = self.keeps && built.may_have_cached();
-        let cache = built.cache()?;
-        if is_kept && cache.contains(cache_name.bind(py))? {
-            return Ok(());
-        }
-        match self.instances.bind(py).get_item(key)? {
-            Some(instance) => cache.set_item(cache_name.bind(py), instance),
+    /// Store the instance that has a key in a `fields_cache`.
+    fn store<'py>(
+        &self,
+        cache: &Bound<'py, PyDict>,
+        name: &Bound<'py, PyString>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        match self.instances.bind(key.py()).get_item(key)? {
+            Some(instance) => cache.set_item(name, instance),
             None if self.groups.is_none() => Ok(()),
             None => Err(PyKeyError::new_err(key.clone().unbind())),
         }
+    }
+}
+
+/// A join of the rows of one result, by the values of a column.
+pub struct Joining<'a, 'py> {
+    join: &'a Join,
+    pub column: usize,
+    last: Option<Last<'py>>,
+}
+
+/// What the key of the row before stands for: most rows follow on another one of their instance.
+struct Last<'py> {
+    key: Bound<'py, PyAny>,
+    group: Option<Bound<'py, PyList>>,
+    /// Whether it was the key of several rows.
+    is_repeated: bool,
+    /// A `fields_cache` with the instance alone, to be copied.
+    cache: Option<Bound<'py, PyDict>>,
+}
+
+impl Last<'_> {
+    /// Whether another key is the same, if they are compared without a call of Python code.
+    fn has(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let is_exact =
+            key.is_exact_instance_of::<PyInt>() || key.is_exact_instance_of::<PyString>();
+        Ok(is_exact && self.key.get_type().is(key.get_type()) && self.key.eq(key)?)
+    }
+}
+
+impl<'a, 'py> Joining<'a, 'py> {
+    pub fn new(join: &'a Join, column: usize) -> Self {
+        Self {
+            join,
+            column,
+            last: None,
+        }
+    }
+
+    /// Add a related object that was just made, with its key.
+    pub fn add(&mut self, built: &mut Built<'_, 'py>, key: Bound<'py, PyAny>) -> PyResult<()> {
+        match self.last.take() {
+            Some(mut last) if last.has(&key)? => {
+                last.is_repeated = true;
+                if let Some(group) = &last.group {
+                    group.append(&built.instance)?;
+                }
+                self.cache(built, last)
+            }
+            _ => {
+                let last = Last {
+                    group: self.add_to_group(built, &key)?,
+                    key,
+                    is_repeated: false,
+                    cache: None,
+                };
+                self.cache(built, last)
+            }
+        }
+    }
+
+    /// Add a related object to the list that is of its key, and return that.
+    fn add_to_group(
+        &self,
+        built: &Built<'_, 'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let py = key.py();
+        let Some(groups) = &self.join.groups else {
+            return Ok(None);
+        };
+        let groups = groups.bind(py);
+        let group = match groups.get_item(key)? {
+            Some(group) => {
+                let group = group.cast_into::<PyList>()?;
+                group.append(&built.instance)?;
+                group
+            }
+            None => {
+                let group = PyList::new(py, [&built.instance])?;
+                groups.set_item(key, &group)?;
+                group
+            }
+        };
+        Ok(Some(group))
+    }
+
+    /// Have a related object cache its instance.
+    fn cache(&mut self, built: &mut Built<'_, 'py>, mut last: Last<'py>) -> PyResult<()> {
+        if let Some(name) = &self.join.cache_name {
+            let name = name.bind(built.instance.py());
+            if built.may_have_cached() {
+                let cache = built.cache()?;
+                if !(self.join.keeps && cache.contains(name)?) {
+                    self.join.store(cache, name, &last.key)?;
+                }
+            } else if let Some(cache) = &last.cache {
+                built.set_cache(&cache.copy()?)?;
+            } else {
+                let cache = PyDict::new(name.py());
+                self.join.store(&cache, name, &last.key)?;
+                built.set_cache(&cache)?;
+                if last.is_repeated {
+                    last.cache = Some(cache.copy()?);
+                }
+            }
+        }
+        self.last = Some(last);
+        Ok(())
     }
 }
 

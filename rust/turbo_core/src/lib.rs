@@ -9,8 +9,10 @@ mod column;
 mod decode;
 mod encode;
 mod error;
+mod inline_values;
 mod instance;
 mod join;
+mod model_state;
 mod plan;
 mod pytypes;
 mod querysets;
@@ -38,6 +40,8 @@ mod _core {
     use crate::instance::Instance;
     #[pymodule_export]
     use crate::join::Join;
+    #[pymodule_export]
+    use crate::model_state::state_deleter;
     #[pymodule_export]
     use crate::plan::Plan;
     #[pymodule_export]

@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyType};
 use crate::column::{Column, check_index};
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::join::Join;
+use crate::join::{Join, Joining};
 use crate::rows::{Item, Row, Values, template};
 use crate::source::Source;
 use crate::source::pgresult::PgResult;
@@ -209,10 +209,10 @@ impl Plan {
         stop: usize,
         join: Option<&Bound<'py, Join>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let join = match join {
+        let mut joining = match join {
             Some(join) => {
                 let column = self.key_column(py, join.get())?;
-                column.map(|index| (join.get(), index))
+                column.map(|column| Joining::new(join.get(), column))
             }
             None => None,
         };
@@ -228,7 +228,9 @@ impl Plan {
                 index,
             };
             objects.push(match &self.shape {
-                Shape::Instances(instance) => instance.get().build(&row, join)?,
+                Shape::Instances(instance) => {
+                    instance.get().build(&row, joining.as_mut(), &mut values)?
+                }
                 Shape::Tuples(items) => row.tuple(items, &mut values)?.into_any(),
                 Shape::NamedTuples(items, class) => row.named_tuple(items, class, &mut values)?,
                 Shape::Dicts(entries, template) => row.dict(entries, template)?,

@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 /// A class whose bare instances can be made without running any of its code.
 pub struct Bare(Py<PyType>, ffi::allocfunc);
@@ -166,6 +166,30 @@ pub fn uuid(py: Python<'_>) -> PyResult<&Uuid> {
             unknown: module.getattr("SafeUUID")?.getattr("unknown")?.unbind(),
         })
     })
+}
+
+/// What `tuple.__new__(class, items)` returns for a subclass of tuple. Calling that takes four times
+/// as long.
+pub fn tuple_of<'py, const N: usize>(
+    class: &Bound<'py, PyType>,
+    items: [Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = class.py();
+    if class.is(py.get_type::<PyTuple>()) || !class.is_subclass_of::<PyTuple>()? {
+        let items = PyTuple::new(py, items)?;
+        return tuple_new(py)?.call1((class, items));
+    }
+    // SAFETY: the class is a tuple's, so its instances have room for as many items as are asked
+    // for, which are null until they are set, and take the references.
+    unsafe {
+        let class = class.as_type_ptr();
+        let alloc = (*class).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
+        let tuple = Bound::from_owned_ptr_or_err(py, alloc(class, N as ffi::Py_ssize_t))?;
+        for (index, item) in (0..).zip(items) {
+            ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index, item.into_ptr());
+        }
+        Ok(tuple)
+    }
 }
 
 /// `tuple.__new__`, which makes a named tuple of a tuple as it is.

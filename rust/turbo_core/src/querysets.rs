@@ -5,8 +5,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
+use crate::inline_values::Places;
 use crate::join::with_keys;
-use crate::pytypes::{Bare, dict_fromkeys, object_new, set_attribute, tuple_new};
+use crate::pytypes::{Bare, attributes, dict_fromkeys, object_new, tuple_of};
 
 /// Gives instances the querysets of their related objects: bare ones with the attributes that all
 /// have, and those of an instance.
@@ -21,8 +22,10 @@ pub struct RelatedQuerysets {
     class: Py<PyType>,
     /// What makes them without a call, unless the class has a `__new__()` of its own.
     bare: Option<Bare>,
-    /// To be copied: with the names of what is an instance's own, too.
-    attributes: Py<PyDict>,
+    /// With the names of what is an instance's own.
+    attributes: Vec<(Py<PyString>, Attribute)>,
+    /// Where a queryset has its attributes.
+    places: Places,
     chain_class: Py<PyType>,
     entry: Py<PyAny>,
     values: Py<PyTuple>,
@@ -31,6 +34,23 @@ pub struct RelatedQuerysets {
     known: Option<Py<PyDict>>,
     has_hints: bool,
     fetch_modes: bool,
+}
+
+/// What a queryset has as an attribute.
+enum Attribute {
+    Shared(Py<PyAny>),
+    Chain,
+    Hints,
+    Known,
+    Results,
+}
+
+/// What is an instance's own, and the name of the attribute. There is none where all share it.
+struct Own<'py> {
+    chain: Bound<'py, PyAny>,
+    hints: Option<Bound<'py, PyAny>>,
+    known: Option<Bound<'py, PyAny>>,
+    results: Bound<'py, PyAny>,
 }
 
 #[pymethods]
@@ -57,21 +77,40 @@ impl RelatedQuerysets {
             let known = PyDict::new(py);
             known.set_item(field, py.None()).map(|()| known.unbind())
         });
-        let template = attributes.copy()?;
-        for name in [
-            "_cached",
-            "_hints",
-            "_known_related_objects",
-            "_result_cache",
+        let mut named = Vec::with_capacity(attributes.len() + 4);
+        for (name, value) in &attributes {
+            named.push((
+                name.cast_into::<PyString>()?,
+                Attribute::Shared(value.unbind()),
+            ));
+        }
+        for (name, is_own, own) in [
+            ("_cached", true, Attribute::Chain),
+            ("_hints", has_hints, Attribute::Hints),
+            (
+                "_known_related_objects",
+                known.is_some() || has_hints,
+                Attribute::Known,
+            ),
+            ("_result_cache", true, Attribute::Results),
         ] {
-            if !template.contains(name)? {
-                template.set_item(PyString::intern(py, name), py.None())?;
+            let name = PyString::intern(py, name);
+            let mut others = named.iter_mut();
+            match others.find(|(other, _)| name.as_any().eq(other).unwrap_or(false)) {
+                Some((_, attribute)) if is_own => *attribute = own,
+                Some(_) => {}
+                None if is_own => named.push((name, own)),
+                None => named.push((name, Attribute::Shared(py.None()))),
             }
         }
         Ok(Self {
             bare: Bare::new(&class_).ok(),
             class: class_.unbind(),
-            attributes: template.unbind(),
+            attributes: named
+                .into_iter()
+                .map(|(name, attribute)| (name.unbind(), attribute))
+                .collect(),
+            places: Places::default(),
             chain_class,
             entry,
             values,
@@ -100,7 +139,7 @@ impl RelatedQuerysets {
                 Some(group) => group,
                 None => PyList::empty(py).into_any(),
             };
-            let queryset = self.make(&instance, &key, &results)?;
+            let queryset = self.make(&instance, &key, results)?;
             instance
                 .getattr(intern!(py, "_prefetched_objects_cache"))?
                 .set_item(cache_name, queryset)?;
@@ -110,7 +149,11 @@ impl RelatedQuerysets {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.class)?;
-        visit.call(&self.attributes)?;
+        for (_, attribute) in &self.attributes {
+            if let Attribute::Shared(value) = attribute {
+                visit.call(value)?;
+            }
+        }
         visit.call(&self.chain_class)?;
         visit.call(&self.entry)?;
         visit.call(&self.values)?;
@@ -135,37 +178,65 @@ impl RelatedQuerysets {
         &self,
         instance: &Bound<'py, PyAny>,
         key: &Bound<'py, PyAny>,
-        results: &Bound<'py, PyAny>,
+        results: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = instance.py();
-        let queryset = match &self.bare {
-            Some(bare) => bare.make(py)?,
-            None => object_new(py)?.call1((self.class.bind(py),))?,
-        };
-        let own = self.attributes.bind(py).copy()?;
-        own.set_item(intern!(py, "_result_cache"), results)?;
-        own.set_item(intern!(py, "_cached"), self.chain(instance, key)?)?;
-        if self.has_hints {
-            let hints = PyDict::new(py);
-            hints.set_item(intern!(py, "instance"), instance)?;
-            own.set_item(intern!(py, "_hints"), hints)?;
-        }
         if self.fetch_modes {
             // It is the default one, which an instance without any has from now on.
             instance
                 .getattr(intern!(py, "_state"))?
                 .getattr(intern!(py, "fetch_mode"))?;
         }
-        let known = intern!(py, "_known_related_objects");
-        if let Some(field) = &self.known {
-            let objects = PyDict::new(py);
-            objects.set_item(key, instance)?;
-            own.set_item(known, dict_fromkeys(py)?.call1((field.bind(py), objects))?)?;
-        } else if self.has_hints {
-            own.set_item(known, PyDict::new(py))?;
+        let own = Own {
+            chain: self.chain(instance, key)?,
+            hints: self.hints(instance)?,
+            known: self.known(instance, key)?,
+            results,
+        };
+        let queryset = match &self.bare {
+            Some(bare) => bare.make(py)?,
+            None => object_new(py)?.call1((self.class.bind(py),))?,
+        };
+        let values = self
+            .attributes
+            .iter()
+            .map(|(_, attribute)| own.value(attribute, py));
+        if let Some(room) = self.places.room(&queryset, 0) {
+            room.store(values);
+            return Ok(queryset);
         }
-        set_attribute(&queryset, intern!(py, "__dict__"), &own)?;
+        let values = values.collect::<Vec<_>>();
+        let stored = attributes(&queryset)?;
+        for ((name, _), value) in self.attributes.iter().zip(&values) {
+            stored.set_item(name.bind(py), value)?;
+        }
+        self.places.learn(&queryset, 0, values.iter());
         Ok(queryset)
+    }
+
+    fn hints<'py>(&self, instance: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.has_hints {
+            return Ok(None);
+        }
+        let py = instance.py();
+        let hints = PyDict::new(py);
+        hints.set_item(intern!(py, "instance"), instance)?;
+        Ok(Some(hints.into_any()))
+    }
+
+    fn known<'py>(
+        &self,
+        instance: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = instance.py();
+        let objects = PyDict::new(py);
+        let Some(field) = &self.known else {
+            return Ok(self.has_hints.then(|| objects.into_any()));
+        };
+        objects.set_item(key, instance)?;
+        let known = dict_fromkeys(py)?.call1((field.bind(py), objects))?;
+        Ok(Some(known))
     }
 
     /// The chain that stands for its query.
@@ -181,14 +252,31 @@ impl RelatedQuerysets {
         };
         let value = match &self.deferred {
             Some((class, second)) => {
-                let items = PyTuple::new(py, [value, second.bind(py)])?;
-                tuple_new(py)?.call1((class.bind(py), items))?
+                let items = [value.clone(), second.bind(py).clone()];
+                tuple_of(class.bind(py), items)?
             }
             None => value.clone(),
         };
         let before = self.values.bind(py);
         let values = PyTuple::new(py, before.iter().chain([value]).collect::<Vec<_>>())?;
-        let items = PyTuple::new(py, [self.entry.bind(py), values.as_any()])?;
-        self.chain_class.bind(py).call1((items,))
+        let items = [self.entry.bind(py).clone(), values.into_any()];
+        tuple_of(self.chain_class.bind(py), items)
+    }
+}
+
+impl<'py> Own<'py> {
+    /// The value of an attribute.
+    fn value(&self, attribute: &Attribute, py: Python<'py>) -> Bound<'py, PyAny> {
+        let own = match attribute {
+            Attribute::Shared(value) => return value.bind(py).clone(),
+            Attribute::Chain => Some(&self.chain),
+            Attribute::Results => Some(&self.results),
+            Attribute::Hints => self.hints.as_ref(),
+            Attribute::Known => self.known.as_ref(),
+        };
+        match own {
+            Some(own) => own.clone(),
+            None => py.None().into_bound(py),
+        }
     }
 }
