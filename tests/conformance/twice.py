@@ -53,7 +53,9 @@ def install(current_test: Callable[[], str]) -> None:
 
     def new(queryset: Any, layout: Any, connection: Any, driver: Any = None, *how: Any) -> Any:
         hydrator: Any = new_hydrator(queryset, layout, connection, driver, *how)
-        hydrator.again, hydrator.driver = layout.again, getattr(driver, "_cursor", driver)
+        # That of a cached statement is of the query that it was traced for.
+        hydrator.again = getattr(layout, "again", None) or written(queryset)
+        hydrator.driver = getattr(driver, "_cursor", driver)
         return hydrator
 
     def cached(statement: Any, queryset: Any, connection: Any, *how: Any) -> Any:
