@@ -18,7 +18,7 @@ from django.db.models.query import prefetch_related_objects
 from turbo_orm.backend import content_type_cache
 from turbo_orm.execution import fetching
 from turbo_orm.hydration.row_layout import hydrates
-from turbo_orm.query_cache.compiled import BoundStatement
+from turbo_orm.query_cache.bound import BoundStatement
 
 
 def compiler_for(queryset: QuerySet[Any, Any], using: str | None = None) -> Any:
@@ -38,8 +38,9 @@ def fill_cache(queryset: Any, using: str | None = None) -> None:
     if queryset._result_cache is None and hydrates(queryset):
         compiler = compiler_for(queryset, using)
         queryset._result_cache = fetching.fetch_all(queryset, compiler)
-        models = content_type_cache.instance_models(getattr(compiler, "klass_info", None))
-        content_type_cache.fill(compiler.using, *models)
+        if queryset._result_cache:
+            models = content_type_cache.instance_models(getattr(compiler, "klass_info", None))
+            content_type_cache.fill(compiler.using, *models)
 
 
 def open_chunks(
