@@ -7,7 +7,7 @@ is raised with a note that names model, field, column and row; for what no serve
 ``HydrationError`` is raised.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import tzinfo as TzInfo
 from typing import Any, final
 
@@ -15,12 +15,15 @@ __all__ = [
     "Column",
     "Decoder",
     "Encoder",
+    "Exchange",
     "HydrationError",
     "Instance",
     "Join",
     "Literals",
+    "Parameters",
     "Plan",
     "RelatedQuerysets",
+    "Reply",
     "bind_libpq",
     "on_class_modified",
     "state_deleter",
@@ -139,15 +142,17 @@ class Literals:
         between: tuple[bytes, ...],
         values: tuple[Any, ...],
         dumpers: dict[Any, Any],
-        dump: Callable[[Any], bytes | bytearray],
+        dump: Callable[[Any, Any], bytes | bytearray],
+        connection: Any,
     ) -> bytes:
         """Return SQL: the pieces ``between`` the values, and these as literals. ``None`` is NULL.
 
-        ``dumpers`` are those registered on the connection, by class. ``dump`` returns the literal
-        of any value for whose class that is another dumper than the one in ``classes``, or that is
-        not exactly of one of these, not ASCII, has a backslash, or has another syntax than most:
-        infinity, an exponent, many digits. What it raises is raised. Raises ``HydrationError``
-        unless there is one more piece than there are values.
+        ``dumpers`` are those registered on the connection, by class. ``dump`` is called with a
+        value and the ``connection``, and returns the literal of any value for whose class that is
+        another dumper than the one in ``classes``, or that is not exactly of one of these, not
+        ASCII, has a backslash, or has another syntax than most: infinity, an exponent, many
+        digits. What it raises is raised. Raises ``HydrationError`` unless there is one more piece
+        than there are values.
         """
 
 @final
@@ -317,18 +322,103 @@ class RelatedQuerysets:
         of instances is shorter.
         """
 
-def bind_libpq(
-    *,
-    ntuples: int,
-    nfields: int,
-    getvalue: int,
-    getlength: int,
-    getisnull: int,
-    fformat: int,
-) -> None:
-    """Bind the core to the functions of psycopg's libpq, by address. Later calls do nothing.
+@final
+class Parameters:
+    """The values of a statement as parameters, in text.
 
-    Raises ``HydrationError`` for a null address.
+    Each has the type that PostgreSQL gives the literal of psycopg's client cursor.
+    """
+
+    @staticmethod
+    def of(
+        literals: Literals,
+        values: tuple[Any, ...],
+        dumpers: dict[Any, Any],
+        dump: Callable[[Any, Any], bytes | bytearray],
+        connection: Any,
+    ) -> Parameters | None:
+        """Return values as parameters, or ``None`` if one has a literal of an unusual form.
+
+        The arguments are those of ``Literals.fill()``. What ``dump`` raises is raised.
+        """
+    @property
+    def types(self) -> bytes:
+        """The types, four bytes each: equal where the types are."""
+    @property
+    def oids(self) -> list[int]:
+        """The OIDs of the types, 0 where the statement decides."""
+    @property
+    def texts(self) -> list[bytes | None]:
+        """The texts, ``None`` for NULL."""
+    @property
+    def is_ascii(self) -> bool:
+        """Whether every session reads the texts as they are. If not, it has to be one of UTF-8."""
+
+@final
+class Reply:
+    """A future for the results of a statement, whose task goes on in the call that brings them.
+
+    It is one for asyncio's tasks, and belongs to ``event_loop``.
+    """
+
+    _asyncio_future_blocking: bool
+
+    def __new__(cls, event_loop: Any) -> Reply: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+    def __iter__(self) -> Reply: ...
+    def __next__(self) -> Reply: ...
+    def result(self) -> Any:
+        """Return the results, or raise what has come in their place."""
+    def get_loop(self) -> Any:
+        """Return the event loop."""
+    def done(self) -> bool:
+        """Return whether there are results, or an exception."""
+    def cancelled(self) -> bool:
+        """Return whether it was cancelled."""
+    def add_done_callback(
+        self, callback: Callable[[Reply], object], *, context: Any = None
+    ) -> None:
+        """Have a function called when it is done."""
+    def remove_done_callback(self, callback: Callable[[Reply], object]) -> int:
+        """Do not call it. Return how often it would have been called."""
+    def cancel(self, msg: Any = None) -> bool:
+        """Have the task go on with a ``CancelledError``. Return whether it was not done before."""
+    def set_result(self, results: Any) -> None:
+        """Have the task go on now. To be called by the event loop, where no task runs."""
+    def set_exception(self, error: BaseException) -> None:
+        """Have the task go on with an exception, in the loop's next turn."""
+
+@final
+class Exchange:
+    """Sends statements of a connection, and receives their results: the event loop's callback.
+
+    ``pgconn`` is psycopg's, and ``reader`` a weak reference to what has two methods: ``go_on()``
+    is called where the socket can be read and no statement runs, and ``lose(reply, results,
+    is_broken)`` where the connection is lost, ``is_broken`` if that was found by reading.
+
+    Raises psycopg's ``OperationalError`` for a connection that is closed, or cannot send.
+    """
+
+    def __new__(cls, pgconn: Any, reader: Callable[[], Any]) -> Exchange: ...
+    def send(self, query: bytes, event_loop: Any) -> Reply | None:
+        """Send a statement by the simple protocol, and return the reply to it.
+
+        ``None`` where the socket takes no more at present: the caller flushes, and receives.
+        """
+    def send_prepared(self, name: bytes, parameters: Parameters, event_loop: Any) -> Reply | None:
+        """Do the same for a statement that was prepared by a name."""
+    def abandon(self) -> Reply | None:
+        """Forget the statement that runs, and return the reply to it.
+
+        The caller receives the rest of its results.
+        """
+    def receive(self) -> None:
+        """Receive what has arrived."""
+
+def bind_libpq(functions: dict[str, int]) -> None:
+    """Bind the core to the functions of psycopg's libpq, by name and address.
+
+    Later calls do nothing. Raises ``HydrationError`` for an address that is missing, or null.
     """
 
 def on_class_modified(function: Callable[[], None]) -> None:

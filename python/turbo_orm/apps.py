@@ -12,6 +12,7 @@ from turbo_orm.checks import (
     check_libpq,
     check_names,
     check_number_of_connections,
+    check_poolers,
     check_settings,
 )
 from turbo_orm.patches import registry
@@ -32,4 +33,5 @@ class TurboOrmConfig(AppConfig):
         ):
             checks.register(check)
         checks.register(check_number_of_connections, checks.Tags.database)
+        checks.register(check_poolers, checks.Tags.database)
         registry.install()

@@ -25,7 +25,7 @@ from turbo_orm.backend.handler import (
     has_async_engine,
 )
 from turbo_orm.backends.postgresql.pool import given_options, largest_size
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 from turbo_orm.handlers.places import dotted_name
 from turbo_orm.orm.manager import AsyncManager
 
@@ -254,6 +254,37 @@ def check_number_of_connections(
         if has_async_connection(alias)
         for message in _of_number(alias, connections.settings[alias])
     ]
+
+
+def check_poolers(
+    app_configs: Any, databases: Iterable[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check whether statements can be prepared: behind a pooler they are not.
+
+    Like all checks that query, it runs where ``--database`` names one, and in ``migrate``.
+    """
+    return [
+        Info(
+            f"A pooler is in front of {alias!r}: cached statements are not prepared, since each "
+            "transaction may be in another session.",
+            hint='Set TURBO_ORM["PREPARE"] to False to say so.',
+            id="turbo_orm.I002",
+        )
+        for alias in databases or ()
+        if conf.get("PREPARE") and has_async_connection(alias) and _has_pooler(alias)
+    ]
+
+
+def _has_pooler(alias: str) -> bool:
+    """Return whether another process than the one that has accepted a connection answers it."""
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (answers,) = cursor.fetchone()
+            accepted: int = cursor.connection.info.backend_pid
+            return bool(answers != accepted)
+    except OperationalError:
+        return False
 
 
 def _of_number(alias: str, settings_dict: dict[str, Any]) -> Iterator[CheckMessage]:

@@ -26,6 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "LAZY_LOADING": False,
     # Whether all of Django is async, not only the models with an AsyncManager.
     "PATCH_DJANGO": True,
+    # Whether cached statements are prepared, where no pooler is in front of the database.
+    "PREPARE": True,
     # Whether statements are cached, how many entries there may be, and how many bytes they may
     # take in a process, by estimate.
     "QUERY_CACHE": True,

@@ -88,21 +88,20 @@ PSYCOPGS = [
 class Asked:
     """psycopg's own writer, and what it was asked for."""
 
-    def __init__(self, connection):
-        self._transformer = Transformer(connection)
+    def __init__(self):
         self.values = []
 
-    def __call__(self, value):
+    def __call__(self, value, connection):
         self.values.append(value)
-        return self._transformer.as_literal(value)
+        return Transformer(connection).as_literal(value)
 
 
 def write(driver, *values):
     """Return literals of values, and those that psycopg was asked for."""
-    asked = Asked(driver)
+    asked = Asked()
     between = (b"", *[b"|"] * (len(values) - 1), b"")
     dumpers = driver.adapters._dumpers[PyFormat.TEXT]
-    return literals._LITERALS.fill(between, values, dumpers, asked), asked.values
+    return literals._LITERALS.fill(between, values, dumpers, asked, driver), asked.values
 
 
 IS_OLD = psycopg.__version__ < "3.3"
@@ -170,6 +169,54 @@ def test_any_values(driver, values):
     assert outcome(lambda: write(driver, *values)[0]) == expected
 
 
+# The OID of the type of a literal in quotes.
+UNKNOWN = 705
+TYPED = [*NATIVE, *PSYCOPGS, float("-inf"), -(2**31), 2**31 - 1, b"\xff", [None, "a'\\"]]
+
+
+def parameter(driver, value):
+    """Return a value as a parameter: the name of its type, and its text."""
+    parameters = literals.as_parameters((value,), driver)
+    (oid,), (text,) = parameters.oids, parameters.texts
+    name = driver.execute("SELECT %s::regtype::text", [oid or UNKNOWN]).fetchone()[0]
+    return name, text, oid
+
+
+@pytest.mark.parametrize("value", TYPED, ids=repr)
+def test_parameters_are_what_the_literals_are(driver, value):
+    literal = by_psycopg(driver, value).decode()
+    name, text, oid = parameter(driver, value)
+    given = driver.execute(f"SELECT pg_typeof({literal})::text").fetchone()[0]
+    assert given == name
+    # The same value, as the server writes it.
+    cast = "text" if name == "unknown" else name
+    expected = driver.execute(f"SELECT ({literal})::{cast}::text").fetchone()[0]
+    found = driver.pgconn.exec_params(f"SELECT ($1)::{cast}::text".encode(), [text], [oid])
+    assert found.get_value(0, 0) == (None if expected is None else expected.encode())
+
+
+@given(values=st.lists(ANYTHING, min_size=1))
+@settings(
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_values_as_parameters(driver, values):
+    for value in values:
+        literal = outcome(lambda value=value: by_psycopg(driver, value))
+        if type(literal) is bytes and (known := literals.as_parameters((value,), driver)):
+            typed = f"SELECT pg_typeof({literal.decode()})::oid"
+            assert [oid or UNKNOWN for oid in known.oids] == [*driver.execute(typed).fetchone()]
+
+
+def test_a_session_of_another_encoding_has_literals(driver):
+    driver.execute("SET client_encoding TO latin1")
+    try:
+        assert literals.as_parameters(("a",), driver).texts == [b"a"]
+        assert literals.as_parameters(("ä",), driver) is None
+    finally:
+        driver.execute("RESET client_encoding")
+
+
 def test_errors_are_those_of_the_value_or_of_psycopg(driver):
     with pytest.raises(DataError, match="NUL"):
         write(driver, "a\0b")
@@ -183,14 +230,14 @@ def test_the_contract_of_the_boundary():
     with pytest.raises(HydrationError, match='there is no encoder "nope"'):
         _core.Literals([(int, StrDumper, "nope")])
     nothing = _core.Literals([])
-    assert nothing.fill((b"a", b"c"), (1,), {}, lambda value: b"b") == b"abc"
-    assert nothing.fill((b"a",), (), {}, repr) == b"a"
+    assert nothing.fill((b"a", b"c"), (1,), {}, lambda value, _: b"b", None) == b"abc"
+    assert nothing.fill((b"a",), (), {}, repr, None) == b"a"
     for between, values in [((), ()), ((b"a",), (1,)), ((b"a", b"b"), ())]:
         with pytest.raises(HydrationError, match=f"{len(between)} pieces of SQL around"):
-            nothing.fill(between, values, {}, repr)
+            nothing.fill(between, values, {}, repr, None)
     for between, literal in [(("a", b"b"), b"1"), ((b"a", b"b"), "1"), ((b"a", b"b"), None)]:
         with pytest.raises(TypeError):
-            nothing.fill(between, (1,), {}, lambda value, literal=literal: literal)
+            nothing.fill(between, (1,), {}, lambda *_, literal=literal: literal, None)
 
 
 class Shouting(StrDumper):

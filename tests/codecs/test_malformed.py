@@ -489,7 +489,10 @@ functions = {
     name: (pointer if name == "getvalue" else signature)(lambda *_, name=name: said[name])
     for name in names
 }
-bind_libpq(**{name: ctypes.cast(f, ctypes.c_void_p).value for name, f in functions.items()})
+addresses = {f"PQ{name}": ctypes.cast(f, ctypes.c_void_p).value for name, f in functions.items()}
+# Nothing is sent.
+unused = ("status", "consumeInput", "isBusy", "flush", "sendQuery", "sendQueryPrepared")
+bind_libpq({**addresses, **{f"PQ{name}": 1 for name in unused}})
 plan = Plan.flat("m", [Column("c", Decoder("int"), int)], 0)
 
 def hydrate(**lies):

@@ -35,7 +35,7 @@ from tests.support.answers import django_answer, turbo_answer
 from tests.support.querysets import QUERYSETS
 from tests.support.reconnecting import start_anew
 from tests.support.selecting import selected
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 
 pytestmark = pytest.mark.usefixtures("library")
 

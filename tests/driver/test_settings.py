@@ -14,7 +14,7 @@ from tests.library.kinds import Converting, WithFromDbBelow
 from tests.library.models import Author, Book, Order, Place, Sample
 from tests.support.selecting import selected
 from turbo_orm.backend.handler import process_connection
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 
 MODELS = [Arrays, Book, Converting, Ranges, Sample, Structured]
 

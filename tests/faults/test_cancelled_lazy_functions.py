@@ -4,7 +4,9 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from django.conf import settings
 from django.db import transaction
+from django.test.utils import override_settings
 
 from tests.faults.trial import Trial
 from tests.library.models import Account, Player, Team
@@ -107,9 +109,17 @@ async def generators(alias):
         note(alias)
 
 
+@pytest.fixture
+def without_preparing():
+    """Have as many switches to the event loop each time."""
+    with override_settings(TURBO_ORM={**settings.TURBO_ORM, "PREPARE": False}):
+        yield
+
+
 PLAYED = [attributes, in_transactions, in_sync_transactions, iterators, generators]
 
 
+@pytest.mark.usefixtures("without_preparing")
 @pytest.mark.parametrize("alias", ALIASES)
 @pytest.mark.parametrize("played", PLAYED, ids=lambda played: played.__name__)
 def test_all_or_nothing_is_written_and_what_cleans_up_queries(played, alias, snapshot, run):

@@ -7,9 +7,11 @@ from django.contrib.postgres.signals import register_type_handlers
 from django.db.backends.signals import connection_created
 
 from tests.faults.trial import Trial
+from tests.library.models import Account
 from tests.support.cancellation import at_once, too_late
 from tests.support.statements import ask
 from turbo_orm import async_atomic
+from turbo_orm.driver import prepared
 
 ALIASES = ["default", "pooled"]
 
@@ -107,3 +109,35 @@ def test_those_who_wait_for_a_connection_cancelled_at_any_place(snapshot, run):
         return trial.cancellations
 
     assert run(steps) >= 4
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["kept", "reset"])
+@pytest.mark.parametrize("alias", ALIASES)
+def test_statements_that_are_prepared_cancelled_at_any_place(
+    alias, is_reset, snapshot, run, monkeypatch
+):
+    """While they are prepared, too, and where the session has forgotten them."""
+    monkeypatch.setattr(prepared, "THRESHOLD", 1)
+
+    async def play():
+        accounts = Account.objects.using(alias)
+        for number in range(3):
+            await accounts.filter(balance__gte=number).acount()
+        if is_reset:
+            await ask("DEALLOCATE ALL", using=alias)
+        await accounts.filter(balance__gte=3).acount()
+        async with async_atomic(alias):
+            await accounts.filter(balance__gte=4).acount()
+            await accounts.acreate(owner="never", balance=1)
+            await accounts.filter(balance__gte=5).acount()
+
+    async def steps():
+        trial = Trial(alias, snapshot)
+        done = await trial.result(play)
+        for way in (at_once, too_late):
+            for again in [(), (1,)]:
+                found = await trial.cancel_everywhere(play, way=way, again=again, anew=True)
+                assert [left for left in found if left not in (snapshot.kept, done)] == []
+        return trial.cancellations
+
+    assert run(steps) >= 12

@@ -342,7 +342,7 @@ def test_what_is_no_result():
 
 def test_a_null_address():
     with pytest.raises(HydrationError, match="libpq is not bound"):
-        _core.bind_libpq(ntuples=0, nfields=1, getvalue=1, getlength=1, getisnull=1, fformat=1)
+        _core.bind_libpq({"PQntuples": 0, "PQnfields": 1})
 
 
 # Joins
@@ -488,12 +488,15 @@ def test_the_boundary_is_small():
         "Column",
         "Decoder",
         "Encoder",
+        "Exchange",
         "HydrationError",
         "Instance",
         "Join",
         "Literals",
+        "Parameters",
         "Plan",
         "RelatedQuerysets",
+        "Reply",
         "bind_libpq",
         "on_class_modified",
         "state_deleter",

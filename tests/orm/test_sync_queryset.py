@@ -419,7 +419,7 @@ class TestPlainCode:
 
 
 NOT_FOUND = """
-    from turbo_orm.codecs import libpq
+    from turbo_orm.driver import libpq
 
     libpq.bind = lambda: False
 """

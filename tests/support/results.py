@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from psycopg import pq
 
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 
 libpq.bind()
 

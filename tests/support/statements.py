@@ -19,6 +19,9 @@ class Statement:
         cursor = connection.cursor_factory(connection)
         return cursor.mogrify(self.sql, self.params).encode()
 
+    def parameters(self, connection: Any) -> None:
+        """Return ``None``: it is never prepared."""
+
 
 def rows(executed: Any) -> list[tuple[Any, ...]]:
     """Return what came of a statement as text."""

@@ -16,6 +16,8 @@ from turbo_orm import bridge
 
 # Of sqlstate 0A000, which the server gives other errors, too.
 _PLAN_IS_STALE = "cached plan must not change result type"
+# What the server says of the commands after which nothing is prepared any more.
+_DEALLOCATED = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
 
 
 class BridgedCursor:
@@ -59,6 +61,13 @@ class BridgedCursor:
             if not self._deallocates(exc):
                 raise
             bridge.await_(self._cursor.execute(query, params, **kwargs))
+        if self._cursor.statusmessage in _DEALLOCATED:
+            self._forget_prepared()
+
+    def _forget_prepared(self) -> None:
+        prepared = getattr(self._cursor.connection, "prepared", None)
+        if prepared is not None:
+            prepared.forget()
 
     def _require_connection(self) -> None:
         """Raise if the connection has gone back to the pool since: another task may have it.
@@ -100,6 +109,7 @@ class BridgedCursor:
         # psycopg before 3.3 does not read from the command that they are gone.
         driver._prepared.clear()
         bridge.await_(driver.execute("DEALLOCATE ALL", prepare=False))
+        self._forget_prepared()
         return True
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:

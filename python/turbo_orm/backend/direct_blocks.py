@@ -16,7 +16,6 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.transaction import Atomic
-from psycopg import generators
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from turbo_orm import bridge
@@ -62,8 +61,16 @@ async def leave(
         raise
     if not is_left:
         await bridge.run(atomic.__exit__, kind, error, traceback)
-    elif connection.run_on_commit and not connection.in_atomic_block:
-        await bridge.run(_call_hooks, connection)
+    elif not connection.in_atomic_block:
+        if connection.run_on_commit:
+            await bridge.run(_call_hooks, connection)
+        driver = connection.connection
+        if (
+            driver is not None
+            and driver.prepared.are_due
+            and connection.acquire_nowait() is not None
+        ):
+            await _prepare(connection, driver)
 
 
 def _enter_outermost(atomic: Any, connection: Any) -> bool:
@@ -190,12 +197,23 @@ async def _send(connection: Any, driver: Any, commands: bytes) -> None:
     with connection.wrap_database_errors:
         await driver.lock.acquire()
         try:
-            driver.pgconn.send_query(commands)
-            results = await driver.wait(generators.execute(driver.pgconn))
+            results = await driver.exchange(commands)
         finally:
             driver.lock.release()
         if results[-1].status != ExecStatus.COMMAND_OK:
             driver.cursor_factory(driver)._check_results(results)
+
+
+async def _prepare(connection: Any, driver: Any) -> None:
+    """Prepare what has become due in the transaction."""
+    try:
+        await driver.lock.acquire()
+        try:
+            await driver.prepared.prepare(driver)
+        finally:
+            driver.lock.release()
+    finally:
+        connection.release(driver)
 
 
 def _call_hooks(connection: Any) -> None:

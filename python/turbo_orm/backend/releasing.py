@@ -32,6 +32,7 @@ async def _reset(connection: Any, driver: Any) -> None:
         await driver.rollback()
     await driver.set_autocommit(True)
     await driver.execute("DISCARD ALL", prepare=False)
+    driver.prepared.forget()
     await connection._configure_connection(driver)
 
 

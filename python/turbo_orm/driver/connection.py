@@ -9,17 +9,21 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Generator
 from datetime import tzinfo
+from operator import attrgetter
 from typing import Any, Self, cast
 from weakref import ref
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
-from psycopg import capabilities, postgres
+from psycopg import capabilities, generators, postgres
 from psycopg.pq import ConnStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
-from turbo_orm.driver import cancel_request, loop_closing
+from turbo_orm._core import Parameters
+from turbo_orm.driver import cancel_request, libpq, loop_closing
+from turbo_orm.driver.prepared import PreparedStatements
 from turbo_orm.driver.socket_reader import Reader, Suspended
+from turbo_orm.driver.statement_lock import StatementLock
 
 _ACTIVE = TransactionStatus.ACTIVE
 _BAD = ConnStatus.BAD
@@ -34,16 +38,24 @@ _ENDED = cast(tzinfo, object())
 class AsyncConnection(psycopg.AsyncConnection[Any]):
     """The class of the driver connections that turbo-orm opens."""
 
+    lock: StatementLock
+
     def __init__(self, pgconn: Any) -> None:
         # The reader does not keep the connection alive.
         known = ref(self)
-        self._reader = Reader(lambda: _note_farewell(known()))
+        self._reader = Reader(pgconn, lambda: _note_farewell(known()))
         # The server has ended the session while no statement ran: is_ready() is false then.
         self.has_ended = False
         self._timezone: tzinfo | None = _UNKNOWN
         # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
+        self.prepared = PreparedStatements()
         super().__init__(pgconn)
+        self.lock = StatementLock()
+        self._adapters = super().adapters
+
+    # psycopg's property makes them when they are first asked for. Each statement asks.
+    adapters = property(attrgetter("_adapters"))
 
     @classmethod
     async def connect(cls, *args: Any, **kwargs: Any) -> Self:
@@ -62,7 +74,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         try:
             first = next(gen)
             if first == _WAIT_R:
-                return await self._reader.receive(self.pgconn, gen)
+                return await self._reader.receive(gen)
         except StopIteration as stop:
             self._stop_if_closed()
             # psycopg may yield to the loop.
@@ -76,6 +88,10 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             self._reader.forget()
             self._stop_if_closed()
             raise
+        return await self._go_on(gen, first)
+
+    async def _go_on(self, gen: Any, first: Any) -> Any:
+        """Have psycopg go on with a generator, with what it waits for, or was interrupted by."""
         self._reader.forget()
         self._reader.stop()
         begun: Any = _Begun(gen, first)
@@ -83,6 +99,40 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             async with cancel_request.repeated(self.pgconn):
                 return await super().wait(begun)
         return await super().wait(begun)
+
+    async def exchange(
+        self, query: bytes, name: bytes = b"", parameters: Parameters | None = None
+    ) -> list[Any]:
+        """Send a statement, and return its results. The caller holds ``lock``.
+
+        With ``parameters`` it is the statement that was prepared by a name.
+        """
+        reader, pgconn = self._reader, self.pgconn
+        if self._notice_handlers or self._notify_handlers or not libpq.bind():
+            # psycopg calls handlers in the waiting task, and so in its context.
+            if parameters is None:
+                pgconn.send_query(query)
+            else:
+                pgconn.send_query_prepared(name, parameters.texts)
+            return await self.wait(generators.execute(pgconn))  # type: ignore[no-any-return]
+        try:
+            loop = reader.watch()
+            reply = (
+                reader.exchange.send(query, loop)
+                if parameters is None
+                else reader.exchange.send_prepared(name, parameters, loop)
+            )
+            if reply is None:
+                # The socket takes no more at present.
+                return await self.wait(generators.execute(pgconn))  # type: ignore[no-any-return]
+            results: list[Any] = await reply
+            return results
+        except (CancelledError, KeyboardInterrupt) as exc:
+            return await self._go_on(generators.execute(pgconn), exc)  # type: ignore[no-any-return]
+        except BaseException:
+            reader.forget()
+            self._stop_if_closed()
+            raise
 
     def _stop_if_closed(self) -> None:
         if self.pgconn.status == _BAD:
@@ -128,7 +178,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             self.pgconn.transaction_status in _READY
             and self.cursor_factory is AsyncCursor
             and self._pipeline is None
-            and not self.lock.locked()
+            and not self.lock.is_locked
             and (self._timezone == timezone or self._loads_in() == timezone)
         )
 

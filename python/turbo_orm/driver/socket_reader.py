@@ -1,9 +1,10 @@
 """The socket of a connection, watched by the event loop from one statement to the next.
 
 psycopg registers the socket with the loop for each wait and withdraws it afterwards: two system
-calls, a timer and 45 Python calls for every statement. A ``Reader`` stays registered, and drives
-psycopg's generator from the loop's callback, so that the task wakes up once, when the whole result
-has arrived.
+calls, a timer and 45 Python calls for every statement. A ``Reader`` stays registered. The loop's
+callback is the native core's, which receives the results of a statement that it has sent
+(``exchange``); for any other, psycopg's generator is driven. So the task wakes up once, when the
+whole result has arrived.
 
 A descriptor must not be closed while it is registered: the loop would take the next socket of that
 number for it. So the code that closes the socket (**connection**) stops the reader first, and
@@ -15,16 +16,21 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+from asyncio import _get_running_loop
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
+from weakref import ref
 
 import psycopg
-from psycopg.pq import ConnStatus
+from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.waiting import Ready, Wait
 
+from turbo_orm._core import Exchange, Reply
+
 _BAD = ConnStatus.BAD
+_FATAL_ERROR = ExecStatus.FATAL_ERROR
 _READY_R = Ready.R
 _WAIT_R = Wait.R
 
@@ -58,38 +64,55 @@ class Suspended(Exception):
 class Reader:
     """The loop's callback for a socket. It does not keep the connection alive."""
 
-    __slots__ = ("_fd", "_generator", "_loop", "_on_farewell", "_pgconn", "_received")
+    __slots__ = (
+        "__weakref__",
+        "_fd",
+        "_generator",
+        "_loop",
+        "_on_farewell",
+        "_pgconn",
+        "_received",
+        "exchange",
+    )
 
-    def __init__(self, on_farewell: Callable[[], None]) -> None:
+    def __init__(self, pgconn: Any, on_farewell: Callable[[], None]) -> None:
+        #: Sends statements, and is the loop's callback.
+        self.exchange = Exchange(pgconn, ref(self))
         # Called where the server ends the session while no statement runs.
         self._on_farewell = on_farewell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = -1
+        self._pgconn = pgconn
         # Of the statement that runs.
-        self._pgconn: Any = None
         self._generator: Generator[Any, Any, Any] | None = None
         self._received: asyncio.Future[Any] | None = None
 
-    def receive(self, pgconn: Any, generator: Generator[Any, Any, Any]) -> asyncio.Future[Any]:
+    def receive(self, generator: Generator[Any, Any, Any]) -> asyncio.Future[Any]:
         """Return the future result of a generator of psycopg's that waits to read.
 
         The future raises ``Suspended`` if the generator waits for something else. Raises
         ``OperationalError`` if the socket is closed.
         """
-        loop = asyncio.get_running_loop()
-        fd = pgconn.socket
+        received = self._received = self.watch().create_future()
+        self._generator = generator
+        return received
+
+    def watch(self) -> asyncio.AbstractEventLoop:
+        """Have the running event loop watch the socket, and return the loop.
+
+        Raises ``OperationalError`` if the socket is closed.
+        """
+        loop = _get_running_loop()
+        fd = self._pgconn.socket
         if self._loop is not loop or self._fd != fd:
             self.stop()
             self._start(loop, fd)
-        self._pgconn = pgconn
-        self._generator = generator
-        received = self._received = loop.create_future()
-        return received
+        return loop  # type: ignore[return-value]
 
-    def _start(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    def _start(self, loop: Any, fd: int) -> None:
         try:
             # The loop keeps the context of the caller, and with it what the task's context holds.
-            Context().run(loop.add_reader, fd, self._go_on)
+            Context().run(loop.add_reader, fd, self.exchange.receive)
         except OSError as exc:
             raise psycopg.OperationalError("connection socket closed") from exc
         self._loop, self._fd = loop, fd
@@ -102,17 +125,21 @@ class Reader:
 
     def forget(self) -> None:
         """Drop the statement that ran."""
-        self._pgconn = self._generator = self._received = None
+        self._generator = self._received = None
+        self.exchange.abandon()
 
     def abandon(self) -> None:
         """Stop. The future of a statement that runs raises ``OperationalError``."""
         self.stop()
-        received = self._received
+        waited_for = self.exchange.abandon() or self._received
         self.forget()
-        if received is not None and not received.done():
-            received.set_exception(psycopg.OperationalError("connection socket closed"))
+        if waited_for is not None and not waited_for.done():
+            waited_for.set_exception(psycopg.OperationalError("connection socket closed"))
 
-    def _go_on(self) -> None:
+    # For the core
+
+    def go_on(self) -> None:
+        """Go on with a generator, or else see what the server says."""
         generator, received = self._generator, self._received
         if generator is None or received is None:
             # A notification, or the server's last message: it is read with the next statement.
@@ -129,7 +156,7 @@ class Reader:
         except StopIteration as stop:
             if self._pgconn.status == _BAD:
                 self.stop()
-            self._pgconn = self._generator = self._received = None
+            self._generator = self._received = None
             if not received.done():
                 received.set_result(stop.value)
             return
@@ -141,3 +168,15 @@ class Reader:
         self.forget()
         if not received.done():
             received.set_exception(error)
+
+    def lose(self, reply: Reply, results: list[Any], is_broken: bool) -> None:
+        """Stop, since libpq has closed the socket, and end a statement as psycopg does.
+
+        ``results`` have arrived before, and ``is_broken`` if it was found by reading.
+        """
+        self.stop()
+        if is_broken and not any(result.status == _FATAL_ERROR for result in results):
+            reason = self._pgconn.get_error_message()
+            reply.set_exception(psycopg.OperationalError(f"consuming input failed: {reason}"))
+        else:
+            reply.set_result(results)

@@ -17,21 +17,27 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.db.backends.postgresql.base import Cursor
-from psycopg import generators
-from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from turbo_orm import bridge, conf
+from turbo_orm._core import Parameters
 from turbo_orm.backend import instrumentation, n_plus_one, sync_connections
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
 
+_IDLE = TransactionStatus.IDLE
 _POSITION = DiagnosticField.STATEMENT_POSITION
+_SQLSTATE = DiagnosticField.SQLSTATE
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
+# The classes of errors that a prepared statement may have raised where literals would not, or with
+# another message: a changed table, a text that is no value of its type. Nothing was executed.
+_OF_PREPARED = frozenset({b"0A", b"22", b"26", b"42"})
 
-#: What ``TURBO_ORM["DIRECT_EXECUTION"]`` says.
+#: What ``TURBO_ORM["DIRECT_EXECUTION"]`` and ``["PREPARE"]`` say.
 is_enabled = True
+prepares = True
 
 
 class Executable(Protocol):
@@ -47,8 +53,25 @@ class Executable(Protocol):
         """The values."""
         ...
 
+    @property
+    def statement(self) -> Any:
+        """The cached statement, if it is one: ``parameters()`` returns ``None`` for any other."""
+        ...
+
     def render(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
         """Return the statement with literals for the values, as psycopg's client cursor would."""
+        ...
+
+    def parameters(self, connection: psycopg.AsyncConnection[Any]) -> Parameters | None:
+        """Return what the statement is executed with if it is prepared, or ``None``."""
+        ...
+
+    def numbered_sql(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
+        """Return what is prepared."""
+        ...
+
+    def execute_sql(self, name: bytes, connection: psycopg.AsyncConnection[Any]) -> bytes:
+        """Return SQL that executes what was prepared by a name."""
         ...
 
 
@@ -84,13 +107,21 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
                 try:
                     if not n_plus_one.is_off:
                         n_plus_one.count_fetch()
-                    query = statement.render(driver)
                     opening = b"" if driver._autocommit else driver.opening()
                     # Other users of the connection wait meanwhile.
-                    await driver.lock.acquire()
+                    driver.lock.take()
                     try:
-                        driver.pgconn.send_query(opening + query)
-                        results = await driver.wait(generators.execute(driver.pgconn))
+                        parameters = statement.parameters(driver) if prepares else None
+                        name = parameters and driver.prepared.name(statement, parameters)
+                        if name is None:
+                            results = await _with_literals(driver, statement, opening, parameters)
+                        elif opening:
+                            query = opening + statement.execute_sql(name, driver)
+                            results = await driver.exchange(query)
+                        else:
+                            results = await driver.exchange(b"", name, parameters)
+                        if name and (not results or results[-1].status not in _WANTED):
+                            results = await _again(driver, statement, opening, results)
                     finally:
                         driver.lock.release()
                     if opening and not _is_as_if_alone(results):
@@ -105,6 +136,48 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
             with source.wrap_database_errors:
                 raise
     return await bridge.run(_execute_by_cursor, using, statement)
+
+
+async def _with_literals(
+    driver: AsyncConnection, statement: Executable, opening: bytes, parameters: Parameters | None
+) -> list[Any]:
+    """Send a statement behind an opening, and return the results of both.
+
+    If it can be prepared it is, once it was executed often enough.
+    """
+    results = await driver.exchange(opening + statement.render(driver))
+    if (
+        parameters is not None
+        and results
+        and results[-1].status in _WANTED
+        and driver.prepared.count(statement, parameters, results[-1])
+    ):
+        await driver.prepared.prepare(driver)
+    return results
+
+
+async def _again(
+    driver: AsyncConnection,
+    statement: Executable,
+    opening: bytes,
+    results: list[Any],
+) -> list[Any]:
+    """Send a prepared statement that has failed once more with literals, if these may not fail."""
+    state = results[-1].error_field(_SQLSTATE) or b"" if results else b""
+    if state[:2] not in _OF_PREPARED:
+        return results
+    prepared = driver.prepared
+    if state[:2] == b"26":
+        # The session was reset.
+        prepared.forget()
+    if opening:
+        await driver.exchange(b"ROLLBACK")
+    elif driver.pgconn.transaction_status != _IDLE:
+        # The transaction is aborted. The next one has it prepared anew.
+        prepared.forget()
+        return results
+    await prepared.deallocate(driver, statement)
+    return await driver.exchange(opening + statement.render(driver))
 
 
 def is_logged(using: str) -> bool:
@@ -190,8 +263,9 @@ def execute_sync(using: str, statement: Executable) -> tuple[Any, Any] | None:
 
 def configure() -> None:
     """Take over the settings."""
-    global is_enabled
+    global is_enabled, prepares
     is_enabled = conf.get("DIRECT_EXECUTION")
+    prepares = conf.get("PREPARE")
 
 
 def follow_setting(*, setting: str, **kwargs: Any) -> None:

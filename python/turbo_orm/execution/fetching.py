@@ -33,7 +33,8 @@ from turbo_orm.hydration.known_related_objects import (
 )
 from turbo_orm.hydration.plan_cache import make_plan
 from turbo_orm.hydration.row_layout import Layout
-from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement
+from turbo_orm.query_cache.bound import BoundStatement
+from turbo_orm.query_cache.compiled import CompiledStatement
 
 type Chunks = Generator[list[Any]]
 

@@ -38,7 +38,8 @@ class CacheExplanation:
 
     On a "hit" it has one, and neither Django's query nor its compiler is used. After a "miss" it
     may have one from the next time on. A "bypass" is compiled by Django each time, for the
-    ``reason``.
+    ``reason``. ``literals`` says why a statement is always executed with literals, if it can never
+    be prepared.
     """
 
     label: str
@@ -46,6 +47,7 @@ class CacheExplanation:
     outcome: Literal["hit", "miss", "bypass"]
     reason: str = ""
     sql: str = ""
+    literals: str = ""
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -55,6 +57,8 @@ class CacheExplanation:
         yield f"{self.label}: {self.terminal}() is a {self.outcome}{reason}"
         if self.sql:
             yield f"  {self.sql}"
+        if self.literals:
+            yield f"  always with literals, since {self.literals}"
 
 
 def explain_cache(
@@ -90,7 +94,7 @@ def explain_cache(
             return CacheExplanation(label, terminal, "miss", found.reason)
         case Bypass():
             return CacheExplanation(label, terminal, "bypass", found.reason)
-    return CacheExplanation(label, terminal, "hit", sql=found.sql)
+    return CacheExplanation(label, terminal, "hit", "", found.sql, found.statement.literals_reason)
 
 
 def explain_shape(queryset: QuerySet[Any, Any], terminal: str = "alist") -> CacheExplanation:

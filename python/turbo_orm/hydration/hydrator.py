@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from turbo_orm._core import Join, Plan
-from turbo_orm.codecs import libpq
 from turbo_orm.codecs.decoders import adapt_context
+from turbo_orm.driver import libpq
 from turbo_orm.hydration import gc_control
 from turbo_orm.hydration.known_related_objects import KnownRelatedObjects
 

@@ -13,9 +13,10 @@ from typing import Any
 from turbo_orm import bridge
 from turbo_orm.execution import direct
 from turbo_orm.query_cache import verification
+from turbo_orm.query_cache.bound import BoundStatement
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cache_entry import CacheEntry, Refusal
-from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
+from turbo_orm.query_cache.compiled import CompiledStatement, PlainBinder
 from turbo_orm.query_cache.parameters import field_binder
 from turbo_orm.query_cache.recording_connection import RecordingConnection
 from turbo_orm.query_cache.save_statements import save_statements

@@ -16,16 +16,10 @@ from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
-from turbo_orm.codecs.literals import with_literals
 from turbo_orm.hydration.plan_cache import CachedPlan
 from turbo_orm.hydration.row_layout import Layout
-from turbo_orm.query_cache.expanding import (
-    Expanded,
-    expand_between,
-    expand_sql,
-    expansions,
-    placeholders,
-)
+from turbo_orm.query_cache.bound import BoundSlice, BoundStatement
+from turbo_orm.query_cache.expanding import Expanded, expansions, placeholders
 from turbo_orm.query_cache.limit_offset import LimitOffset
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
@@ -205,6 +199,7 @@ class CompiledStatement:
         "cached_plan",
         "layout",
         "limit_offset",
+        "literals_reason",
         "must_differ",
         "rows",
         "sql",
@@ -235,6 +230,8 @@ class CompiledStatement:
         self._binders = tuple(binders)
         self._places = tuple(places)
         self._asked = tuple(asked)
+        #: Why it is always executed with literals, and never prepared, if that was found out.
+        self.literals_reason = ""
         #: Pairs of indexes of binders whose parameters, if equal, have Django write other SQL.
         self.must_differ: Sequence[tuple[int, int]] = ()
         slots = tuple([each.slot for each in binders if type(each) is ConstantBinder])
@@ -312,72 +309,6 @@ class CompiledStatement:
             params += found[self._places[start][0]]
             position = start + traced
         return params + self._params(found, position, len(self._places))
-
-
-class BoundStatement:
-    """A compiled statement with its parameters, and lists that have another length in them."""
-
-    __slots__ = ("_lists", "params", "statement")
-
-    def __init__(
-        self,
-        statement: CompiledStatement,
-        params: tuple[Any, ...],
-        lists: Sequence[Expanded] = (),
-    ) -> None:
-        self.statement = statement
-        self.params = params
-        self._lists = lists
-
-    @property
-    def sql(self) -> str:
-        """The SQL with ``%s`` for each parameter, as a cursor takes it."""
-        return expand_sql(self.statement.sql, self._lists)
-
-    @property
-    def rows(self) -> int:
-        """How many rows are expected: as many as came last."""
-        return self.statement.rows
-
-    def render(self, connection: Any) -> bytes:
-        """Return the SQL with literals of the parameters, as psycopg's client cursor writes it."""
-        between = self.statement.between(connection)
-        if self._lists:
-            between = expand_between(between, self._lists)
-        return with_literals(between, self.params, connection)
-
-
-class BoundSlice(BoundStatement):
-    """A statement with its parameters, and a slice, whose numbers are part of the SQL."""
-
-    __slots__ = ("_limit_offset", "_slice")
-
-    def __init__(
-        self,
-        statement: CompiledStatement,
-        params: tuple[Any, ...],
-        limit_offset: LimitOffset,
-        slice_: slice,
-        lists: Sequence[Expanded] = (),
-    ) -> None:
-        super().__init__(statement, params, lists)
-        self._limit_offset = limit_offset
-        self._slice = slice_
-
-    @property
-    def sql(self) -> str:
-        return expand_sql(self._limit_offset.sql(self._slice), self._lists)
-
-    @property
-    def rows(self) -> int:
-        """How many rows are expected: as many as the slice may have, whatever page came last."""
-        start, stop = self._slice.start, self._slice.stop
-        return super().rows if stop is None else stop - (start or 0)
-
-    def render(self, connection: Any) -> bytes:
-        values = self._limit_offset.insert(self._slice, self.params)
-        between = expand_between(self.statement.between(connection), self._lists)
-        return with_literals(between, values, connection)
 
 
 def _split(sql: str) -> tuple[bytes, ...]:

@@ -21,8 +21,9 @@ from django.db.models.signals import post_delete, pre_delete
 from turbo_orm import bridge
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache import tracing, verification
+from turbo_orm.query_cache.bound import BoundStatement
 from turbo_orm.query_cache.cache import cache
-from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
+from turbo_orm.query_cache.compiled import CompiledStatement, PlainBinder
 from turbo_orm.query_cache.overrides import overridden
 from turbo_orm.query_cache.parameters import plain_target
 from turbo_orm.query_cache.recording_connection import RecordingConnection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from turbo_orm.query_cache.compiled import BoundStatement
+from turbo_orm.query_cache.bound import BoundStatement
 
 #: The cached statement, bound to the values of the chain.
 Hit = BoundStatement

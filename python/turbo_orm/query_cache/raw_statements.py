@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,10 +19,10 @@ from django.db.models.sql import RawQuery
 
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.codecs.literals import with_literals
+from turbo_orm.query_cache.bound import BoundStatement
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cache_entry import CacheEntry
-from turbo_orm.query_cache.compiled import BoundStatement, CompiledStatement, PlainBinder
+from turbo_orm.query_cache.compiled import CompiledStatement, PlainBinder
 from turbo_orm.query_cache.tracers import NotCacheable
 
 # As psycopg finds them.
@@ -68,18 +69,17 @@ class RawStatement(CompiledStatement):
 class BoundRawStatement(BoundStatement):
     """A text with its parameters, as Django's cursor takes them: a tuple, a dict, or ``None``."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_in_order",)
 
     def __init__(self, statement: RawStatement, params: Any, values: tuple[Any, ...]) -> None:
         super().__init__(statement, params)
-        self._values = values
+        self._in_order = values
 
     @property
     def sql(self) -> str:
         return self.statement.text  # type: ignore[attr-defined, no-any-return]
 
-    def render(self, connection: Any) -> bytes:
-        return with_literals(self.statement.between(connection), self._values, connection)
+    values = property(attrgetter("_in_order"))
 
 
 class RawLookup(NamedTuple):

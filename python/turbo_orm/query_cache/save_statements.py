@@ -21,10 +21,10 @@ from turbo_orm.bridge.replaced_methods import is_own
 from turbo_orm.bridge.user_code import LIBRARIES
 from turbo_orm.codecs.fields import AUTO_FIELDS, pre_saves_attribute
 from turbo_orm.query_cache import tracing, verification
+from turbo_orm.query_cache.bound import BoundStatement
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cache_entry import ModelEntry
 from turbo_orm.query_cache.compiled import (
-    BoundStatement,
     CompiledStatement,
     FieldBinder,
     PlainBinder,

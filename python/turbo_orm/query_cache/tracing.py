@@ -25,8 +25,8 @@ from django.utils import timezone, translation
 from turbo_orm import bridge
 from turbo_orm.backend import sync_connections
 from turbo_orm.backend.handler import has_async_connection, process_connection
-from turbo_orm.codecs import libpq
 from turbo_orm.conf import VERIFIES
+from turbo_orm.driver import libpq
 from turbo_orm.query_cache import content_types
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cache_entry import CacheEntry, Refusal

@@ -13,9 +13,9 @@ from itertools import count
 from typing import Any
 
 from turbo_orm import conf
+from turbo_orm.query_cache.bound import BoundStatement
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cache_entry import CacheEntry
-from turbo_orm.query_cache.compiled import BoundStatement
 from turbo_orm.query_cache.parameters import without_warnings
 from turbo_orm.query_cache.tracing import Terminal, equal, record
 

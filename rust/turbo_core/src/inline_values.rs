@@ -209,6 +209,8 @@ fn has_known_layout(py: Python<'_>) -> bool {
     static IS_KNOWN: OnceLock<bool> = OnceLock::new();
     *IS_KNOWN.get_or_init(|| {
         let version = py.version_info();
-        matches!((version.major, version.minor), (3, 13 | 14))
+        // Without a GIL, an object begins with more, and what is before it is in another order.
+        let has_gil = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
+        has_gil && matches!((version.major, version.minor), (3, 13 | 14))
     })
 }

@@ -2,20 +2,23 @@
 //! instances, dicts and tuples, without a row in between.
 //!
 //! Python describes a query's rows once, as a [`plan::Plan`]; one call then turns a whole result
-//! (or a slice of it) into a list. Nothing in here depends on SQL, settings, connections or the
-//! event loop.
+//! (or a slice of it) into a list. An [`exchange::Exchange`] sends a statement and receives its results.
+//! Nothing in here depends on SQL or settings.
 
 mod column;
 mod decode;
 mod encode;
 mod error;
+mod exchange;
 mod inline_values;
 mod instance;
 mod join;
+mod libpq;
 mod model_state;
 mod plan;
 mod pytypes;
 mod querysets;
+mod reply;
 mod rows;
 mod source;
 mod watcher;
@@ -35,11 +38,17 @@ mod _core {
     #[pymodule_export]
     use crate::encode::Literals;
     #[pymodule_export]
+    use crate::encode::Parameters;
+    #[pymodule_export]
     use crate::error::HydrationError;
+    #[pymodule_export]
+    use crate::exchange::Exchange;
     #[pymodule_export]
     use crate::instance::Instance;
     #[pymodule_export]
     use crate::join::Join;
+    #[pymodule_export]
+    use crate::libpq::bind_libpq;
     #[pymodule_export]
     use crate::model_state::state_deleter;
     #[pymodule_export]
@@ -47,7 +56,7 @@ mod _core {
     #[pymodule_export]
     use crate::querysets::RelatedQuerysets;
     #[pymodule_export]
-    use crate::source::pgresult::bind_libpq;
+    use crate::reply::Reply;
     #[pymodule_export]
     use crate::watcher::{on_class_modified, watch_class};
 }

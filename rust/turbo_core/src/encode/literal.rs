@@ -10,13 +10,13 @@ use crate::error::Error;
 
 /// Writes the values of a statement into its SQL.
 #[pyclass(frozen, module = "turbo_orm._core")]
-pub struct Literals(Vec<DumpedClass>);
+pub struct Literals(pub(super) Vec<DumpedClass>);
 
 /// A class whose values are written natively while `dumper` is registered for it.
-struct DumpedClass {
-    class: Py<PyAny>,
-    dumper: Py<PyAny>,
-    kind: Kind,
+pub(super) struct DumpedClass {
+    pub class: Py<PyAny>,
+    pub dumper: Py<PyAny>,
+    pub kind: Kind,
 }
 
 #[pymethods]
@@ -41,6 +41,7 @@ impl Literals {
         values: &Bound<'py, PyTuple>,
         dumpers: &Bound<'py, PyDict>,
         dump: &Bound<'py, PyAny>,
+        connection: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let (pieces, found) = (between.len(), values.len());
         if pieces != found.saturating_add(1) {
@@ -57,7 +58,7 @@ impl Literals {
                 Ok(()) => sql.extend_from_slice(out.as_bytes()),
                 Err(Refusal::Unknown) => {
                     // Before 3.3, psycopg makes a bytearray of some.
-                    let literal: PyBackedBytes = dump.call1((value,))?.extract()?;
+                    let literal: PyBackedBytes = dump.call1((value, connection))?.extract()?;
                     sql.extend_from_slice(&literal);
                 }
                 Err(Refusal::Raised(error)) => return Err(error),
@@ -79,14 +80,7 @@ impl Literals {
             out.push_str("NULL");
             return Ok(());
         }
-        let class = value.get_type();
-        let dumped = self.0.iter().find(|dumped| dumped.class.is(&class));
-        let DumpedClass { dumper, kind, .. } = dumped.ok_or(Refusal::Unknown)?;
-        match dumpers.get_item(class) {
-            Ok(Some(registered)) if dumper.is(&registered) => literal(kind, value, out),
-            Ok(_) => Err(Refusal::Unknown),
-            Err(error) => Err(Refusal::of(value.py(), error)),
-        }
+        literal(&self.dumped(value, dumpers)?.kind, value, out)
     }
 }
 

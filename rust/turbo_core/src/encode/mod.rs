@@ -12,10 +12,12 @@ mod json;
 mod literal;
 mod moment;
 mod numeric;
+mod parameter;
 mod text;
 mod uuid;
 
 pub use literal::Literals;
+pub use parameter::Parameters;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;

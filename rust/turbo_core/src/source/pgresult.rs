@@ -1,8 +1,7 @@
 //! libpq's `PGresult`, read where psycopg keeps it.
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::ffi::{c_int, c_void};
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,57 +10,7 @@ use super::Source;
 use crate::column::Column;
 use crate::decode::Decoded;
 use crate::error::Error;
-
-type Format = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
-type Count = unsafe extern "C" fn(*const c_void) -> c_int;
-type Number = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
-type Value = unsafe extern "C" fn(*const c_void, c_int, c_int) -> *const c_char;
-
-/// The functions of the libpq that psycopg has loaded: its results must be read with no other.
-struct LibPq {
-    ntuples: Count,
-    nfields: Count,
-    getvalue: Value,
-    getlength: Number,
-    getisnull: Number,
-    fformat: Format,
-}
-
-static LIBPQ: OnceLock<LibPq> = OnceLock::new();
-
-/// Bind the core to the functions of the libpq that psycopg has loaded, by their addresses.
-///
-/// To be called once in a process; later calls change nothing.
-#[pyfunction]
-#[pyo3(signature = (*, ntuples, nfields, getvalue, getlength, getisnull, fformat))]
-pub fn bind_libpq(
-    ntuples: usize,
-    nfields: usize,
-    getvalue: usize,
-    getlength: usize,
-    getisnull: usize,
-    fformat: usize,
-) -> PyResult<()> {
-    if [ntuples, nfields, getvalue, getlength, getisnull, fformat].contains(&0) {
-        return Err(Error::LibpqNotBound.into());
-    }
-    // SAFETY: the caller (turbo_orm.codecs.libpq) got each address by the function's name from the shared
-    // library that psycopg itself is linked to, which stays loaded as long as the process; the
-    // signatures are those of libpq-fe.h, unchanged since PostgreSQL 7. The addresses are not null.
-    let libpq = unsafe {
-        LibPq {
-            ntuples: std::mem::transmute::<usize, Count>(ntuples),
-            nfields: std::mem::transmute::<usize, Count>(nfields),
-            getvalue: std::mem::transmute::<usize, Value>(getvalue),
-            getlength: std::mem::transmute::<usize, Number>(getlength),
-            getisnull: std::mem::transmute::<usize, Number>(getisnull),
-            fformat: std::mem::transmute::<usize, Format>(fformat),
-        }
-    };
-    // A second binding names the same library, so which one stays does not matter.
-    let _ = LIBPQ.set(libpq);
-    Ok(())
-}
+use crate::libpq::{LibPq, libpq};
 
 /// Where psycopg says that its result is.
 fn address_in(owner: &Bound<'_, PyAny>) -> PyResult<*const c_void> {
@@ -87,7 +36,7 @@ pub struct PgResult<'py> {
 impl<'py> PgResult<'py> {
     /// Open a `psycopg.pq.PGresult` that has at least these columns, in their formats.
     pub fn new(owner: Bound<'py, PyAny>, columns: &[Py<Column>]) -> PyResult<Self> {
-        let libpq = LIBPQ.get().ok_or(Error::LibpqNotBound)?;
+        let libpq = libpq()?;
         let result = address_in(&owner)?;
         // SAFETY: psycopg says that its result lives at this address, and it does as long as
         // `owner` is held and not cleared, which `wire()` asks again after Python code has run.

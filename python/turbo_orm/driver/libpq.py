@@ -14,7 +14,20 @@ from psycopg import pq
 
 from turbo_orm._core import bind_libpq
 
-_FUNCTIONS = ("ntuples", "nfields", "getvalue", "getlength", "getisnull", "fformat")
+_FUNCTIONS = (
+    "PQconsumeInput",
+    "PQfformat",
+    "PQflush",
+    "PQgetisnull",
+    "PQgetlength",
+    "PQgetvalue",
+    "PQisBusy",
+    "PQnfields",
+    "PQntuples",
+    "PQsendQuery",
+    "PQsendQueryPrepared",
+    "PQstatus",
+)
 
 
 @cache
@@ -22,14 +35,15 @@ def bind() -> bool:
     """Bind the core to psycopg's libpq, once. Return whether its functions were found."""
     for library in _libraries():
         try:
-            functions = {name: getattr(library, f"PQ{name}") for name in _FUNCTIONS}
+            functions = {name: getattr(library, name) for name in _FUNCTIONS}
         except AttributeError:
             continue
-        addresses = {
-            name: ctypes.cast(function, ctypes.c_void_p).value or 0
-            for name, function in functions.items()
-        }
-        bind_libpq(**addresses)
+        bind_libpq(
+            {
+                name: ctypes.cast(function, ctypes.c_void_p).value or 0
+                for name, function in functions.items()
+            }
+        )
         return True
     return False
 

@@ -11,7 +11,7 @@ from psycopg import pq
 from tests.library.fields import Arrays, Bag, Lettered, Ranges, Searched, Whole
 from tests.library.models import Sample
 from turbo_orm import explain_hydration
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 
 # What Django's own converters have to make of values that are read natively
 CONVERTED = {"blobs", "documents", "exact_documents"}

@@ -1,0 +1,162 @@
+"""The statements that a connection has prepared: the server parses and plans them once.
+
+A statement is prepared when it was executed some times with literals, and the server then says
+that the types of its columns are the same. It is prepared for types of its parameters: those that
+PostgreSQL gives the literals (turbo_orm.codecs.literals). Where a pooler is in between, nothing is
+prepared: each transaction may be in another session. What becomes due in a transaction is prepared
+at its end, since an error would abort it.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+from psycopg import generators
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from turbo_orm._core import Parameters
+
+_COMMAND_OK = ExecStatus.COMMAND_OK
+_IDLE = TransactionStatus.IDLE
+
+#: A statement is prepared after so many executions on a connection.
+THRESHOLD = 5
+#: So many are prepared on a connection. Of more, those that were used last.
+MAX_PREPARED = 200
+#: Of so many that are not prepared, the executions are counted.
+_MAX_COUNTED = 2_000
+
+logger = logging.getLogger("turbo_orm")
+
+
+class Bound(Protocol):
+    """A statement with its values."""
+
+    @property
+    def statement(self) -> Any:
+        """What is prepared."""
+        ...
+
+    def numbered_sql(self, connection: Any) -> bytes:
+        """Return the SQL with ``$1``, ``$2`` … for its parameters."""
+        ...
+
+
+class _Due(NamedTuple):
+    """A statement to be prepared: the types of its parameters and of its columns."""
+
+    bound: Bound
+    parameters: Parameters
+    columns: list[int]
+
+
+class PreparedStatements:
+    """The names of what a connection has prepared, by statement and types of parameters."""
+
+    __slots__ = ("_due", "_executions", "_last", "_names", "is_off")
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[Any, bytes], bytes] = {}
+        self._executions: dict[tuple[Any, bytes], int] = {}
+        self._due: list[_Due] = []
+        self._last = 0
+        # Whether a pooler is in between, once that was asked.
+        self.is_off: bool | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, bound: Bound, parameters: Parameters) -> bytes | None:
+        """Return the name of a statement, if it is prepared."""
+        names = self._names
+        key = (bound.statement, parameters.types)
+        name = names.get(key)
+        if name is not None:
+            # The ones that were used last are at the end.
+            del names[key]
+            names[key] = name
+        return name
+
+    def count(self, bound: Bound, parameters: Parameters, pgresult: Any) -> bool:
+        """Count an execution with literals. Return whether statements are to be prepared now."""
+        if self.is_off or bound.statement.literals_reason:
+            return False
+        executions = self._executions
+        key = (bound.statement, parameters.types)
+        executed = executions[key] = executions.get(key, 0) + 1
+        if executed >= THRESHOLD:
+            del executions[key]
+            self._due.append(_Due(bound, parameters, _columns(pgresult)))
+        elif len(executions) > _MAX_COUNTED:
+            executions.clear()
+        return bool(self._due)
+
+    @property
+    def are_due(self) -> bool:
+        """Whether statements are to be prepared where no transaction is open."""
+        return bool(self._due)
+
+    def forget(self) -> None:
+        """Take all statements for gone: the session was reset."""
+        self._names.clear()
+
+    async def prepare(self, driver: Any) -> None:
+        """Prepare what is due, unless a transaction is open. The caller holds the lock.
+
+        Raises nothing but what cancels the task: what the task has executed, it has.
+        """
+        with suppress(psycopg.Error):
+            while self._due and driver.pgconn.transaction_status == _IDLE:
+                if self.is_off is None and not await self._is_direct(driver):
+                    self._due.clear()
+                    return
+                await self._prepare(driver, *self._due.pop())
+
+    async def _is_direct(self, driver: Any) -> bool:
+        """Return whether there is no pooler in between, which has a process id of its own."""
+        results = await driver.exchange(b"SELECT pg_backend_pid()")
+        found = results[0].get_value(0, 0) if results and results[0].ntuples else None
+        self.is_off = found != b"%d" % driver.pgconn.backend_pid
+        if self.is_off:
+            logger.info("A pooler is in front of the database: statements are not prepared.")
+        return not self.is_off
+
+    async def _prepare(
+        self, driver: Any, bound: Bound, parameters: Parameters, columns: list[int]
+    ) -> None:
+        pgconn, statement = driver.pgconn, bound.statement
+        if statement.literals_reason:
+            return
+        if len(self._names) >= MAX_PREPARED:
+            await self._deallocate(driver, next(iter(self._names)))
+        self._last += 1
+        name = b"turbo_orm_%d" % self._last
+        pgconn.send_prepare(name, bound.numbered_sql(driver), parameters.oids)
+        (result, *_) = await driver.wait(generators.execute(pgconn))
+        if result.status != _COMMAND_OK:
+            reason = result.error_message.decode(errors="replace").splitlines()[0]
+            statement.literals_reason = f"it cannot be prepared: {reason}"
+            return
+        pgconn.send_describe_prepared(name)
+        (result, *_) = await driver.wait(generators.execute(pgconn))
+        self._names[statement, parameters.types] = name
+        if _columns(result) != columns:
+            statement.literals_reason = "its columns are of other types where it is prepared"
+            await self._deallocate(driver, (statement, parameters.types))
+
+    async def deallocate(self, driver: Any, bound: Bound) -> None:
+        """Have the server forget a statement, for all types of its parameters."""
+        for key in [key for key in self._names if key[0] is bound.statement]:
+            await self._deallocate(driver, key)
+
+    async def _deallocate(self, driver: Any, key: tuple[Any, bytes]) -> None:
+        name = self._names.pop(key, None)
+        if name is not None:
+            await driver.exchange(b"DEALLOCATE " + name)
+
+
+def _columns(pgresult: Any) -> list[int]:
+    return [pgresult.ftype(index) for index in range(pgresult.nfields)]
