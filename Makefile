@@ -30,7 +30,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked conformance soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
+.PHONY: help demo test checked conformance pgbouncer soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -86,6 +86,16 @@ conformance: $(if $(filter .venv,$(DJANGO_VENV)),$(EXTENSION) $(call group,confo
 	@$(BIN)/python -m pip --python .venvs/django-$*/bin/python install --quiet --constraint .venvs/django-$*/constraints.txt \
 		.venvs/django-$*/wheel/*.whl 'django==$*.*' --group conformance
 	@touch $@
+
+PGBOUNCER = .cache/pgbouncer
+
+pgbouncer: $(PGBOUNCER)/usr/sbin/pgbouncer ## unpack Debian's PgBouncer for tests/topology, which skip themselves without one
+
+$(PGBOUNCER)/usr/sbin/pgbouncer:
+	$(call say,unpacking PgBouncer)
+	@mkdir -p $(PGBOUNCER)
+	@cd $(PGBOUNCER) && apt-get download -q pgbouncer libc-ares2 libevent-2.1-7 2>/dev/null
+	@for package in $(PGBOUNCER)/*.deb; do dpkg-deb -x $$package $(PGBOUNCER); done
 
 SECONDS = 60
 

@@ -161,7 +161,7 @@ def driver(tables: None) -> Iterator[psycopg.Connection]:
     """Connect as psycopg does without Django, under its own adapters, in UTC."""
     from django.db import connections
 
-    from turbo_orm.codecs import libpq
+    from turbo_orm.driver import libpq
 
     libpq.bind()
     parameters = connections["default"].get_connection_params()

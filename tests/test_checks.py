@@ -33,7 +33,7 @@ from turbo_orm.checks import (
     check_names,
     check_number_of_connections,
 )
-from turbo_orm.codecs import libpq
+from turbo_orm.driver import libpq
 from turbo_orm.handlers.places import is_listed
 
 WRONG_ENGINES = ["django.db.backends.postgresql", "django.db.backends.sqlite3"]
