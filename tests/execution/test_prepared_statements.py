@@ -75,8 +75,8 @@ def test_what_is_executed_often_is_prepared(accounts, connected):
         for _ in range(prepared.THRESHOLD + 10):
             assert await get_owner() == ("first", 1)
             found.append(len(await names()))
-        # One call makes the chain known, and one its statement, where no test has before.
-        assert prepared.THRESHOLD <= found.index(1) + 1 <= prepared.THRESHOLD + 2
+        # Some calls make the chain and its statement known, where no test has before.
+        assert prepared.THRESHOLD <= found.index(1) + 1 <= prepared.THRESHOLD + 4
         assert found == sorted(found)
         (statement,) = await names()
         assert statement.endswith('WHERE "library_account"."owner" = $1 LIMIT 21')

@@ -33,6 +33,8 @@ def sent_by(code, pool=None):
             DATABASES={"default": wire.database(**options)},
             ASYNC_BACKEND_DISABLE_POOL_WARNING=True,
             INSTALLED_APPS=[*APPS, "pgtrigger", "pghistory"],
+            # What is prepared is sent by its name.
+            TURBO_ORM={"PREPARE": False},
         )
     return answer, wire.sent
 
