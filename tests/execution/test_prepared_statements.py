@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from django.db import IntegrityError, NotSupportedError, connection
+from django.db import DataError, IntegrityError, NotSupportedError, connection
 from django.db.models import F
 from django.test.utils import override_settings
 
@@ -303,6 +303,47 @@ def test_values_that_the_server_refuses_raise_what_literals_raise(accounts, conn
             await (await good()).adelete()
         for each in bad:
             assert await answer(each) == await with_literals(each)
+
+    connected(steps)
+
+
+def test_a_refused_value_in_a_transaction_leaves_the_statement_prepared(accounts, connected):
+    async def fail():
+        async with async_atomic():
+            await ask("SELECT 1")
+            await Account.objects.acreate(owner="x" * 60, balance=1)
+
+    async def create():
+        account = await Account.objects.acreate(owner="new", balance=7)
+        await account.adelete()
+
+    async def steps():
+        await often(create)
+        before = await names()
+        for _ in range(3):
+            with pytest.raises(DataError, match="too long"):
+                await fail()
+        await create()
+        assert await names() == before
+
+    connected(steps)
+
+
+def test_what_has_become_stale_in_a_transaction_is_deallocated(change, connected):
+    async def fail():
+        async with async_atomic():
+            await ask("SELECT 1")
+            await get_owner()
+
+    async def steps():
+        await often(get_owner)
+        before = await names()
+        await change(CHANGES["another type"])
+        with pytest.raises(NotSupportedError):
+            await fail()
+        await often(get_owner)
+        assert len(await names()) == len(before) == 1
+        assert len(own()) == 1
 
     connected(steps)
 

@@ -15,12 +15,15 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 from psycopg import generators
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from turbo_orm._core import Parameters
 
 _COMMAND_OK = ExecStatus.COMMAND_OK
 _IDLE = TransactionStatus.IDLE
+_SQLSTATE = DiagnosticField.SQLSTATE
+# The classes of errors that a statement has each time: it is not supported, or not correct.
+_REFUSALS = frozenset({b"0A", b"22", b"42"})
 
 #: A statement is prepared after so many executions on a connection.
 THRESHOLD = 5
@@ -56,12 +59,14 @@ class _Due(NamedTuple):
 class PreparedStatements:
     """The names of what a connection has prepared, by statement and types of parameters."""
 
-    __slots__ = ("_due", "_executions", "_last", "_names", "is_off")
+    __slots__ = ("_discarded", "_due", "_executions", "_last", "_names", "is_off")
 
     def __init__(self) -> None:
         self._names: dict[tuple[Any, bytes], bytes] = {}
         self._executions: dict[tuple[Any, bytes], int] = {}
         self._due: list[_Due] = []
+        # Names that are to be deallocated.
+        self._discarded: list[bytes] = []
         self._last = 0
         # Whether a pooler is in between, once that was asked.
         self.is_off: bool | None = None
@@ -96,33 +101,35 @@ class PreparedStatements:
 
     @property
     def are_due(self) -> bool:
-        """Whether statements are to be prepared where no transaction is open."""
-        return bool(self._due)
+        """Whether statements are to be prepared or deallocated where no transaction is open."""
+        return bool(self._due or self._discarded)
 
     def forget(self) -> None:
         """Take all statements for gone: the session was reset."""
         self._names.clear()
+        self._discarded.clear()
+
+    def discard(self, statement: Any) -> None:
+        """Have a statement prepared anew, whatever the types of its parameters."""
+        for key in [key for key in self._names if key[0] is statement]:
+            self._discarded.append(self._names.pop(key))
 
     async def prepare(self, driver: Any) -> None:
-        """Prepare what is due, unless a transaction is open. The caller holds the lock.
+        """Prepare and deallocate what is due, unless a transaction is open.
 
-        Raises nothing but what cancels the task: what the task has executed, it has.
+        The caller holds the lock. Raises nothing but what cancels the task: what the task has
+        executed, it has.
         """
         with suppress(psycopg.Error):
+            while self._discarded and driver.pgconn.transaction_status == _IDLE:
+                await driver.exchange(b"DEALLOCATE " + self._discarded.pop())
             while self._due and driver.pgconn.transaction_status == _IDLE:
-                if self.is_off is None and not await self._is_direct(driver):
+                if self.is_off is None:
+                    self.is_off = await _is_behind_pooler(driver)
+                if self.is_off is not False:
                     self._due.clear()
                     return
                 await self._prepare(driver, *self._due.pop())
-
-    async def _is_direct(self, driver: Any) -> bool:
-        """Return whether there is no pooler in between, which has a process id of its own."""
-        results = await driver.exchange(b"SELECT pg_backend_pid()")
-        found = results[0].get_value(0, 0) if results and results[0].ntuples else None
-        self.is_off = found != b"%d" % driver.pgconn.backend_pid
-        if self.is_off:
-            logger.info("A pooler is in front of the database: statements are not prepared.")
-        return not self.is_off
 
     async def _prepare(
         self, driver: Any, bound: Bound, parameters: Parameters, columns: list[int]
@@ -131,31 +138,39 @@ class PreparedStatements:
         if statement.literals_reason:
             return
         if len(self._names) >= MAX_PREPARED:
-            await self._deallocate(driver, next(iter(self._names)))
+            oldest = next(iter(self._names))
+            await driver.exchange(b"DEALLOCATE " + self._names.pop(oldest))
         self._last += 1
         name = b"turbo_orm_%d" % self._last
         pgconn.send_prepare(name, bound.numbered_sql(driver), parameters.oids)
         (result, *_) = await driver.wait(generators.execute(pgconn))
         if result.status != _COMMAND_OK:
-            reason = result.error_message.decode(errors="replace").splitlines()[0]
-            statement.literals_reason = f"it cannot be prepared: {reason}"
+            if (result.error_field(_SQLSTATE) or b"")[:2] in _REFUSALS:
+                reason = result.error_message.decode(errors="replace").splitlines()[0]
+                statement.literals_reason = f"it cannot be prepared: {reason}"
             return
+        self._names[statement, parameters.types] = name
         pgconn.send_describe_prepared(name)
         (result, *_) = await driver.wait(generators.execute(pgconn))
-        self._names[statement, parameters.types] = name
-        if _columns(result) != columns:
+        if result.status != _COMMAND_OK:
+            self.discard(statement)
+        elif _columns(result) != columns:
             statement.literals_reason = "its columns are of other types where it is prepared"
-            await self._deallocate(driver, (statement, parameters.types))
+            self.discard(statement)
 
-    async def deallocate(self, driver: Any, bound: Bound) -> None:
-        """Have the server forget a statement, for all types of its parameters."""
-        for key in [key for key in self._names if key[0] is bound.statement]:
-            await self._deallocate(driver, key)
 
-    async def _deallocate(self, driver: Any, key: tuple[Any, bytes]) -> None:
-        name = self._names.pop(key, None)
-        if name is not None:
-            await driver.exchange(b"DEALLOCATE " + name)
+async def _is_behind_pooler(driver: Any) -> bool | None:
+    """Return whether another process answers than the one that has accepted the connection.
+
+    ``None`` if none does.
+    """
+    results = await driver.exchange(b"SELECT pg_backend_pid()")
+    if len(results) != 1 or results[0].status != ExecStatus.TUPLES_OK:
+        return None
+    is_behind: bool = results[0].get_value(0, 0) != b"%d" % driver.pgconn.backend_pid
+    if is_behind:
+        logger.info("A pooler is in front of the database: statements are not prepared.")
+    return is_behind
 
 
 def _columns(pgresult: Any) -> list[int]:

@@ -33,7 +33,8 @@ _SQLSTATE = DiagnosticField.SQLSTATE
 _WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 # The classes of errors that a prepared statement may have raised where literals would not, or with
 # another message: a changed table, a text that is no value of its type. Nothing was executed.
-_OF_PREPARED = frozenset({b"0A", b"22", b"26", b"42"})
+_OF_VALUE = b"22"
+_OF_PREPARED = frozenset({b"0A", b"26", b"42", _OF_VALUE})
 
 #: What ``TURBO_ORM["DIRECT_EXECUTION"]`` and ``["PREPARE"]`` say.
 is_enabled = True
@@ -170,13 +171,13 @@ async def _again(
     if state[:2] == b"26":
         # The session was reset.
         prepared.forget()
+    elif state[:2] != _OF_VALUE:
+        prepared.discard(statement.statement)
     if opening:
         await driver.exchange(b"ROLLBACK")
     elif driver.pgconn.transaction_status != _IDLE:
-        # The transaction is aborted. The next one has it prepared anew.
-        prepared.forget()
+        # The transaction is aborted. After it, the statement is prepared anew.
         return results
-    await prepared.deallocate(driver, statement)
     return await driver.exchange(opening + statement.render(driver))
 
 
