@@ -6,13 +6,13 @@ from decimal import Decimal
 import psycopg
 import pytest
 from django.db import DataError, IntegrityError, NotSupportedError, connection
-from django.db.models import F
+from django.db.models import BooleanField, F, Func, Value
 from django.test.utils import override_settings
 
 from tests.library.models import Account, Author, Book, Sample
 from tests.support.counting import python_calls
 from tests.support.statements import ask
-from turbo_orm import async_atomic, async_connection, bridge
+from turbo_orm import async_atomic, async_connection, bridge, explain_cache
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.driver import prepared
 
@@ -375,6 +375,23 @@ def test_what_cannot_be_prepared_stays_with_literals(accounts, connected):
         assert await often(raw) == ["first", "öäü"]
         assert await names() == []
         assert await often(grouped) == [{"more": 2}, {"more": 3}]
+
+    connected(steps)
+
+
+def test_the_explanation_says_why_there_are_literals(accounts, connected):
+    template = "(now() > now() - INTERVAL %(expressions)s)"
+    later = Func(Value("1 day"), template=template, output_field=BooleanField())
+
+    async def steps():
+        chosen = Account.objects.filter(later)
+        await often(chosen.acount)
+        assert await names() == []
+        found = explain_cache(chosen, "acount")
+        assert found.literals.startswith("it cannot be prepared: ERROR:  syntax error")
+        assert "  always with literals, since it cannot be prepared" in str(found)
+        await often(Account.objects.acount)
+        assert explain_cache(Account.objects.all(), "acount").literals == ""
 
     connected(steps)
 
