@@ -14,6 +14,7 @@ from tests.support.counting import python_calls
 from tests.support.statements import ask
 from turbo_orm import async_atomic, async_connection, bridge, explain_cache
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.conf import VERIFIES
 from turbo_orm.driver import prepared
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -87,6 +88,7 @@ def test_what_is_executed_often_is_prepared(accounts, connected):
     connected(steps)
 
 
+@pytest.mark.skipif(VERIFIES, reason="Each statement is compiled twice")
 def test_python_calls_of_an_aget(accounts, connected):
     """Those of the event loop included."""
 
