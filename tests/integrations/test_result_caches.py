@@ -69,7 +69,7 @@ SCENARIO = """
 """
 
 
-def run_with(code, before="", apps=(), **settings):
+def run_with(code, before="", apps=(), turbo_orm=None, **settings):
     """Return what the scenario answers, and how often each statement was sent."""
     with Wire() as wire:
         answers = run_in_project(
@@ -77,6 +77,8 @@ def run_with(code, before="", apps=(), **settings):
             before=before,
             DATABASES={"default": wire.database()},
             INSTALLED_APPS=apps or APPS,
+            # What is prepared is sent by its name.
+            TURBO_ORM={"PREPARE": False, **(turbo_orm or {})},
             **settings,
         )
     return answers, Counter(each for each in wire.sent if each.startswith("SELECT "))
@@ -102,7 +104,7 @@ def test_cachalot(turbo_orm, scratch):
         SCENARIO,
         apps=["cachalot", *APPS],
         CACHALOT_DATABASES=["default"],
-        TURBO_ORM=turbo_orm,
+        turbo_orm=turbo_orm,
     )
     assert answers == expected
     assert selects.total() < 0.7 * sent.total()
@@ -145,7 +147,7 @@ def test_cacheops(is_first, redis, turbo_orm, scratch):
         apps=["cacheops", *APPS] if is_first else [*APPS, "cacheops"],
         CACHEOPS_REDIS=redis,
         CACHEOPS={"library.account": {"ops": "all", "timeout": 60}},
-        TURBO_ORM=turbo_orm,
+        turbo_orm=turbo_orm,
     )
     assert answers == expected
     assert selects.total() < 0.7 * sent.total()
