@@ -5,17 +5,18 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 
-use super::{Kind, Refusal, Written, float, int, moment, numeric, text, uuid};
+use super::parameter::{INT4, INT8, NUMERIC, cast_to, parameter};
+use super::{Kind, Refusal, Written, text};
 use crate::error::Error;
 
 /// Writes the values of a statement into its SQL.
 #[pyclass(frozen, module = "turbo_orm._core")]
-pub struct Literals(pub(super) Vec<DumpedClass>);
+pub struct Literals(Vec<DumpedClass>);
 
 /// A class whose values are written natively while `dumper` is registered for it.
 pub(super) struct DumpedClass {
-    pub class: Py<PyAny>,
-    pub dumper: Py<PyAny>,
+    class: Py<PyAny>,
+    dumper: Py<PyAny>,
     pub kind: Kind,
 }
 
@@ -69,6 +70,23 @@ impl Literals {
 }
 
 impl Literals {
+    /// The class of a value, if it is written natively.
+    #[inline]
+    pub(super) fn dumped(
+        &self,
+        value: &Bound<'_, PyAny>,
+        dumpers: &Bound<'_, PyDict>,
+    ) -> Result<&DumpedClass, Refusal> {
+        let class = value.get_type();
+        let dumped = self.0.iter().find(|dumped| dumped.class.is(&class));
+        let dumped = dumped.ok_or(Refusal::Unknown)?;
+        match dumpers.get_item(class) {
+            Ok(Some(registered)) if dumped.dumper.is(&registered) => Ok(dumped),
+            Ok(_) => Err(Refusal::Unknown),
+            Err(error) => Err(Refusal::of(value.py(), error)),
+        }
+    }
+
     #[inline]
     fn write(
         &self,
@@ -91,50 +109,23 @@ fn literal(kind: &Kind, value: &Bound<'_, PyAny>, out: &mut String) -> Written {
             out.push_str(if value.is_true() { "true" } else { "false" });
             Ok(())
         }
-        Kind::Date => cast("date", out, |out| moment::date(value, out)),
-        Kind::Float => {
-            // Infinity and NaN are in quotes.
-            let is_finite = value.extract::<f64>().is_ok_and(f64::is_finite);
-            is_finite.then_some(()).ok_or(Refusal::Unknown)?;
-            number(out, |out| float::float(value, out))
-        }
-        // Instances of psycopg's Int2, Int4 and Int8 are not exactly of the class int.
-        Kind::Int(..) => {
-            let digits = value.extract::<i64>().map_err(|_| Refusal::Unknown)?;
-            number(out, |out| int::digits(digits, out))
-        }
-        Kind::Numeric => {
-            number(out, |out| numeric::numeric(value, out))?;
-            // Whether exponents are written out depends on psycopg's version.
-            (!out.contains('E')).then_some(()).ok_or(Refusal::Unknown)
-        }
         Kind::Text => string(text::text(value)?, out),
-        Kind::Time => cast("time", out, |out| moment::time(value, out)),
-        Kind::Timestamp => cast("timestamp", out, |out| moment::timestamp(value, out)),
-        Kind::TimestampTz if moment::is_naive(value)? => {
-            cast("timestamp", out, |out| moment::timestamp(value, out))
-        }
-        Kind::TimestampTz => cast("timestamptz", out, |out| moment::timestamptz(value, out)),
-        Kind::Uuid => cast("uuid", out, |out| uuid::uuid(value, out)),
-        Kind::Interval | Kind::Jsonb => Err(Refusal::Unknown),
+        _ => match parameter(kind, value, out)? {
+            INT4 | INT8 | NUMERIC => {
+                // Two signs in a row begin a comment.
+                if out.starts_with('-') {
+                    out.insert(0, ' ');
+                }
+                Ok(())
+            }
+            oid => {
+                out.insert(0, '\'');
+                out.push_str("'::");
+                out.push_str(cast_to(oid).ok_or(Refusal::Unknown)?);
+                Ok(())
+            }
+        },
     }
-}
-
-/// Write a number, with a space before its sign, since two of those begin a comment.
-fn number(out: &mut String, write: impl FnOnce(&mut String) -> Written) -> Written {
-    write(out)?;
-    if out.starts_with('-') {
-        out.insert(0, ' ');
-    }
-    Ok(())
-}
-
-fn cast(name: &str, out: &mut String, write: impl FnOnce(&mut String) -> Written) -> Written {
-    out.push('\'');
-    write(out)?;
-    out.push_str("'::");
-    out.push_str(name);
-    Ok(())
 }
 
 /// Write a text of ASCII. Any other is encoded as the session wants it, and a backslash needs

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 
-use super::literal::{DumpedClass, Literals};
+use super::literal::Literals;
 use super::{Kind, Refusal, float, int, moment, numeric, text, uuid};
 
 /// The OID of a type. A literal in quotes without a cast has none yet, and nor has NULL.
@@ -15,9 +15,9 @@ type Oid = u32;
 
 const UNKNOWN: Oid = 0;
 const BOOL: Oid = 16;
-const INT8: Oid = 20;
-const INT4: Oid = 23;
-const NUMERIC: Oid = 1700;
+pub const INT8: Oid = 20;
+pub const INT4: Oid = 23;
+pub const NUMERIC: Oid = 1700;
 
 /// The types that psycopg's dumpers cast literals to.
 const CASTS: [(&str, Oid); 26] = [
@@ -156,27 +156,8 @@ impl Parameters {
     }
 }
 
-impl Literals {
-    /// The class of a value, if it is written natively.
-    #[inline]
-    pub(super) fn dumped(
-        &self,
-        value: &Bound<'_, PyAny>,
-        dumpers: &Bound<'_, PyDict>,
-    ) -> Result<&DumpedClass, Refusal> {
-        let class = value.get_type();
-        let dumped = self.0.iter().find(|dumped| dumped.class.is(&class));
-        let dumped = dumped.ok_or(Refusal::Unknown)?;
-        match dumpers.get_item(class) {
-            Ok(Some(registered)) if dumped.dumper.is(&registered) => Ok(dumped),
-            Ok(_) => Err(Refusal::Unknown),
-            Err(error) => Err(Refusal::of(value.py(), error)),
-        }
-    }
-}
-
 /// Write the text of a value, and return its type.
-fn parameter(kind: &Kind, value: &Bound<'_, PyAny>, out: &mut String) -> Result<Oid, Refusal> {
+pub fn parameter(kind: &Kind, value: &Bound<'_, PyAny>, out: &mut String) -> Result<Oid, Refusal> {
     match kind {
         Kind::Bool => {
             let value = value.cast_exact::<PyBool>().map_err(|_| Refusal::Unknown)?;
@@ -277,4 +258,10 @@ fn type_of(cast: &[u8]) -> Option<Oid> {
         .iter()
         .find(|(cast, _)| *cast == name)
         .map(|(_, oid)| *oid)
+}
+
+/// The name that literals of a type are cast to.
+pub fn cast_to(oid: Oid) -> Option<&'static str> {
+    let cast = CASTS.iter().find(|(_, of)| *of == oid);
+    cast.map(|(name, _)| *name)
 }
