@@ -87,8 +87,6 @@ class PreparedStatements:
 
     def count(self, bound: Bound, parameters: Parameters, pgresult: Any) -> bool:
         """Count an execution with literals. Return whether statements are to be prepared now."""
-        if self.is_off or bound.statement.literals_reason:
-            return False
         executions = self._executions
         key = (bound.statement, parameters.types)
         executed = executions[key] = executions.get(key, 0) + 1
@@ -121,9 +119,10 @@ class PreparedStatements:
         executed, it has.
         """
         with suppress(psycopg.Error):
-            while self._discarded and driver.pgconn.transaction_status == _IDLE:
-                await driver.exchange(b"DEALLOCATE " + self._discarded.pop())
-            while self._due and driver.pgconn.transaction_status == _IDLE:
+            while self.are_due and driver.pgconn.transaction_status == _IDLE:
+                if self._discarded:
+                    await driver.exchange(b"DEALLOCATE " + self._discarded.pop())
+                    continue
                 if self.is_off is None:
                     self.is_off = await _is_behind_pooler(driver)
                 if self.is_off is not False:
@@ -137,9 +136,6 @@ class PreparedStatements:
         pgconn, statement = driver.pgconn, bound.statement
         if statement.literals_reason:
             return
-        if len(self._names) >= MAX_PREPARED:
-            oldest = next(iter(self._names))
-            await driver.exchange(b"DEALLOCATE " + self._names.pop(oldest))
         self._last += 1
         name = b"turbo_orm_%d" % self._last
         pgconn.send_prepare(name, bound.numbered_sql(driver), parameters.oids)
@@ -150,6 +146,9 @@ class PreparedStatements:
                 statement.literals_reason = f"it cannot be prepared: {reason}"
             return
         self._names[statement, parameters.types] = name
+        if len(self._names) > MAX_PREPARED:
+            oldest = next(iter(self._names))
+            self._discarded.append(self._names.pop(oldest))
         pgconn.send_describe_prepared(name)
         (result, *_) = await driver.wait(generators.execute(pgconn))
         if result.status != _COMMAND_OK:

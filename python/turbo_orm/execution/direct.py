@@ -26,6 +26,7 @@ from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import loop_pools
+from turbo_orm.driver.prepared import Bound
 
 _IDLE = TransactionStatus.IDLE
 _POSITION = DiagnosticField.STATEMENT_POSITION
@@ -41,7 +42,7 @@ is_enabled = True
 prepares = True
 
 
-class Executable(Protocol):
+class Executable(Bound, Protocol):
     """A statement with its parameters, for Django's cursor and for libpq."""
 
     @property
@@ -54,21 +55,12 @@ class Executable(Protocol):
         """The values."""
         ...
 
-    @property
-    def statement(self) -> Any:
-        """The cached statement, if it is one: ``parameters()`` returns ``None`` for any other."""
-        ...
-
     def render(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
         """Return the statement with literals for the values, as psycopg's client cursor would."""
         ...
 
     def parameters(self, connection: psycopg.AsyncConnection[Any]) -> Parameters | None:
-        """Return what the statement is executed with if it is prepared, or ``None``."""
-        ...
-
-    def numbered_sql(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
-        """Return what is prepared."""
+        """Return what it is executed with if it is prepared, ``None`` if it never is."""
         ...
 
     def execute_sql(self, name: bytes, connection: psycopg.AsyncConnection[Any]) -> bytes:
@@ -112,8 +104,10 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
                     # Other users of the connection wait meanwhile.
                     driver.lock.take()
                     try:
-                        parameters = statement.parameters(driver) if prepares else None
-                        name = parameters and driver.prepared.name(statement, parameters)
+                        parameters = name = None
+                        if prepares and not driver.prepared.is_off:
+                            parameters = statement.parameters(driver)
+                            name = parameters and driver.prepared.name(statement, parameters)
                         if name is None:
                             results = await _with_literals(driver, statement, opening, parameters)
                         elif opening:
