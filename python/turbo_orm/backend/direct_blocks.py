@@ -207,11 +207,8 @@ async def _send(connection: Any, driver: Any, commands: bytes) -> None:
 async def _prepare(connection: Any, driver: Any) -> None:
     """Prepare what has become due in the transaction."""
     try:
-        await driver.lock.acquire()
-        try:
+        async with driver.lock:
             await driver.prepared.prepare(driver)
-        finally:
-            driver.lock.release()
     finally:
         connection.release(driver)
 

@@ -17,5 +17,5 @@ def variable(local: Any) -> ContextVar[Any] | None:
 
 def is_empty(local: Any) -> bool:
     """Return whether it certainly has no attribute in the running context."""
-    kept: Any = getattr(getattr(local, "_storage", None), "_data", None)
-    return kept.__class__ is ContextVar and kept.get(None) is None
+    kept = variable(local)
+    return kept is not None and kept.get(None) is None

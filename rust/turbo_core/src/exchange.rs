@@ -62,8 +62,7 @@ impl Exchange {
     ) -> PyResult<Option<Py<Reply>>> {
         let py = query.py();
         let connection = self.connection(py)?;
-        let query = CString::new(query.as_bytes())
-            .map_err(|_| PyValueError::new_err("embedded null byte"))?;
+        let query = zero_terminated(query)?;
         // SAFETY: psycopg says that its connection lives at this address, and it does while the
         // GIL is held. The text ends with a zero byte.
         let is_sent = unsafe { (libpq()?.send_query)(connection, query.as_ptr()) } == 1;
@@ -79,8 +78,7 @@ impl Exchange {
     ) -> PyResult<Option<Py<Reply>>> {
         let py = name.py();
         let connection = self.connection(py)?;
-        let name = CString::new(name.as_bytes())
-            .map_err(|_| PyValueError::new_err("embedded null byte"))?;
+        let name = zero_terminated(name)?;
         let texts = parameters.pointers();
         // SAFETY: as above. There are as many pointers as parameters, each null or to a text that
         // ends with a zero byte and lives as long as the parameters; libpq copies them. Without
@@ -258,4 +256,9 @@ impl Exchange {
             _ => Ok(Arrived::Lost(false)),
         }
     }
+}
+
+/// The bytes of a text as libpq takes it.
+fn zero_terminated(text: &Bound<'_, PyBytes>) -> PyResult<CString> {
+    CString::new(text.as_bytes()).map_err(|_| PyValueError::new_err("embedded null byte"))
 }

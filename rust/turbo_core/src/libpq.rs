@@ -51,7 +51,6 @@ pub fn libpq() -> Result<&'static LibPq, Error> {
 ///
 /// To be called once in a process; later calls change nothing.
 #[pyfunction]
-#[allow(clippy::needless_pass_by_value)]
 pub fn bind_libpq(functions: HashMap<String, usize>) -> PyResult<()> {
     let address = |name: &str| match functions.get(name) {
         Some(&address) if address != 0 => Ok(address),

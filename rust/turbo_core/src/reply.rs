@@ -18,7 +18,7 @@ pub struct Reply {
     state: State,
     /// Of the task that waits, each with its context.
     callbacks: Vec<(Py<PyAny>, Option<Py<PyAny>>)>,
-    /// Set by whoever yields it to a task, and reset by the task.
+    /// Set where it is yielded to a task, and reset by the task.
     #[pyo3(get, set, name = "_asyncio_future_blocking")]
     is_blocking: bool,
 }
@@ -57,13 +57,27 @@ impl Reply {
             drop(this);
             return Ok(slf);
         }
-        let results = this.outcome(slf.py())?;
+        let results = this.result(slf.py())?;
         Err(PyStopIteration::new_err((results,)))
     }
 
     /// Return the results, or raise what has come in their place.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.outcome(py)
+        match &self.state {
+            State::Results(results) => Ok(results.clone_ref(py)),
+            State::Failed(error) => Err(error.clone_ref(py)),
+            State::Cancelled(message) => {
+                let cancelled = py
+                    .import(intern!(py, "asyncio"))?
+                    .getattr(intern!(py, "CancelledError"))?;
+                let error = match message {
+                    Some(message) => cancelled.call1((message,))?,
+                    None => cancelled.call0()?,
+                };
+                Err(PyErr::from_value(error))
+            }
+            State::Pending => Err(PyRuntimeError::new_err("The results have not arrived.")),
+        }
     }
 
     fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
@@ -163,24 +177,6 @@ impl Reply {
 }
 
 impl Reply {
-    fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match &self.state {
-            State::Results(results) => Ok(results.clone_ref(py)),
-            State::Failed(error) => Err(error.clone_ref(py)),
-            State::Cancelled(message) => {
-                let cancelled = py
-                    .import(intern!(py, "asyncio"))?
-                    .getattr(intern!(py, "CancelledError"))?;
-                let error = match message {
-                    Some(message) => cancelled.call1((message,))?,
-                    None => cancelled.call0()?,
-                };
-                Err(PyErr::from_value(error))
-            }
-            State::Pending => Err(PyRuntimeError::new_err("The results have not arrived.")),
-        }
-    }
-
     fn call_soon(&mut self, slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let event_loop = self.event_loop.bind(py);
