@@ -18,7 +18,7 @@ from tests.support.private_names import (
     tables as current,
 )
 from tests.support.project import APPS, OPTIONAL_APPS, run_in_project
-from turbo_orm.patches import private_api
+from turbo_orm.patches import private_api, required_names
 from turbo_orm.patches.private_api import NAMES, PrivateName
 
 EXPECTED = [
@@ -132,7 +132,7 @@ def test_the_page_has_them():
 
 
 def test_all_that_is_needed_is_there():
-    private_api.require()
+    required_names.require()
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def names(monkeypatch):
 def test_a_name_that_is_needed_and_gone_is_an_error(names):
     names(GONE["of a class"])
     with pytest.raises(ImproperlyConfigured, match=r"django .* has no .*QuerySet\._gone, which"):
-        private_api.require()
+        required_names.require()
 
 
 NOT_LOOKED_AT = {
@@ -161,14 +161,14 @@ NOT_LOOKED_AT = {
 @pytest.mark.parametrize("case", NOT_LOOKED_AT)
 def test_others_are_no_error(case, names):
     names(NOT_LOOKED_AT[case])
-    private_api.require()
+    required_names.require()
 
 
 def test_an_optional_name_that_is_gone_is_warned_of_once(caplog, monkeypatch):
-    monkeypatch.setattr(private_api, "_warned", set())
+    monkeypatch.setattr(required_names, "_warned", set())
     with caplog.at_level(logging.WARNING, logger="turbo_orm"):
         for _ in range(2):
-            assert not private_api.has("sys", "_gone", without="nothing works")
+            assert not required_names.has("sys", "_gone", without="nothing works")
     assert [record.getMessage() for record in caplog.records] == [
         "There is no sys._gone in the installed version. Without it: nothing works."
     ]
@@ -176,7 +176,7 @@ def test_an_optional_name_that_is_gone_is_warned_of_once(caplog, monkeypatch):
 
 
 def test_one_that_is_there_is_not_warned_of(caplog):
-    assert private_api.has("sys", "modules", without="nothing works")
-    assert private_api.has("django.db.models.query:QuerySet", "_fetch_all", without="nothing")
+    assert required_names.has("sys", "modules", without="nothing works")
+    assert required_names.has("django.db.models.query:QuerySet", "_fetch_all", without="nothing")
     assert sys.modules
     assert not caplog.records

@@ -24,7 +24,7 @@ from turbo_orm.bridge import installation, signals, sync_to_async
 from turbo_orm.bridge.watchdog import watchdog
 from turbo_orm.driver import pool
 from turbo_orm.execution import direct
-from turbo_orm.patches import private_api
+from turbo_orm.patches import required_names
 from turbo_orm.patches.patch import Group, Patch, Receiver, Replacement
 from turbo_orm.query_cache import cache, invalidation, verification
 
@@ -114,7 +114,7 @@ def _signals() -> Iterator[Patch]:
     why = "async receivers that share a connection are awaited one after the other"
     if django.VERSION < (6, 1):
         yield Replacement(_DISPATCHER, "asyncio", why, signals.ASYNCIO)
-    elif private_api.has(_DISPATCHER, "_run_parallel", without=f"no longer: {why}"):
+    elif required_names.has(_DISPATCHER, "_run_parallel", without=f"no longer: {why}"):
         yield Replacement(_DISPATCHER, "_run_parallel", why, wrap=signals.one_after_the_other)
 
 

@@ -16,7 +16,7 @@ from django.apps import apps
 
 from turbo_orm import bridge
 from turbo_orm.backend import handler
-from turbo_orm.patches import private_api
+from turbo_orm.patches import required_names
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
 _PANEL = "debug_toolbar.panels.sql:SQLPanel"
@@ -27,10 +27,10 @@ def _patches() -> Iterator[Patch]:
     if not apps.is_installed("debug_toolbar"):
         return
     why = "the SQL panel shows the statements of async views"
-    if private_api.has(_PANEL, "aenable_instrumentation", without=f"no longer: {why}"):
+    if required_names.has(_PANEL, "aenable_instrumentation", without=f"no longer: {why}"):
         yield Replacement(_PANEL, "aenable_instrumentation", why, wrap=in_the_event_loop_too)
     why = "stack traces of statements reach the view that has awaited them"
-    if private_api.has(_UTILS, "_stack_frames", without=f"no longer: {why}"):
+    if required_names.has(_UTILS, "_stack_frames", without=f"no longer: {why}"):
         yield Replacement(_UTILS, "_stack_frames", why, _stack_frames)
 
 

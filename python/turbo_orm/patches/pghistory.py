@@ -27,7 +27,7 @@ from turbo_orm import bridge
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import current_task
 from turbo_orm.backend.handler import has_async_connection
-from turbo_orm.patches import private_api
+from turbo_orm.patches import required_names
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
 _HISTORY = "pghistory.runtime"
@@ -38,14 +38,14 @@ def _patches() -> Iterator[Patch]:
     if apps.is_installed("pgtrigger"):
         yield from _locals(_TRIGGERS, ["_ignore", "_schema"])
         name, why = "_set_ignore_session_state", "pgtrigger.ignore() can end in an event loop"
-        if private_api.has(_TRIGGERS, name, without=f"no longer: {why}"):
+        if required_names.has(_TRIGGERS, name, without=f"no longer: {why}"):
             yield Replacement(_TRIGGERS, name, why, wrap=ending_in_the_event_loop)
     if not apps.is_installed("pghistory"):
         return
     yield from _locals(_HISTORY, ["_tracker"])
     why = "async with pghistory.context() is about the task's connection, not a thread's"
     owner = f"{_HISTORY}:context"
-    if private_api.has(_HISTORY, "context", without=f"no longer: {why}"):
+    if required_names.has(_HISTORY, "context", without=f"no longer: {why}"):
         yield Replacement(owner, "__aenter__", why, wrap=entering_in_the_event_loop)
         yield Replacement(owner, "__aexit__", why, wrap=leaving_in_the_event_loop)
 
@@ -53,7 +53,7 @@ def _patches() -> Iterator[Patch]:
 def _locals(module: str, names: list[str]) -> Iterator[Patch]:
     why = "what is ignored or recorded in a task is so in no other"
     for name in names:
-        if private_api.has(module, name, without=f"no longer: {why}"):
+        if required_names.has(module, name, without=f"no longer: {why}"):
             yield Replacement(module, name, why, wrap=TaskLocal)
 
 

@@ -3,22 +3,15 @@
 Names with a leading underscore, and what is public and undocumented: Django, asgiref, psycopg,
 psycopg_pool and django-async-backend may drop or change them with any release, which is why
 ``pyproject.toml`` has upper bounds. The tests look each of them up, and say which rooms need one
-that is gone. The table in ``docs/architecture.md`` is written from them by ``make private-api``.
+that is gone; **required_names** looks when Django starts. The table in ``docs/architecture.md`` is
+written from them by ``make private-api``.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib.metadata import version
-from logging import getLogger
-from pkgutil import resolve_name
 from typing import Any, NamedTuple
-
-from django.core.exceptions import ImproperlyConfigured
-
-_logger = getLogger("turbo_orm")
-_warned: set[str] = set()
 
 # The packages whose distributions have other names.
 _DISTRIBUTIONS = {
@@ -66,43 +59,6 @@ class PrivateName(NamedTuple):
             return True
         major, minor, *_ = version(self.distribution).split(".")
         return self.since <= (int(major), int(minor)) < self.until
-
-
-def require() -> None:
-    """Raise ``ImproperlyConfigured`` if a name is gone that turbo-orm cannot do without.
-
-    Of modules that have been imported, and of classes: instances' names are left to the tests.
-    """
-    for each in NAMES:
-        if (
-            not each.is_optional
-            and not each.is_stored
-            and each.owner.partition(":")[0] in sys.modules
-            and each.is_expected
-            and not _is_there(each.owner, each.name)
-        ):
-            raise ImproperlyConfigured(
-                f"{each.distribution} {version(each.distribution)} has no {each.path}, which "
-                "turbo-orm needs. Install a version that turbo-orm supports, or a newer turbo-orm."
-            )
-
-
-def has(owner: str, name: str, without: str) -> bool:
-    """Return whether there is a name that a patch needs. If not, warn once what does not work."""
-    if _is_there(owner, name):
-        return True
-    path = f"{owner}.{name}".replace(":", ".")
-    if path not in _warned:
-        _warned.add(path)
-        _logger.warning("There is no %s in the installed version. Without it: %s.", path, without)
-    return False
-
-
-def _is_there(owner: str, name: str) -> bool:
-    try:
-        return hasattr(resolve_name(owner), name)
-    except (AttributeError, ImportError):
-        return False
 
 
 def _names(

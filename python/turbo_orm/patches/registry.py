@@ -17,7 +17,7 @@ from turbo_orm.patches import (
     patch_django,
     pghistory,
     pool_warning,
-    private_api,
+    required_names,
     response_headers,
     silk,
     subqueries,
@@ -52,7 +52,7 @@ def install() -> None:
     Raises ``ImproperlyConfigured`` if another package lacks a name that turbo-orm needs, and
     installs nothing then. Done again, it does nothing.
     """
-    private_api.require()
+    required_names.require()
     try:
         for group in GROUPS:
             if group is not patch_django.GROUP:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.apps import apps
 
-from turbo_orm.patches import private_api
+from turbo_orm.patches import required_names
 from turbo_orm.patches.patch import Group, Patch, Replacement
 
 _COLLECTOR = "silk.collector"
@@ -27,7 +27,7 @@ def _patches() -> Iterator[Patch]:
     if not apps.is_installed("silk"):
         return
     why = "statements of async views are recorded with their request"
-    if private_api.has(_COLLECTOR, "local", without=f"no longer: {why}"):
+    if required_names.has(_COLLECTOR, "local", without=f"no longer: {why}"):
         yield Replacement(_COLLECTOR, "local", why, RequestLocal)
         yield Replacement(f"{_COLLECTOR}:DataCollector", "clear", why, wrap=beginning_a_request)
 

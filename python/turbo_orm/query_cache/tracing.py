@@ -363,8 +363,7 @@ def _binder(tracer: Tracer, recorder: RecordingConnection, value: Any) -> Binder
         return list_binder(tracer.slot, field, tracer.value, recorder.ops)
     if type(tracer.value) is not int:
         return PlainBinder(tracer.slot)
-    internal_type = field.get_internal_type()
-    low, high = recorder.ops.integer_field_range(internal_type)
+    low, high = recorder.ops.integer_field_range(field.get_internal_type())
     return IntegerBinder(tracer.slot, integer_type(field, recorder.ops), low, high)
 
 
