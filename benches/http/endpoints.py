@@ -9,7 +9,9 @@ LENGTH = 100
 QUERIES = 8
 
 # Of sync views only.
-SERIALIZED = "serialized"
+SERIALIZED, SLOW = OF_SYNC_VIEWS = "serialized", "slow"
+# Seconds that PostgreSQL waits: so many connections have so few responses that all clients wait.
+DELAY = 0.1
 
 ENDPOINTS = {
     "get": "an entry by its primary key",
@@ -18,6 +20,7 @@ ENDPOINTS = {
     "eight": "eight entries, by eight queries: at once, where that is possible",
     "write": "a transaction that inserts a visit and adds to a counter",
     SERIALIZED: f"{LENGTH} entries, by a list view of Django REST framework, which is sync",
+    SLOW: f"an entry, and a statement that takes {DELAY * 1000:.0f} ms",
 }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benches import names
 from benches.http.contenders import CONTENDERS
-from benches.http.endpoints import ENDPOINTS, SERIALIZED
+from benches.http.endpoints import ENDPOINTS, OF_SYNC_VIEWS, SERIALIZED, SLOW
 from benches.http.serve import APPLICATIONS
 
 # Behind the middleware of startproject are those whose handlers are compared. Where a contender
@@ -23,7 +23,7 @@ _OF_CONTENDERS = {
     names.DJANGO_THREADS: APPLICATIONS,
     names.DJANGO_ONE_THREAD: ("bare",),
 }
-_SERIALIZING = {names.TURBO_SYNC_VIEWS, names.DJANGO_SYNC, names.DJANGO_1000_THREADS}
+_WITH_SYNC_VIEWS = {names.TURBO_SYNC_VIEWS, names.DJANGO_SYNC, names.DJANGO_1000_THREADS}
 
 # Connections to PostgreSQL.
 POOL = 20
@@ -38,9 +38,9 @@ class Session(NamedTuple):
 
     def endpoints(self, wanted: Iterable[str] = ENDPOINTS) -> tuple[str, ...]:
         """Return those of some endpoints that the server has."""
-        if self.application == "startproject" and self.contender in _SERIALIZING:
+        if self.application == "startproject" and self.contender in _WITH_SYNC_VIEWS:
             return tuple(wanted)
-        return tuple(each for each in wanted if each != SERIALIZED)
+        return tuple(each for each in wanted if each not in OF_SYNC_VIEWS)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,6 @@ HANDLERS = Plan(
         names.DJANGO_1000_THREADS,
         names.DJANGO_THREADS,
     ),
-    endpoints=("get", SERIALIZED),
+    endpoints=("get", SERIALIZED, SLOW),
     seconds=((100, 2), (1_000, 4)),
 )

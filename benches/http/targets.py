@@ -7,7 +7,7 @@ request, and a pool.
 from collections.abc import Callable
 
 from benches import names
-from benches.http.endpoints import SERIALIZED
+from benches.http.endpoints import SERIALIZED, SLOW
 from benches.http.result import Cell, Result
 from benches.report.target import Target
 
@@ -94,18 +94,20 @@ def _behind(contender: str) -> Server:
 
 
 _CROWDED = Cell(*_behind(names.TURBO_SYNC_VIEWS), "get", 1_000)
+# All wait at once, so that each of the threads is there.
+_WAITING = _CROWDED._replace(endpoint=SLOW)
 
 
 def _errors(result: Result) -> float | None:
     return None if result.median(_CROWDED, "rate") is None else result.errors(_CROWDED)
 
 
-_THREADS = _CROWDED._replace(contender=names.DJANGO_1000_THREADS)
+_THREADS = _WAITING._replace(contender=names.DJANGO_1000_THREADS)
 
 
 def _part_of_memory(what: str) -> Measure:
     def measure(result: Result) -> float | None:
-        part = _quotient(*(result.median(cell, what) for cell in (_CROWDED, _THREADS)))
+        part = _quotient(*(result.median(cell, what) for cell in (_WAITING, _THREADS)))
         return None if part is None else part * 100
 
     return measure
@@ -157,13 +159,13 @@ HANDLER_TARGETS = [
     ),
     Target("`get()` on the bridge, 1,000 clients: errors", _errors, 0, form="{:.0f}"),
     Target(
-        "the same: memory that the clients add to the server, of what they add to 1,000 threads",
+        "memory that 1,000 requests add that wait at once, of what they add to as many threads",
         _part_of_memory("grown"),
         100 / 3,
         form="{:.0f} %",
     ),
     Target(
-        "the same: memory of the server as a whole, of 1,000 threads'",
+        "the same: memory of the server as a whole, of that with threads",
         _part_of_memory("server"),
         100,
         form="{:.0f} %",

@@ -6,7 +6,7 @@ from django.db import connection, transaction
 
 from benches.http import answer
 from benches.http.contenders.django_orm import DjangoOrm
-from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
+from benches.http.endpoints import DELAY, LENGTH, first_of_list, keys_of_eight
 
 
 def write(key: int) -> None:
@@ -43,6 +43,11 @@ class SyncEndpoints(DjangoOrm):
 
     def eight(self, key: int) -> Any:
         return [self.get(each) for each in keys_of_eight(key)]
+
+    def slow(self, key: int) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(%s)", [DELAY])
+        return self.get(key)
 
     def write(self, key: int) -> Any:
         with transaction.atomic():
