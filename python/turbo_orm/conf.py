@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "ON_EVENT_LOOP": (),
     # Where sync views run: "thread" or "bridge".
     "SYNC_VIEWS": "thread",
+    # While so many tasks wait for a connection, sync views on the bridge do not begin.
+    "WAITING_VIEWS": 50,
     # Whether statements go to libpq without a cursor where nothing needs one.
     "DIRECT_EXECUTION": True,
     # Whether all async views are called as lazy_loading functions.

@@ -28,6 +28,7 @@ from django_async_backend.db.backends.base.base import RAN_DB_VERSION_CHECK
 from psycopg.pq import TransactionStatus
 
 from turbo_orm.driver import connection_created, loop_closing, psycopg_pools
+from turbo_orm.driver.admission import Admission
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.idle_release import IdleRelease
 from turbo_orm.driver.wait_queue import PoolQueue
@@ -69,9 +70,10 @@ class Pool:
     ``acquire_nowait()``, ``acquire()`` and ``release()`` are for one statement.
     """
 
-    def __init__(self, driver_pool: Any, alias: str) -> None:
+    def __init__(self, driver_pool: Any, alias: str, admission: Admission) -> None:
         self.driver_pool = driver_pool
         self.alias = alias
+        self._admission = admission
         psycopg_pools.prepare(driver_pool)
         self.queue = PoolQueue(driver_pool, self.usage)
         # With the time since when they are.
@@ -115,6 +117,7 @@ class Pool:
             raise type(exc)(f"{exc}: {self.usage()}") from exc.__cause__
         finally:
             self.waiting -= 1
+            self._admission.let_in()
 
     def detach_idle(self) -> Any:
         """Return an idle connection of a holder, which has none any more, or ``None``."""
@@ -209,7 +212,7 @@ class Pool:
         """
         if self.driver_pool._pool and not self.queue.is_waited():
             return None
-        turn = self.queue.enqueue()
+        turn = self.queue.enqueue_for_connection()
         self.waiting += 1
         try:
             return self._fit(await turn)
@@ -219,6 +222,7 @@ class Pool:
             raise
         finally:
             self.waiting -= 1
+            self._admission.let_in()
 
     def _fit(self, connection: Any) -> AsyncConnection | None:
         """Return a connection if it is as Django's settings have it, or release it."""
@@ -283,6 +287,7 @@ class LoopPools:
         # django-async-backend keeps psycopg's pools here.
         self.driver_pools: dict[str, Any] = {}
         self._pools: dict[str, Pool] = {}
+        self.admission = Admission(self._waiting, self._timeout)
         self._keeper: asyncio.Task[None] | None = None
         self._in_background: set[asyncio.Task[None]] = set()
         loop_closing.of_running_loop().before.append(self._drop)
@@ -295,13 +300,19 @@ class LoopPools:
             )
         pool = self._pools.get(alias)
         if pool is None or pool.driver_pool is not driver_pool:
-            pool = self._pools[alias] = Pool(driver_pool, alias)
+            pool = self._pools[alias] = Pool(driver_pool, alias, self.admission)
         return pool
 
     def get(self, alias: str) -> Pool | None:
         """Return the pool of an alias that was used already, if it is open."""
         pool = self._pools.get(alias)
         return None if pool is None or pool.driver_pool._closed else pool
+
+    def _waiting(self) -> int:
+        return sum(pool.waiting for pool in self._pools.values())
+
+    def _timeout(self) -> float:
+        return max(float(pool.driver_pool.timeout) for pool in self._pools.values())
 
     def forget_terms(self) -> None:
         """Have the next holder that connects set what a connection has to be like."""

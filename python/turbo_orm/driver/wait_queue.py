@@ -1,10 +1,11 @@
 """Tasks that wait for a connection, first come, first served.
 
 ``WaitQueue`` is the queue alone, for a connection that tasks use one after the other
-(turbo_orm.backend.shared_connection). ``PoolQueue`` is the one at a pool: a connection that is
-released goes straight to the task that has waited longest. psycopg's pool has every client wait
-with a lock, a condition and a task of its own, which costs more than the statement. Only psycopg's
-pool makes new connections: one client of it, on behalf of all that wait here, requests them.
+(turbo_orm.backend.shared_connection). In a ``TimedQueue`` none waits for ever. ``PoolQueue`` is
+the one at a pool: a connection that is released goes straight to the task that has waited longest.
+psycopg's pool has every client wait with a lock, a condition and a task of its own, which costs
+more than the statement. Only psycopg's pool makes new connections: one client of it, on behalf of
+all that wait here, requests them.
 """
 
 from __future__ import annotations
@@ -62,7 +63,50 @@ class WaitQueue:
             waiter.set_result(value)
 
 
-class PoolQueue(WaitQueue):
+class TimedQueue(WaitQueue):
+    """A queue of an event loop in which all wait for about as long at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # When each waiter has waited long enough, in the loop's time, and the timer of the first:
+        # one for each would be made and cancelled for most statements of a busy server.
+        self._deadlines: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enqueue_for(self, seconds: float) -> asyncio.Future[Any]:
+        """Return a future that ``hand_over()`` sets, or ``expire()`` after so many seconds."""
+        waiter = self.enqueue()
+        loop = waiter.get_loop()
+        self._forget_done()
+        self._deadlines.append((loop.time() + seconds, waiter))
+        if self._timer is None:
+            self._timer = loop.call_at(self._deadlines[0][0], self._expire)
+        return waiter
+
+    def expire(self, waiter: asyncio.Future[Any]) -> None:
+        """End the waiting of one that has waited long enough."""
+        raise NotImplementedError
+
+    def _forget_done(self) -> None:
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][1].done():
+            deadlines.popleft()
+
+    def _expire(self) -> None:
+        """Expire those that have waited long enough, and set the timer for the next."""
+        self._timer = None
+        self._forget_done()
+        loop = asyncio.get_running_loop()
+        while self._deadlines:
+            deadline, waiter = self._deadlines[0]
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._expire)
+                return
+            self.expire(waiter)
+            self._forget_done()
+
+
+class PoolQueue(TimedQueue):
     """The queue at a pool of psycopg's, in its event loop."""
 
     def __init__(self, driver_pool: Any, usage: Callable[[], str]) -> None:
@@ -72,12 +116,8 @@ class PoolQueue(WaitQueue):
         self._usage = usage
         # Requests connections of psycopg's pool while tasks wait here, so that it grows.
         self.requester: asyncio.Task[None] | None = None
-        # When each waiter has waited long enough, in the loop's time, and the timer of the first:
-        # one for each would be made and cancelled for most statements of a busy server.
-        self._deadlines: deque[tuple[float, asyncio.Future[Any]]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
 
-    def enqueue(self) -> asyncio.Future[Any]:
+    def enqueue_for_connection(self) -> asyncio.Future[Any]:
         """Return a future connection, or psycopg's ``PoolTimeout`` if none comes in time."""
         from psycopg_pool import TooManyRequests
 
@@ -87,42 +127,22 @@ class PoolQueue(WaitQueue):
                 f"the pool {driver_pool.name!r} has already {len(self._waiters)} requests "
                 f"waiting: {self._usage()}"
             )
-        waiter = super().enqueue()
-        loop = waiter.get_loop()
-        self._forget_done()
-        self._deadlines.append((loop.time() + driver_pool.timeout, waiter))
-        if self._timer is None:
-            self._timer = loop.call_at(self._deadlines[0][0], self._expire)
+        waiter = self.enqueue_for(driver_pool.timeout)
         if self.requester is None:
-            self.requester = loop.create_task(
+            self.requester = waiter.get_loop().create_task(
                 self._request(), name="turbo_orm-requester", context=Context()
             )
         return waiter
 
-    def _forget_done(self) -> None:
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][1].done():
-            deadlines.popleft()
-
-    def _expire(self) -> None:
-        """Have those that have waited long enough raise, and set the timer for the next."""
+    def expire(self, waiter: asyncio.Future[Any]) -> None:
         from psycopg_pool import PoolTimeout
 
-        self._timer = None
-        self._forget_done()
-        loop = asyncio.get_running_loop()
-        while self._deadlines:
-            deadline, waiter = self._deadlines[0]
-            if deadline > loop.time():
-                self._timer = loop.call_at(deadline, self._expire)
-                return
-            waiter.set_exception(
-                PoolTimeout(
-                    f"couldn't get a connection after {self._driver_pool.timeout:.2f} sec: "
-                    f"{self._usage()}"
-                )
+        waiter.set_exception(
+            PoolTimeout(
+                f"couldn't get a connection after {self._driver_pool.timeout:.2f} sec: "
+                f"{self._usage()}"
             )
-            self._forget_done()
+        )
 
     async def _request(self) -> None:
         from psycopg_pool import PoolTimeout

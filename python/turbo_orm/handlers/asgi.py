@@ -67,6 +67,8 @@ class EventLoopHandler(base.BaseHandler):
         if request is None or is_async(atomic):
             return atomic
         request.place_of_view = place = places.place_of_view(view)
+        if place is Place.BRIDGE:
+            return calls.with_admission(atomic)
         return calls.call_at(place, atomic, in_thread=atomic)
 
     def resolve_request(self, request: HttpRequest) -> Any:

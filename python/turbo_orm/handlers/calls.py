@@ -18,6 +18,8 @@ from django.template.response import SimpleTemplateResponse
 from django.utils.log import log_response
 
 from turbo_orm import bridge
+from turbo_orm.backend.task_connections import has_open_block
+from turbo_orm.driver.pool import loop_pools
 from turbo_orm.handlers import error_pages, middleware, places, receivers
 from turbo_orm.handlers.places import Place
 from turbo_orm.handlers.stores import place_of_databases
@@ -74,6 +76,21 @@ def call_at(place: Place, function: Callable[..., Any], in_thread: AsyncFunction
         return function(*args, **kwargs)
 
     return inline
+
+
+def with_admission(view: Callable[..., Any]) -> AsyncFunction:
+    """Return a coroutine function that calls a sync view on the bridge, when there is room.
+
+    One in a block of a middleware's is called at once: it keeps a connection that others wait for.
+    """
+
+    async def on_bridge(*args: Any, **kwargs: Any) -> Any:
+        admission = loop_pools().admission
+        if admission.is_crowded() and not has_open_block():
+            await admission.enter()
+        return await bridge.run(view, *args, **kwargs)
+
+    return on_bridge
 
 
 def placed(method: Callable[..., Any], in_thread: AsyncFunction) -> AsyncFunction:
