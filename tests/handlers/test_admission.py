@@ -65,10 +65,11 @@ PROJECT = """
 """
 
 
-def in_project(code, timeout=20, middleware=(), **turbo_orm):
+def in_project(code, timeout=20, middleware=(), max_waiting=0, **turbo_orm):
     """Run code behind a pool of one connection, where two tasks may wait for it."""
     options = {**databases()["default"].get("OPTIONS", {})}
     options["pool"] = {"min_size": 1, "max_size": 1, "timeout": timeout}
+    options["pool"]["max_waiting"] = max_waiting
     return run_in_project(
         PROJECT + code,
         ALLOWED_HOSTS=["testserver"],
@@ -177,6 +178,23 @@ def test_none_waits_longer_than_for_a_connection():
     asyncio.run(with_connection_held(main))
     """
     assert in_project(code, timeout=0.3) == [500] * 4 + [200]
+
+
+def test_a_pool_that_refuses_those_that_are_too_many():
+    """They would be let in to be refused."""
+    code = """
+    async def main(release):
+        logs = []
+        with logged(logs, is_local=True):
+            tasks = requests(EventLoopHandler(), *["querying"] * 7)
+            await turns()
+            release.set()
+            answers = await asyncio.gather(*tasks)
+        answer([each.status for each in answers])
+
+    asyncio.run(with_connection_held(main))
+    """
+    assert in_project(code, max_waiting=4) == [200] * 4 + [500] * 3
 
 
 def test_a_request_that_keeps_a_connection_begins_at_once():

@@ -309,7 +309,10 @@ class LoopPools:
         return None if pool is None or pool.driver_pool._closed else pool
 
     def _waiting(self) -> int:
-        return sum(pool.waiting for pool in self._pools.values())
+        """Return how many tasks wait, but for those at pools that refuse what is too much."""
+        return sum(
+            pool.waiting for pool in self._pools.values() if not pool.driver_pool.max_waiting
+        )
 
     def _timeout(self) -> float:
         return max(float(pool.driver_pool.timeout) for pool in self._pools.values())
