@@ -210,6 +210,21 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             and not self.features.uses_server_side_binding
         )
 
+    @property
+    def can_declare(self) -> bool:
+        """Whether a cursor on the server can be declared, and first rows fetched, in one message.
+
+        That is where no execute wrapper, query log or tool has to see the statement, and no BEGIN
+        is due before it.
+        """
+        return (
+            self.can_stream
+            and not self.queries_logged
+            and "chunked_cursor" not in self.__dict__
+            and type(self.connection) is AsyncConnection
+            and not self.connection.opening()
+        )
+
     def streaming_cursor(self, chunk_size: int) -> Any:
         """Return a cursor whose result arrives in chunks of rows.
 

@@ -316,7 +316,7 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
 
     psycopg's ``ServerCursor.fetchmany()`` makes tuples of all that it fetches.
     """
-    cursor = compiler.execute_sql(CURSOR, chunked_fetch=True, chunk_size=size)
+    cursor, pgresult = _declare(compiler, size)
     if cursor is None:
         return
     hydrator = None
@@ -327,12 +327,13 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
             sql.Literal(size), sql.Identifier(driver.name)
         )
         while True:
-            with closing(another()) as fetcher:
-                fetcher.execute(fetch)
-                pgresult = fetcher.pgresult
-                if hydrator is None:
-                    hydrator = _hydrator_of_chunks(queryset, compiler, driver, pgresult)
-                chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
+            if pgresult is None:
+                with closing(another()) as fetcher:
+                    pgresult = fetcher.execute(fetch).pgresult
+            if hydrator is None:
+                hydrator = _hydrator_of_chunks(queryset, compiler, driver, pgresult)
+            chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
+            pgresult = None
             if chunk:
                 try:
                     yield chunk
@@ -341,6 +342,28 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
                     raise
             if len(chunk) < size:
                 return
+
+
+def _declare(compiler: Any, size: int) -> tuple[Any, Any]:
+    """Return a cursor on the server for a query, and its first rows if they have come with it.
+
+    Without a cursor, nothing can match.
+    """
+    if type(compiler) is not CachedCompiler:
+        return compiler.execute_sql(CURSOR, chunked_fetch=True, chunk_size=size), None
+    connection, bound = compiler.connection, compiler.bound
+    cursor = connection.chunked_cursor()
+    try:
+        if not getattr(connection, "can_declare", False):
+            cursor.execute(bound.sql, bound.params)
+            return cursor, None
+        connection.validate_no_broken_transaction()
+        with connection.wrap_database_errors:
+            statement = bound.render(connection.connection)
+            return cursor, driver_cursor(cursor).declare(statement, size)
+    except BaseException:
+        cursor.close()
+        raise
 
 
 def _hydrator_of_chunks(
