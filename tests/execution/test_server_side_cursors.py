@@ -116,12 +116,16 @@ def test_a_statement_that_fails(accounts, run):
                 await fail(size)
                 assert await counted(OPEN) == 0
                 with pytest.raises(DataError):
-                    async with async_atomic():
-                        await Account.objects.acount()
-                        await iterate(quotients(), size)
+                    await in_transaction(size)
                 assert await iterate(Account.objects.order_by("balance")) == list("01234")
 
     run(steps)
+
+
+async def in_transaction(size):
+    async with async_atomic():
+        await Account.objects.acount()
+        await iterate(quotients(), size)
 
 
 async def counted(sql):
