@@ -40,6 +40,12 @@ def test_a_long_slice_goes_to_the_oldest_generation(rows):
     assert gc.get_freeze_count() < gc_control.FROZEN_BY_PYTHON
 
 
+def test_what_is_to_stay_young_does():
+    with gc_control.paused(LONG, promotes=False):
+        node = Node()
+    assert is_young(node)
+
+
 def test_frozen_objects_stay_frozen(monkeypatch):
     gc.freeze()
     frozen = gc.get_freeze_count()

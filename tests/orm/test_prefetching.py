@@ -21,6 +21,9 @@ from tests.library.models import Author, Book, Note, Order, Profile, Tag
 from tests.support.answers import django_answer, django_hydrates, fingerprint, turbo_answer
 from tests.support.routers import Router, routed
 from turbo_orm import bridge, cache_info
+from turbo_orm.execution import fetching
+from turbo_orm.hydration import gc_control
+from turbo_orm.orm import prefetch_level
 from turbo_orm.orm.relations import relation_of
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -370,6 +373,31 @@ def test_more_instances_than_a_slice(case, run):
     taken = 0
     assert run(ask) == expected["returned"]
     assert taken > 2
+
+
+@pytest.mark.parametrize("is_on_bridge", [False, True])
+def test_what_is_prefetched_stays_young(is_on_bridge, run, monkeypatch):
+    """They refer to each other: only a full collection would free them once they are old."""
+    promoted = []
+    monkeypatch.setattr(gc_control, "PROMOTED_SLICE", 1)
+    monkeypatch.setattr(gc_control, "_promote", promoted.append)
+    for module in (fetching, prefetch_level):
+        monkeypatch.setattr(module, "MIN_PAUSE_ROWS", 0)
+
+    async def ask(queryset):
+        if is_on_bridge:
+            return await bridge.run(lambda: list(queryset.all()))
+        return await queryset.alist()
+
+    async def steps():
+        for _ in range(3):
+            for queryset in (AUTHORS.prefetch_related("books"), BOOKS.prefetch_related("author")):
+                await ask(queryset)
+        assert promoted == []
+        found = await ask(AUTHORS)
+        assert promoted == [len(found)]
+
+    run(steps)
 
 
 def test_on_the_bridge_it_is_the_same(run):

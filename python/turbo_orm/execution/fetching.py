@@ -154,7 +154,9 @@ def _hydrator(
     ``context`` is the driver's connection or cursor that has received it.
     """
     plan = _plan(statement, context, pgresult)
-    return Hydrator(plan, known_related_objects(queryset), context, join)
+    hydrator = Hydrator(plan, known_related_objects(queryset), context, join)
+    hydrator.promotes &= not queryset._prefetch_related_lookups
+    return hydrator
 
 
 def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
@@ -264,7 +266,9 @@ def _new_hydrator(
         columns = row_columns(layout.selected, connection)
     else:
         columns = result_columns(layout.selected, connection, driver, pgresult)
-    return Hydrator(layout.plan(columns), known_related_objects(queryset))
+    hydrator = Hydrator(layout.plan(columns), known_related_objects(queryset))
+    hydrator.promotes &= not queryset._prefetch_related_lookups
+    return hydrator
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:

@@ -41,6 +41,8 @@ class Hydrator:
         self._context = context
         self._plan = plan
         self._known_related_objects = known_related_objects
+        #: Whether many rows are promoted: not what other objects will refer to, and they to it.
+        self.promotes = join is None
         #: Whether no code but the native core's runs: no converter, ``from_db()``, setter.
         are_plain = [each.is_plain for each in known_related_objects]
         self.is_native = plan.is_native and False not in are_plain
@@ -71,7 +73,7 @@ class Hydrator:
 
     def _pause_gc(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return gc_control.paused(rows) if self.is_native else nullcontext()
+        return gc_control.paused(rows, self.promotes) if self.is_native else nullcontext()
 
     def _with_known(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:

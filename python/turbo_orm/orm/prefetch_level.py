@@ -104,7 +104,7 @@ async def fetch(
     groups = join.groups
     if found and not groups:
         keys = await _keys_of_related(relation, found)
-        with gc_control.paused(len(found)):
+        with gc_control.paused(len(found), promotes=False):
             _join(relation, found, keys, by_key, groups)
     if lookup.to_attr and is_last:
         _refuse_field(type(instances[0]), to)
@@ -117,7 +117,8 @@ async def fetch(
         if start:
             await asyncio.sleep(0)
         stop = min(start + SLICE, len(instances))
-        with gc_control.paused(stop - start) if stop >= MIN_PAUSE_ROWS else nullcontext():
+        rows = stop - start
+        with gc_control.paused(rows, False) if stop >= MIN_PAUSE_ROWS else nullcontext():
             give(start, stop)
     return found, additional, relation.descriptor
 
