@@ -1,5 +1,6 @@
 """Counts the queries that Django makes and compiles, and the Python functions that are called."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -67,8 +68,13 @@ def python_calls() -> Iterator[list[Called]]:
             code = frame.f_code
             found.append(Called(frame.f_globals["__name__"], code.co_qualname, code.co_filename))
 
+    # What the collector finds is of whatever ran before, and may be closed by functions.
+    was_enabled = gc.isenabled()
+    gc.disable()
     sys.setprofile(note)
     try:
         yield found
     finally:
         sys.setprofile(None)
+        if was_enabled:
+            gc.enable()
