@@ -6,7 +6,6 @@ from tests.support.project import databases, run_in_project
 
 PROJECT = """
     import asyncio
-    from django.db import connection
     from django.http import HttpResponse
     from django.urls import path
     from tests.handlers.asking import EventLoopHandler, ask, logged
@@ -217,13 +216,12 @@ def test_a_request_that_keeps_a_connection_begins_at_once():
 
     async def main():
         application = EventLoopHandler()
-        blocked, *others = requests(application, "querying?block=1&x", *["querying"] * 5)
+        blocked, *others = requests(application, "querying?block=1&n=0&x", *["querying"] * 5)
         async with asyncio.timeout(15):
             answers = await asyncio.gather(blocked, *others)
         answer([each.status for each in answers])
 
     asyncio.run(main())
     """
-    code = code.replace('"querying?block=1&x"', '"querying?block=1&n=0&x"')
     found = in_project(code, timeout=60, middleware=["__main__.in_block"], WAITING_VIEWS=3)
     assert found == [200] * 6

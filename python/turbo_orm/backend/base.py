@@ -210,13 +210,13 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             and not self.features.uses_server_side_binding
         )
 
-    @property
     def can_declare(self) -> bool:
-        """Whether a cursor on the server can be declared, and first rows fetched, in one message.
+        """Connect, and return whether a server-side cursor comes with its first rows.
 
-        That is where no execute wrapper, query log or tool has to see the statement, and no BEGIN
-        is due before it.
+        Its declaration and their fetch are one message where no execute wrapper, query log or
+        tool has to see the statement, and no BEGIN is due before it.
         """
+        self.ensure_connection()
         return (
             self.can_stream
             and not self.queries_logged

@@ -164,12 +164,6 @@ def _acquiring[**P, R](method: Callable[P, R]) -> Callable[P, R]:
     return acquiring
 
 
-async def _exchange(driver: Any, message: bytes) -> list[Any]:
-    async with driver.lock:
-        results: list[Any] = await driver.exchange(message)
-        return results
-
-
 class ServerSideCursor(BridgedCursor):
     """A named cursor, which lives on the server: its connection is kept until it is closed."""
 
@@ -184,22 +178,21 @@ class ServerSideCursor(BridgedCursor):
         self._is_open = True
         async_connection.keep_for_cursor()
 
+    @_acquiring
     def declare(self, statement: bytes, size: int) -> Any:
         """Declare the cursor for a statement with literals, and return its first rows.
 
         That is one message, where psycopg sends three. Those rows are a ``PGresult``.
         """
-        self.async_connection.acquire_on_bridge()
         cursor = self._cursor
         driver = cursor.connection
         name = sql.Identifier(cursor.name).as_bytes(driver)
         scrolls = {None: b"", True: b"SCROLL ", False: b"NO SCROLL "}[cursor.scrollable]
         withhold = b"WITH HOLD " if cursor.withhold else b""
         results = bridge.await_(
-            _exchange(
-                driver,
+            driver.exchange_in_turn(
                 b"DECLARE %b %bCURSOR %bFOR %b;FETCH FORWARD %d FROM %b"
-                % (name, scrolls, withhold, statement, size, name),
+                % (name, scrolls, withhold, statement, size, name)
             )
         )
         cursor._check_results(results)

@@ -195,11 +195,7 @@ async def _end_of_transaction(connection: Any, driver: Any, error: BaseException
 
 async def _send(connection: Any, driver: Any, commands: bytes) -> None:
     with connection.wrap_database_errors:
-        await driver.lock.acquire()
-        try:
-            results = await driver.exchange(commands)
-        finally:
-            driver.lock.release()
+        results = await driver.exchange_in_turn(commands)
         if results[-1].status != ExecStatus.COMMAND_OK:
             driver.cursor_factory(driver)._check_results(results)
 

@@ -50,5 +50,4 @@ class Admission(TimedQueue):
 
     def _has_room(self) -> bool:
         waiting = self._waiting()
-        most: int = conf.get("WAITING_VIEWS") if waiting else 1
-        return waiting < most
+        return not waiting or waiting < int(conf.get("WAITING_VIEWS"))

@@ -134,6 +134,14 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             self._stop_if_closed()
             raise
 
+    async def exchange_in_turn(self, query: bytes) -> list[Any]:
+        """Do the same after the statements that hold ``lock``, or wait for it."""
+        await self.lock.acquire()
+        try:
+            return await self.exchange(query)
+        finally:
+            self.lock.release()
+
     def _stop_if_closed(self) -> None:
         if self.pgconn.status == _BAD:
             self._reader.stop()

@@ -154,9 +154,8 @@ def _hydrator(
     ``context`` is the driver's connection or cursor that has received it.
     """
     plan = _plan(statement, context, pgresult)
-    hydrator = Hydrator(plan, known_related_objects(queryset), context, join)
-    hydrator.promotes &= not queryset._prefetch_related_lookups
-    return hydrator
+    has_prefetches = bool(queryset._prefetch_related_lookups)
+    return Hydrator(plan, known_related_objects(queryset), context, join, has_prefetches)
 
 
 def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
@@ -266,9 +265,9 @@ def _new_hydrator(
         columns = row_columns(layout.selected, connection)
     else:
         columns = result_columns(layout.selected, connection, driver, pgresult)
-    hydrator = Hydrator(layout.plan(columns), known_related_objects(queryset))
-    hydrator.promotes &= not queryset._prefetch_related_lookups
-    return hydrator
+    has_prefetches = bool(queryset._prefetch_related_lookups)
+    plan = layout.plan(columns)
+    return Hydrator(plan, known_related_objects(queryset), stays_young=has_prefetches)
 
 
 def _slices(hydrator: Hydrator, pgresult: Any, size: int) -> Chunks:
@@ -353,17 +352,15 @@ def _declare(compiler: Any, size: int) -> tuple[Any, Any]:
 
     Without a cursor, nothing can match.
     """
-    if type(compiler) is not CachedCompiler:
+    connection = compiler.connection
+    is_known = type(compiler) is CachedCompiler and hasattr(connection, "can_declare")
+    if not (is_known and connection.can_declare()):
         return compiler.execute_sql(CURSOR, chunked_fetch=True, chunk_size=size), None
-    connection, bound = compiler.connection, compiler.bound
     cursor = connection.chunked_cursor()
     try:
-        if not getattr(connection, "can_declare", False):
-            cursor.execute(bound.sql, bound.params)
-            return cursor, None
         connection.validate_no_broken_transaction()
         with connection.wrap_database_errors:
-            statement = bound.render(connection.connection)
+            statement = compiler.bound.render(connection.connection)
             return cursor, driver_cursor(cursor).declare(statement, size)
     except BaseException:
         cursor.close()

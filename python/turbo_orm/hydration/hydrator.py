@@ -26,7 +26,8 @@ class Hydrator:
 
     ``known_related_objects`` are set on the instances, as a related manager of Django's does.
     ``context`` is the driver's connection, for a plan that was made to be cached. ``join`` is
-    what instances that are filled directly are joined by.
+    what instances that are filled directly are joined by. With ``stays_young``, or a join,
+    not even many rows are promoted past the garbage collector (**gc_control**).
     """
 
     def __init__(
@@ -35,14 +36,15 @@ class Hydrator:
         known_related_objects: Sequence[KnownRelatedObjects] = (),
         context: Any = None,
         join: Join | None = None,
+        stays_young: bool = False,
     ) -> None:
         gc_control.collect_if_due()
         self._join = join
         self._context = context
         self._plan = plan
         self._known_related_objects = known_related_objects
-        #: Whether many rows are promoted: not what other objects will refer to, and they to it.
-        self.promotes = join is None
+        # Not what other objects will refer to, and they to it.
+        self._promotes = join is None and not stays_young
         #: Whether no code but the native core's runs: no converter, ``from_db()``, setter.
         are_plain = [each.is_plain for each in known_related_objects]
         self.is_native = plan.is_native and False not in are_plain
@@ -73,7 +75,7 @@ class Hydrator:
 
     def _pause_gc(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return gc_control.paused(rows, self.promotes) if self.is_native else nullcontext()
+        return gc_control.paused(rows, self._promotes) if self.is_native else nullcontext()
 
     def _with_known(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:
