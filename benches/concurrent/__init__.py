@@ -1,0 +1,1 @@
+"""Benchmarks of many tasks that share the few connections of a pool."""
