@@ -25,7 +25,8 @@ def program() -> str | None:
     return str(unpacked) if unpacked.exists() else shutil.which("pgbouncer")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -35,7 +36,7 @@ def _free_port() -> int:
 @contextmanager
 def pgbouncer(entry: dict[str, Any], **options: Any) -> Iterator[dict[str, Any]]:
     """Start one in front of a database, and yield the ``DATABASES`` entry of what is behind it."""
-    port = _free_port()
+    port = free_port()
     directory = Path(tempfile.mkdtemp(prefix="turbo-orm-pgbouncer-"))
     server = f"host={entry['HOST']} dbname={entry['NAME']} user={entry['USER']}"
     if entry.get("PORT"):

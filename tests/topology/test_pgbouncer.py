@@ -9,9 +9,10 @@ from django.test.utils import override_settings
 
 from tests.faults.aliases import known_as
 from tests.library.models import Account
+from tests.support.sharing import ALIAS, multiplexer, pool, sharing
 from tests.support.statements import ask
 from tests.topology.pgbouncer import pgbouncer, program
-from turbo_orm import async_atomic
+from turbo_orm import async_atomic, async_pipeline
 from turbo_orm.checks import check_poolers
 from turbo_orm.driver.prepared import THRESHOLD
 
@@ -66,6 +67,50 @@ def test_many_tasks_share_few_sessions(behind, run):
 
     total = sum(range(60))
     assert run(steps) == [-total, total]
+
+
+def test_no_connection_is_shared(behind, run):
+    async def get():
+        return (await Account.objects.using(ALIAS).aget(owner="first")).balance
+
+    async def steps():
+        await Account.objects.using(ALIAS).acreate(owner="first", balance=7)
+        for _ in range(3 * THRESHOLD):
+            assert await asyncio.gather(*[asyncio.create_task(get()) for _ in "7777"]) == [7] * 4
+            assert multiplexer().shared == []
+        assert any(driver.prepared.is_off for driver in pool().driver_pool._pool)
+
+    with sharing(connections.settings["behind"]):
+        run(steps)
+
+
+@pytest.mark.parametrize("alias", ["behind", "behind_pooled"])
+def test_blocks_of_async_pipeline(alias, behind, run):
+    """Nothing is pipelined: each statement is sent when the one before has been answered."""
+    accounts = Account.objects.using(alias)
+
+    async def block(number):
+        async with async_pipeline(alias):
+            await asyncio.gather(
+                *[accounts.acreate(owner=f"{number} {n}") for n in range(3)],
+                *[accounts.acount() for _ in range(THRESHOLD)],
+            )
+
+    async def steps():
+        for number in range(4):
+            async with async_atomic(alias):
+                await block(2 * number)
+            await block(2 * number + 1)
+        # One that is cancelled ends on the server, too.
+        async with async_pipeline(alias):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await asyncio.gather(ask("SELECT pg_sleep(30)", using=alias))
+            await asyncio.gather(accounts.acreate(owner="last"))
+        assert await ask(PREPARED, using=alias) == [("0",)]
+        return [each.owner for each in await accounts.order_by("pk").alist()]
+
+    assert run(steps) == [*[f"{number} {n}" for number in range(8) for n in range(3)], "last"]
 
 
 def test_the_check_says_so(behind):
