@@ -72,6 +72,7 @@ class City(models.Model):
         ordering = ["name", "geonameid"]
         get_latest_by = "added"
         verbose_name_plural = "cities"
+        indexes = [models.Index(fields=["-population", "geonameid"], name="atlas_city_largest")]
 
     def __str__(self) -> str:
         return self.name

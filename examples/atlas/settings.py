@@ -1,6 +1,7 @@
-"""Settings of the atlas: turbo-orm's engine and its name in ``INSTALLED_APPS`` are what it takes.
+"""Settings of the tour: turbo-orm's engine and its name in ``INSTALLED_APPS`` are what it takes.
 
-Importing them starts no server: the tour fills in the database it has made for itself.
+Importing them starts no server: the tour fills in the database it has made for itself. The site
+has settings of its own.
 """
 
 import os
@@ -16,15 +17,6 @@ TURBO_ORM = {"PATCH_DJANGO": False}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": database(os.environ.get("DATABASE_URL", "dbname=atlas")),
 }
-
-# How it is served: atlas.asgi.
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-ASGI_APPLICATION = "atlas.asgi.application"
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.common.CommonMiddleware",
-]
-ROOT_URLCONF = "atlas.urls"
 
 USE_TZ = True
 TIME_ZONE = "UTC"

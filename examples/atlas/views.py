@@ -1,15 +1,14 @@
 """Views that answer in JSON: async ones, and one that is sync, and runs on the event loop."""
 
-import asyncio
-import re
 from typing import Any
 
-from django.core.exceptions import BadRequest
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
 
 from atlas.models import City, Continent, Country
+from atlas.search import page_of_cities
 from turbo_orm import on_bridge
+from turbo_orm.http import ajson_response
 
 _PAGE = 50
 
@@ -21,19 +20,22 @@ async def continents(request: HttpRequest) -> JsonResponse:
 
 
 async def cities(request: HttpRequest) -> JsonResponse:
-    """Answer with the most populous cities, of a ``?country=JP``, on the ``?page=2``.
+    """Answer with the most populous cities, of a ``?country=JP``, on the ``?page=2``."""
+    page = await page_of_cities(request.GET, _PAGE)
+    return JsonResponse({"count": page.count, "cities": [_summary(city) for city in page.cities]})
 
-    How many there are is counted at the same time, on another connection.
-    """
-    number = request.GET.get("page", "1")
-    if not re.fullmatch("[1-9][0-9]{0,3}", number):
-        raise BadRequest(f"{number!r} is not the number of a page")
-    found = City.objects.select_related("country").order_by("-population", "pk")
-    if code := request.GET.get("country"):
-        found = found.filter(country=code.upper())
-    end = int(number) * _PAGE
-    count, page = await asyncio.gather(found.acount(), found[end - _PAGE : end].alist())
-    return JsonResponse({"count": count, "cities": [_summary(city) for city in page]})
+
+async def all_cities(request: HttpRequest) -> HttpResponseBase:
+    """Answer with every city: so many rows are sent while others are received."""
+    found = City.objects.order_by("pk").values("geonameid", "name", "country__name", "population")
+    return await ajson_response(found, nested=True)
+
+
+async def countries(request: HttpRequest) -> HttpResponseBase:
+    """Answer with all countries, and the three largest cities of each in it."""
+    largest = City.objects.order_by("-population", "pk").values("name", "population")[:3]
+    found = Country.objects.order_by("pk").values("code", "name", "continent__name")
+    return await ajson_response(found, nested={"cities": largest})
 
 
 async def city(request: HttpRequest, geonameid: int) -> JsonResponse:

@@ -47,7 +47,7 @@ class Command(BaseCommand):
             type=_positive,
             metavar="N",
             default=3,
-            help="show the shortest time of N (default: %(default)s)",
+            help="show the shortest time of N, of few rows that of 10 N (default: %(default)s)",
         )
         parser.add_argument(
             "--json",

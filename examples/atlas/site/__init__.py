@@ -1,0 +1,1 @@
+"""The atlas as a site: ``python -m atlas.site`` serves it."""
