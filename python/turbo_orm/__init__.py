@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 
 try:
-    from turbo_orm._core import HydrationError
+    from turbo_orm import _core
 except ImportError as exc:
     raise ImportError(
         "turbo-orm's native module turbo_orm._core is missing or was built for another Python. "
@@ -16,13 +16,25 @@ except ImportError as exc:
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
+if lacking := {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core)):
+    raise ImportError(
+        f"{getattr(_core, '__file__', _core)} is not the native module of this turbo-orm: it "
+        f"lacks {', '.join(sorted(lacking))}. It is that of another version, or of another "
+        "project: on PyPI the name turbo-orm belongs to an unrelated one. Run `pip uninstall "
+        "turbo-orm` until there is none, and install the wheel that `make wheel` builds in a "
+        "checkout of turbo-orm."
+    )
+
 from django.core import checks as _checks
 
+from turbo_orm._core import HydrationError
+from turbo_orm.backend.pipeline_block import async_pipeline
 from turbo_orm.backend.transaction import async_atomic, async_connection, release_connection
 from turbo_orm.bridge import run as run_sync
 from turbo_orm.bridge.lazy_loading import lazy_loading
 from turbo_orm.checks import check_installation as _check_installation
 from turbo_orm.explain.hydration import aexplain_hydration, explain_hydration
+from turbo_orm.explain.pool import pool_stats
 from turbo_orm.explain.query_cache import cache_info, explain_cache, explain_shape
 from turbo_orm.handlers.places import in_thread, on_bridge
 from turbo_orm.orm.manager import AsyncManager
@@ -38,6 +50,7 @@ __all__ = [
     "aexplain_hydration",
     "async_atomic",
     "async_connection",
+    "async_pipeline",
     "cache_info",
     "explain_cache",
     "explain_hydration",
@@ -46,6 +59,7 @@ __all__ = [
     "lazy_loading",
     "on_bridge",
     "patch_django",
+    "pool_stats",
     "release_connection",
     "run_sync",
     "unpatch_django",

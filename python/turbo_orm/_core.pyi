@@ -16,11 +16,13 @@ __all__ = [
     "Decoder",
     "Encoder",
     "Exchange",
+    "Fit",
     "HydrationError",
     "Instance",
     "Join",
     "Literals",
     "Parameters",
+    "Pipeline",
     "Plan",
     "RelatedQuerysets",
     "Reply",
@@ -100,6 +102,9 @@ class Column:
     @property
     def decoder(self) -> Decoder:
         """The native reader."""
+    @property
+    def writes_json(self) -> bool:
+        """Whether its values, but for unusual ones, are written as JSON natively."""
 
 @final
 class Encoder:
@@ -153,6 +158,26 @@ class Literals:
         ASCII, has a backslash, or has another syntax than most: infinity, an exponent, many
         digits. What it raises is raised. Raises ``HydrationError`` unless there is one more piece
         than there are values.
+        """
+
+@final
+class Fit:
+    """What a result has to be like for a plan: types, parameters of the session, and loaders.
+
+    ``loaders`` are pairs of a type and its loader, ``None`` where none is registered.
+    """
+
+    def __new__(
+        cls,
+        types: Sequence[int],
+        session: Sequence[tuple[bytes, bytes | None]],
+        loaders: Sequence[tuple[int, Any]],
+    ) -> Fit: ...
+    def fits(self, pgconn: Any, pgresult: Any, registered: dict[int, Any]) -> bool:
+        """Return whether a result is like that, and in text format.
+
+        ``registered`` are psycopg's loaders of that format. Raises psycopg's ``OperationalError``
+        for a connection that is closed, and ``HydrationError`` for a result that was cleared.
         """
 
 @final
@@ -278,6 +303,50 @@ class Plan:
         is malformed, if it is cleared, or if libpq is not bound; and whatever the driver's
         loaders, the converters or ``from_db()`` raise.
         """
+    def json(
+        self,
+        pgresult: Any,
+        start: int,
+        stop: int,
+        encode: Callable[[Any], str],
+        members: Sequence[tuple[Any, ...]] | None = None,
+    ) -> bytes:
+        """Write rows ``start`` to ``stop`` of a ``psycopg.pq.PGresult`` as JSON, in ASCII.
+
+        Joined, the parts of a result that follow on each other are the array of all its rows, as
+        ``json.dumps()`` writes it with Django's ``DjangoJSONEncoder``. ``encode`` is called with
+        each value that is not written natively, and returns its JSON.
+
+        With ``members``, dicts become objects of these. A member is a name in JSON, and the name
+        of a value; or members and whether the object may be null, as it is where all in it is; or
+        the name of a value, the JSON of related rows by that, and whether they are an array.
+
+        Raises what ``hydrate_result()`` raises, ``HydrationError`` for instances, for members of
+        what are no dicts, and for names that the plan has not; and whatever ``encode`` raises.
+        """
+    def json_by_key(
+        self,
+        pgresult: Any,
+        start: int,
+        stop: int,
+        encode: Callable[[Any], str],
+        members: Sequence[tuple[Any, ...]],
+        name: str,
+        many: bool = True,
+    ) -> dict[Any, str]:
+        """Write rows as ``json()`` does, by the value that they have for a name.
+
+        Rows of the same value have commas between them, and no brackets around; without ``many``,
+        the first of them is written. Raises what ``json()`` raises.
+        """
+    def flat_by(self, name: str) -> Plan:
+        """Make a plan of these rows that become the value they have for a name.
+
+        Raises ``HydrationError`` if the plan has no such name.
+        """
+    @property
+    def names(self) -> list[str] | None:
+        """The names that dicts have, ``None`` if rows become anything else."""
     def hydrate_rows(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         """Hydrate row tuples that a cursor has loaded; only JSON is still read, from text."""
 
@@ -345,6 +414,9 @@ class Parameters:
     def types(self) -> bytes:
         """The types, four bytes each: equal where the types are."""
     @property
+    def size(self) -> int:
+        """How many bytes the texts and the types take."""
+    @property
     def oids(self) -> list[int]:
         """The OIDs of the types, 0 where the statement decides."""
     @property
@@ -400,12 +472,26 @@ class Exchange:
     """
 
     def __new__(cls, pgconn: Any, reader: Callable[[], Any]) -> Exchange: ...
-    def send(self, query: bytes, event_loop: Any) -> Reply | None:
+    def send(
+        self,
+        query: bytes,
+        event_loop: Any,
+        chunks: tuple[Callable[[Any], object], int] | None = None,
+    ) -> Reply | None:
         """Send a statement by the simple protocol, and return the reply to it.
 
         ``None`` where the socket takes no more at present: the caller flushes, and receives.
+
+        ``chunks`` are what is called with each chunk of rows, a ``PGresult``, and the number of
+        rows in one: the last of the results has none then. Before libpq 17 it has all.
         """
-    def send_prepared(self, name: bytes, parameters: Parameters, event_loop: Any) -> Reply | None:
+    def send_prepared(
+        self,
+        name: bytes,
+        parameters: Parameters,
+        event_loop: Any,
+        chunks: tuple[Callable[[Any], object], int] | None = None,
+    ) -> Reply | None:
         """Do the same for a statement that was prepared by a name."""
     def abandon(self) -> Reply | None:
         """Forget the statement that runs, and return the reply to it.
@@ -413,7 +499,58 @@ class Exchange:
         The caller receives the rest of its results.
         """
     def receive(self) -> None:
-        """Receive what has arrived."""
+        """Receive what has arrived, or the next chunk of it."""
+    def receive_more(self) -> None:
+        """Receive the next chunk: the event loop's callback after one."""
+
+@final
+class Pipeline:
+    """Sends statements of several tasks on a connection that is in pipeline mode.
+
+    Each has a Sync of its own. ``receive()`` is the event loop's callback. ``pgconn`` is
+    psycopg's, and ``owner`` a weak reference to what has ``lose(error, is_broken)``, called where
+    the connection is lost, ``is_broken`` if that was found by reading, and ``receive_unasked()``,
+    called where something arrives while no statement is on its way.
+
+    With ``tells_end`` its ``end()`` is called when no statement is on its way any more.
+
+    ``statement`` is what ``under_way()`` returns. Raises psycopg's ``OperationalError`` for a
+    connection that is closed, or cannot send: of what is queued, a part may be, and the connection
+    is of no more use.
+    """
+
+    def __new__(
+        cls, pgconn: Any, owner: Callable[[], Any], tells_end: bool = False
+    ) -> Pipeline: ...
+    @property
+    def completed(self) -> int:
+        """How many statements are complete."""
+    def __len__(self) -> int:
+        """Return how many statements are on their way."""
+    def send(self, query: bytes, statement: Any, event_loop: Any) -> Reply:
+        """Queue a statement with literals for its values."""
+    def send_prepared(
+        self, name: bytes, parameters: Parameters, statement: Any, event_loop: Any
+    ) -> Reply:
+        """Queue a statement that was prepared by a name."""
+    def prepare(
+        self, name: bytes, query: bytes, parameters: Parameters, statement: Any, event_loop: Any
+    ) -> Reply:
+        """Queue the preparation of a statement, and its description: two results."""
+    def flush(self) -> bool:
+        """Send what is queued, and receive what libpq has read meanwhile.
+
+        Return whether the socket has taken all of it.
+        """
+    def under_way(self) -> list[tuple[Any, Reply]]:
+        """Return the statements that are on their way, with the replies to them.
+
+        The server executes the first one.
+        """
+    def abandon(self) -> list[Reply]:
+        """Forget all statements, and return the replies to them."""
+    def receive(self) -> None:
+        """Receive what has arrived, and have the tasks go on."""
 
 def bind_libpq(functions: dict[str, int]) -> None:
     """Bind the core to the functions of psycopg's libpq, by name and address.

@@ -10,9 +10,11 @@ from turbo_orm.checks import (
     check_connection_ages,
     check_engines,
     check_libpq,
+    check_multiplexing,
     check_names,
     check_number_of_connections,
     check_poolers,
+    check_replicas,
     check_settings,
 )
 from turbo_orm.patches import registry
@@ -28,7 +30,9 @@ class TurboOrmConfig(AppConfig):
             check_connection_ages,
             check_engines,
             check_libpq,
+            check_multiplexing,
             check_names,
+            check_replicas,
             check_settings,
         ):
             checks.register(check)

@@ -19,13 +19,13 @@ from django.db.models import Model
 
 from turbo_orm import conf
 from turbo_orm.backend.handler import (
-    ENGINE,
     async_pool_options,
     has_async_connection,
     has_async_engine,
+    suggested_engine,
 )
 from turbo_orm.backends.postgresql.pool import given_options, largest_size
-from turbo_orm.driver import libpq
+from turbo_orm.driver import libpq, multiplexing
 from turbo_orm.handlers.places import dotted_name
 from turbo_orm.orm.manager import AsyncManager
 
@@ -40,7 +40,8 @@ def check_engines(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 Error(
                     f"{model._meta.label} has an AsyncManager, and its database {alias!r} has no "
                     f"async connection.",
-                    hint=f"Set its ENGINE to {ENGINE!r}; it is {settings_dict['ENGINE']!r}.",
+                    hint=f"Set its ENGINE to {suggested_engine(settings_dict)!r}; it is "
+                    f"{settings_dict['ENGINE']!r}.",
                     id="turbo_orm.E001",
                 )
             )
@@ -118,9 +119,24 @@ def _wanted(key: str) -> str:
     default = conf.DEFAULTS[key]
     if type(default) is tuple:
         return "a list of dotted names"
+    if type(default) is dict:
+        return "a dict of aliases with positive ints"
     if type(default) is int:
         return "a positive int" if default else "a positive int or 0"
     return f"of type {type(default).__name__}"
+
+
+def check_replicas(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the databases of ``REPLICAS`` are there."""
+    return [
+        Error(
+            f"{conf.NAME}['REPLICAS'] names {alias!r}, which is not in DATABASES.",
+            hint="Its keys are aliases of DATABASES, its values weights.",
+            id="turbo_orm.E006",
+        )
+        for alias in conf.get("REPLICAS")
+        if alias not in connections.settings
+    ]
 
 
 def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -213,6 +229,40 @@ def check_libpq(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_multiplexing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that ``MULTIPLEX`` has the effect that it asks for."""
+    if not conf.get("MULTIPLEX"):
+        return []
+    needed = [key for key in ("DIRECT_EXECUTION", "PREPARE", "QUERY_CACHE") if not conf.get(key)]
+    if needed:
+        return [
+            Warning(
+                f"{conf.NAME}['MULTIPLEX'] has no effect without {' and '.join(needed)}.",
+                hint="Set it to 0, or what it needs to True, which is the default.",
+                id="turbo_orm.W006",
+            )
+        ]
+    return [
+        message
+        for alias, settings_dict in connections.settings.items()
+        if has_async_engine(settings_dict)
+        for message in _of_sharing(alias, largest_size(async_pool_options(settings_dict)))
+    ]
+
+
+def _of_sharing(alias: str, size: int) -> Iterator[CheckMessage]:
+    wanted = conf.get("MULTIPLEX")
+    most = multiplexing.most_of(size) if size else 0
+    if most < wanted:
+        pool = f"a pool of {size} connections" if size else "no pool"
+        yield Warning(
+            f"{conf.NAME}['MULTIPLEX'] is {wanted}, and {alias!r} has {pool}: the number of "
+            f"connections that are shared is {most}.",
+            hint=f"Raise OPTIONS['pool']['max_size'] to {4 * wanted + 1}, or lower MULTIPLEX.",
+            id="turbo_orm.W006",
+        )
+
+
 def check_connection_ages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check that ``CONN_MAX_AGE`` is not refused, and has an effect in async code, too."""
     return [
@@ -236,7 +286,8 @@ def _of_age(alias: str, settings_dict: dict[str, Any]) -> Iterator[CheckMessage]
         yield Info(
             f"CONN_MAX_AGE of {alias!r} has no effect in async code: without a pool, a "
             "connection is closed at the end of the task that has opened it.",
-            hint=f"Set ENGINE to {ENGINE!r}, and leave OPTIONS['pool'] out.",
+            hint=f"Set ENGINE to {suggested_engine(settings_dict)!r}, and leave OPTIONS['pool'] "
+            "out.",
             id="turbo_orm.I001",
         )
 
@@ -266,7 +317,8 @@ def check_poolers(
     return [
         Info(
             f"A pooler is in front of {alias!r}: cached statements are not prepared, since each "
-            "transaction may be in another session.",
+            "transaction may be in another session"
+            + (", and connections are not shared." if conf.get("MULTIPLEX") else "."),
             hint='Set TURBO_ORM["PREPARE"] to False to say so.',
             id="turbo_orm.I002",
         )

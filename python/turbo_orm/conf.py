@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Literal, TypedDict
 
 from django.conf import settings
 
@@ -18,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     # Dotted names of sync middleware, views, error views and receivers of a request's signals, or
     # of modules, that wait for nothing but the database.
     "ON_EVENT_LOOP": (),
+    # The aliases of the replicas that turbo_orm.routers.ReplicaRouter reads from, with weights.
+    "REPLICAS": {},
     # Where sync views run: "thread" or "bridge".
     "SYNC_VIEWS": "thread",
     # While so many tasks wait for a connection, sync views on the bridge do not begin.
@@ -26,6 +30,9 @@ DEFAULTS: dict[str, Any] = {
     "DIRECT_EXECUTION": True,
     # Whether all async views are called as lazy_loading functions.
     "LAZY_LOADING": False,
+    # How many connections of a pool are shared by quick statements of several tasks that read:
+    # less than a fourth of them, none if it is 0.
+    "MULTIPLEX": 0,
     # Whether all of Django is async, not only the models with an AsyncManager.
     "PATCH_DJANGO": True,
     # Whether cached statements are prepared, where no pooler is in front of the database.
@@ -51,6 +58,27 @@ CHOICES = {"SYNC_VIEWS": ("bridge", "thread")}
 
 #: The defaults that are others where ``DEBUG`` is set.
 DEBUG_DEFAULTS: dict[str, Any] = {"LOOP_WATCHDOG": 100, "N_PLUS_ONE": 10}
+
+
+class Settings(TypedDict, total=False):
+    """What a type checker and an editor know of ``TURBO_ORM``: the keys of ``DEFAULTS``."""
+
+    ON_EVENT_LOOP: Sequence[str] | AbstractSet[str]
+    REPLICAS: Mapping[str, int]
+    SYNC_VIEWS: Literal["bridge", "thread"]
+    WAITING_VIEWS: int
+    DIRECT_EXECUTION: bool
+    LAZY_LOADING: bool
+    MULTIPLEX: int
+    PATCH_DJANGO: bool
+    PREPARE: bool
+    QUERY_CACHE: bool
+    QUERY_CACHE_ALL_MANAGERS: bool
+    QUERY_CACHE_BYTES: int
+    QUERY_CACHE_ENTRIES: int
+    QUERY_CACHE_VERIFY: int
+    LOOP_WATCHDOG: int
+    N_PLUS_ONE: int
 
 
 def get(key: str) -> Any:
@@ -81,6 +109,11 @@ def is_valid(key: str, value: Any) -> bool:
     default = DEFAULTS[key]
     if isinstance(default, tuple):
         return isinstance(value, list | tuple | set) and all(type(name) is str for name in value)
+    if isinstance(default, dict):
+        return isinstance(value, dict) and all(
+            type(alias) is str and type(weight) is int and weight > 0
+            for alias, weight in value.items()
+        )
     if key in CHOICES:
         return value in CHOICES[key]
     # 1 is not True.

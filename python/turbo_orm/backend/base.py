@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import cached_property, partial, update_wrapper
+from functools import cache, cached_property, partial, update_wrapper
 from types import SimpleNamespace
 from typing import Any, Self
 
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import load_backend
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from turbo_orm import bridge
-from turbo_orm.backend import instrumentation, n_plus_one, streaming_cursor
+from turbo_orm.backend import instrumentation, n_plus_one, streaming_cursor, writes
 from turbo_orm.backend.cursors import BridgedCursor, ServerSideCursor
 from turbo_orm.backend.delegation import STATE, delegates
 from turbo_orm.backend.djangos_methods import BlockingConnection, bridged, refuse
@@ -60,7 +62,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     cursor = bridged("cursor")
     get_autocommit = bridged("get_autocommit")
     rollback = bridged("rollback")
-    savepoint = bridged("savepoint")
+    _make_savepoint = bridged("savepoint")
     savepoint_commit = bridged("savepoint_commit")
     savepoint_rollback = bridged("savepoint_rollback")
     _switch_autocommit = bridged("set_autocommit")
@@ -70,7 +72,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
     def __init__(self, settings_dict: dict[str, Any], alias: str) -> None:
         # Django's __init__ resets the delegated attributes: here, those of a dummy.
         self.initial = self._fixed = SimpleNamespace()
-        super().__init__(settings_dict, alias)
+        super().__init__(settings_dict, alias=alias)
         backend = load_backend(settings_dict["ENGINE"])
         self._fixed = task_connection(backend, settings_dict, alias)
 
@@ -111,10 +113,28 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
                 self.ensure_timezone()
 
     def connect(self) -> None:
-        """Connect as Django does. What fails or is cancelled halfway leaves no connection."""
+        """Connect as Django does. What fails or is cancelled halfway leaves no connection.
+
+        Of the tasks of a block of ``async_pipeline()`` that has lost its connection, one connects.
+        """
+        block = self.async_connection.pipeline
+        if block is None:
+            self._connect_alone()
+            return
+        bridge.await_(block.connecting.acquire())
+        try:
+            if self.connection is None:
+                self._connect_alone()
+        finally:
+            block.connecting.release()
+
+    def _connect_alone(self) -> None:
         try:
             self._connect()
-        except BaseException:
+        except BaseException as exc:
+            # A pool that is exhausted does not say that the server is gone.
+            if isinstance(exc, OperationalError) and not isinstance(exc, PoolTimeout):
+                writes.note_unreachable(self.alias)
             if self.connection is not None:
                 self.async_connection.put_back()
             raise
@@ -130,6 +150,8 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         if not bridge.active():
             refuse(self.alias, "set_autocommit")
         connection = self.async_connection
+        if connection.pipeline is not None and not autocommit:
+            connection.pipeline.refuse_block()
         is_default = autocommit and self.settings_dict["AUTOCOMMIT"]
         is_begin_or_end = is_default and not connection.in_atomic_block
         if is_begin_or_end and connection.connection is None:
@@ -144,9 +166,18 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         else:
             self._switch_autocommit(autocommit, *args, **kwargs)
 
+    def savepoint(self) -> Any:
+        """Make a savepoint as Django does, but not in a block of ``async_pipeline()``."""
+        if bridge.active() and self.async_connection.pipeline is not None:
+            self.async_connection.pipeline.refuse_block()
+        return self._make_savepoint()
+
     def close_if_unusable_or_obsolete(self) -> None:
-        """Do as Django on the bridge. Elsewhere, the end of the task does it."""
-        if bridge.active():
+        """Do as Django on the bridge. Elsewhere, the end of the task does it.
+
+        So it does in a block of ``async_pipeline()``, where other tasks use the connection.
+        """
+        if bridge.active() and self.async_connection.pipeline is None:
             super().close_if_unusable_or_obsolete()
 
     def ensure_timezone(self) -> bool:
@@ -231,7 +262,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         It is wrapped as that of ``cursor()`` is, by Django or by a tool.
         """
         cursor = self.cursor()
-        cursor.cursor = StreamingCursor(cursor.cursor._cursor, chunk_size)
+        cursor.cursor = StreamingCursor(cursor.cursor._cursor, self.async_connection, chunk_size)
         return cursor
 
     def validate_thread_sharing(self) -> None:
@@ -271,7 +302,7 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
             if instrumentation.found == "" or is_own(method):
                 bridge.await_(getattr(self.async_connection, name)())
             else:
-                method(_blocking(self))
+                method(blocking(self))
         except asyncio.CancelledError:
             give_up_transaction(self.async_connection)
             raise
@@ -283,10 +314,10 @@ class BridgedDatabaseWrapper(DatabaseWrapper):
         bridge.await_(self.async_connection._set_autocommit(autocommit))
 
 
-class _BlockingDatabaseWrapper(BridgedDatabaseWrapper):
-    """The wrapper that a tool's ``_commit()`` gets, to call Django's with.
+class BlockingDatabaseWrapper(BridgedDatabaseWrapper):
+    """The wrapper that a tool's ``_commit()`` gets, or an engine's method, to call Django's with.
 
-    Django's calls ``commit()`` of the driver connection, and does not await it.
+    These call methods of the driver connection, and do not await them.
     """
 
     @property
@@ -295,8 +326,16 @@ class _BlockingDatabaseWrapper(BridgedDatabaseWrapper):
         return None if driver is None else BlockingConnection(driver)
 
 
-def _blocking(wrapper: BridgedDatabaseWrapper) -> _BlockingDatabaseWrapper:
-    """Return a wrapper with the state of another."""
-    blocking = object.__new__(_BlockingDatabaseWrapper)
-    blocking.__dict__ = wrapper.__dict__
-    return blocking
+def blocking(wrapper: BridgedDatabaseWrapper) -> BridgedDatabaseWrapper:
+    """Return a wrapper of the same engine with the state of another, whose connection waits."""
+    if isinstance(wrapper, BlockingDatabaseWrapper):
+        return wrapper
+    kind: Any = type(wrapper)
+    same: BridgedDatabaseWrapper = object.__new__(_blocking_class(kind))
+    same.__dict__ = wrapper.__dict__
+    return same
+
+
+@cache
+def _blocking_class(kind: type[Any]) -> type[Any]:
+    return type(kind.__name__, (BlockingDatabaseWrapper, kind), {"__module__": kind.__module__})

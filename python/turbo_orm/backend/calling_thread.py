@@ -117,6 +117,7 @@ class InCallingThread:
     """Stands for a connection in ``in_context``: statements are executed by Django's cursor."""
 
     connection = None
+    pipeline = None
     force_debug_cursor = True
     is_negligible = False
     owner = "the calling thread"

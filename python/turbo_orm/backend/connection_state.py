@@ -62,14 +62,29 @@ class Pin(StrEnum):
 
     TRANSACTION = "transaction"
     BLOCK = "async_connection() block"
+    PIPELINE = "async_pipeline() block"
     # It outlives the call that has opened it.
     SERVER_SIDE_CURSOR = "server-side cursor"
     # Of django-async-backend's own: when it is closed does not show.
     CURSOR = "cursor"
+    # A cursor of Django's has set a parameter of the session.
+    SESSION = "SET"
+
+    @property
+    def is_released_by_hand(self) -> bool:
+        """Whether ``release_connection()`` may end it."""
+        return self in (Pin.CURSOR, Pin.SESSION)
 
 
 # A task that is started while its parent's connection is pinned by one of these is refused.
-_BLOCKS = frozenset({Pin.TRANSACTION, Pin.BLOCK})
+_BLOCKS = frozenset({Pin.TRANSACTION, Pin.BLOCK, Pin.PIPELINE})
+
+
+# While one of these pins a connection, code may use the driver's connection itself.
+BY_HAND = frozenset({Pin.BLOCK, Pin.CURSOR})
+
+#: Called with a connection that is pinned by one of these.
+by_hand_hooks: list[Callable[[Any], None]] = []
 
 
 class Owner(Enum):
@@ -108,6 +123,14 @@ class ConnectionState:
     owner: asyncio.Task[Any] | Owner = Owner.UNCLAIMED
     # Set while a transaction or an async_connection() block pins the connection.
     block: Block | None = None
+    # The block of async_pipeline() that the owner is in: see pipeline_block.
+    pipeline: Any = None
+    # The session was changed: it is reset before another task gets it.
+    is_dirty = False
+    # Whether the engine's wrapper has to see each statement, as Django's does.
+    has_own_cursor = False
+    # The pool that the driver connection is from.
+    _source: Any = None
 
     def __init__(self, *args: Any) -> None:
         # How often the connection is pinned for a reason.
@@ -120,6 +143,13 @@ class ConnectionState:
         """Return the class of an engine's async wrapper with this state machine in it."""
         name = cls.__name__.replace("Connection", "DatabaseWrapper")
         return type(name, (cls, wrapper_class), {})
+
+    def serves(self, task: asyncio.Task[Any] | Owner | None) -> bool:
+        """Return whether the running code, a task's, uses the connection: as owner, or in a block.
+
+        That is a block of ``async_pipeline()`` in which the task was started.
+        """
+        return self.owner is task or (self.pipeline is not None and self.pipeline.is_around())
 
     def enter(self, state: State) -> None:
         """Go to a state, if it is permitted from the present one."""
@@ -142,6 +172,9 @@ class ConnectionState:
             where = entered_for.get() or place()
             self.block = Block(reason.value, where, name_of(self.owner), monotonic())
             blocks.set({**blocks.get(), self.alias: self.block})
+        if reason in BY_HAND:
+            for hook in by_hand_hooks:
+                hook(self)
         self.settle()
 
     def unpin(self, reason: Pin) -> None:
@@ -152,6 +185,15 @@ class ConnectionState:
             if self.block is not None and _BLOCKS.isdisjoint(self.pins):
                 self.block = None
         self.settle()
+
+    def keep_session(self) -> None:
+        """Keep a session of a pool that was changed while the owner runs, and have it reset then.
+
+        So is a thread's in sync code: what it has set holds until it sets something else.
+        """
+        if self._source is not None and not self.pins.keys() & {Pin.BLOCK, Pin.SESSION}:
+            self.is_dirty = True
+            self.pin(Pin.SESSION)
 
     def description(self, since: float) -> str:
         """Return who holds the connection since a time, and for what: a pool's error says so."""
@@ -173,8 +215,9 @@ class ConnectionState:
             raise TransactionManagementError(
                 f"A {what} on {self.alias!r} is open in {task} ({where}), and "
                 f"{name_of(current_task())} was started inside it. It is one connection, which "
-                f"does one thing at a time: await one after the other, gather outside of the "
-                f"block, or give the task a connection of its own with "
+                f"does one thing at a time: await one after the other, gather in an "
+                f"`async with async_pipeline({self.alias!r}):` inside the block, gather outside "
+                f"of it, or give the task a connection of its own with "
                 f"`async with async_connection({self.alias!r}):`, which sees nothing of the block."
             )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import psycopg
@@ -14,9 +15,12 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
+from turbo_orm.backend import writes
 
 # Of sqlstate 0A000, which the server gives other errors, too.
 _PLAN_IS_STALE = "cached plan must not change result type"
+# What changes the session, and not only the transaction.
+_SETS = re.compile(r"\s*SET\s+(?!(LOCAL|TRANSACTION|CONSTRAINTS)\b)", re.IGNORECASE)
 # What the server says of the commands after which nothing is prepared any more.
 _DEALLOCATED = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
 
@@ -52,18 +56,44 @@ class BridgedCursor:
             if not isinstance(exc, Exception):
                 self.close()
             raise
+        finally:
+            self._note(query)
         return self
 
     def _execute(self, query: Any, params: Any, **kwargs: Any) -> None:
         self._require_connection()
+        self._keep_session(query)
         try:
-            bridge.await_(self._cursor.execute(query, params, **kwargs))
+            self._in_turn(partial(self._cursor.execute, query, params, **kwargs))
         except psycopg.errors.FeatureNotSupported as exc:
             if not self._deallocates(exc):
                 raise
-            bridge.await_(self._cursor.execute(query, params, **kwargs))
+            self._in_turn(partial(self._cursor.execute, query, params, **kwargs))
         if self._cursor.statusmessage in _DEALLOCATED:
             self._forget_prepared()
+
+    def _keep_session(self, query: Any) -> None:
+        """Have no other task get a session that ``SET`` changes, unless each cursor sets it.
+
+        That is seen before it is executed: it may be, though the task is cancelled.
+        """
+        owner = self.async_connection
+        if owner is None or owner.has_own_cursor:
+            return
+        text = query.as_string() if isinstance(query, sql.Composable) else query
+        text = text if isinstance(text, str) else bytes(text).decode(errors="replace")
+        if _SETS.match(text):
+            owner.keep_session()
+
+    def _note(self, query: Any) -> None:
+        if writes.watched and self.async_connection is not None:
+            writes.note_statement(self.async_connection.alias, query, self.async_connection)
+
+    def _in_turn(self, function: Callable[[], Any]) -> Any:
+        """Await what executes a statement. In a block of ``async_pipeline()``, in its turn."""
+        owner = self.async_connection
+        block = None if owner is None else owner.pipeline
+        return bridge.await_(function() if block is None else block.in_turn(function))
 
     def _forget_prepared(self) -> None:
         prepared = getattr(self._cursor.connection, "prepared", None)
@@ -115,7 +145,10 @@ class BridgedCursor:
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
         self._require_connection()
-        bridge.await_(self._cursor.executemany(query, params_seq, **kwargs))
+        try:
+            self._in_turn(partial(self._cursor.executemany, query, params_seq, **kwargs))
+        finally:
+            self._note(query)
 
     def fetchone(self) -> Any:
         return bridge.await_(self._cursor.fetchone())
@@ -189,12 +222,9 @@ class ServerSideCursor(BridgedCursor):
         name = sql.Identifier(cursor.name).as_bytes(driver)
         scrolls = {None: b"", True: b"SCROLL ", False: b"NO SCROLL "}[cursor.scrollable]
         withhold = b"WITH HOLD " if cursor.withhold else b""
-        results = bridge.await_(
-            driver.exchange_in_turn(
-                b"DECLARE %b %bCURSOR %bFOR %b;FETCH FORWARD %d FROM %b"
-                % (name, scrolls, withhold, statement, size, name)
-            )
-        )
+        declaration = b"DECLARE %b %bCURSOR %bFOR %b" % (name, scrolls, withhold, statement)
+        fetch = b";FETCH FORWARD %d FROM %b" % (size, name)
+        results = self._in_turn(partial(driver.exchange_in_turn, declaration + fetch))
         cursor._check_results(results)
         # It exists, as psycopg's own knows from a description.
         cursor._described = True

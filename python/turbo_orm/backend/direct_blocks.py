@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.transaction import Atomic
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 
 from turbo_orm import bridge
 from turbo_orm.backend import instrumentation
@@ -195,9 +195,7 @@ async def _end_of_transaction(connection: Any, driver: Any, error: BaseException
 
 async def _send(connection: Any, driver: Any, commands: bytes) -> None:
     with connection.wrap_database_errors:
-        results = await driver.exchange_in_turn(commands)
-        if results[-1].status != ExecStatus.COMMAND_OK:
-            driver.cursor_factory(driver)._check_results(results)
+        driver.require_command(await driver.exchange_in_turn(commands))
 
 
 async def _prepare(connection: Any, driver: Any) -> None:
@@ -224,6 +222,7 @@ def _connection(atomic: Any) -> Any:
         connection is None
         or connection.connection is None
         or connection.owner is not current_task()
+        or connection.pipeline is not None
         or settings.DEBUG
         or (instrumentation.found != "" and instrumentation.replaced_method())
         or not installation.is_installed

@@ -18,6 +18,7 @@ from django.utils import asyncio
 
 from turbo_orm import bridge
 from turbo_orm.backend import blocking_code
+from turbo_orm.backend.cursors import BridgedCursor
 from turbo_orm.bridge.replaced_methods import has_injected_code
 
 
@@ -70,7 +71,7 @@ def checking_but_on_bridge(get_running_loop: Callable[[], Any]) -> Callable[[], 
 
 
 class BlockingConnection:
-    """The driver's async connection with a plain ``commit()`` and ``rollback()``."""
+    """The driver's async connection with a plain ``commit()``, ``rollback()`` and cursors."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -83,3 +84,6 @@ class BlockingConnection:
 
     def rollback(self) -> None:
         bridge.await_(self._connection.rollback())
+
+    def cursor(self, *args: Any, **kwargs: Any) -> BridgedCursor:
+        return BridgedCursor(self._connection.cursor(*args, **kwargs))

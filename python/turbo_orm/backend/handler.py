@@ -23,9 +23,10 @@ from django.db.transaction import TransactionManagementError
 from django.db.utils import ConnectionHandler, load_backend
 
 from turbo_orm import bridge
-from turbo_orm.backend import calling_thread, instrumentation
+from turbo_orm.backend import calling_thread, instrumentation, writes
 from turbo_orm.backend.base import BridgedDatabaseWrapper
 from turbo_orm.backend.connection_state import Block
+from turbo_orm.backend.engine_classes import bridged_class
 from turbo_orm.backend.task_connections import async_connections, in_context, is_in_test
 from turbo_orm.backend.unconnected import unconnected
 from turbo_orm.backends.postgresql.base import AsyncDatabaseWrapper
@@ -33,6 +34,7 @@ from turbo_orm.backends.postgresql.pool import given_options, pool_options
 from turbo_orm.bridge.replaced_methods import is_own
 
 ENGINE = "turbo_orm.backends.postgresql"
+POSTGIS = "turbo_orm.backends.postgis"
 
 # Called with the wrapper of a task that uses its connection for the first time, and with that of
 # the task that has started it, or None.
@@ -66,6 +68,12 @@ class BridgedConnectionHandler(ConnectionHandler):
         inherited = in_context.get().get(alias)
         if inherited is not None and inherited.is_inside_block():
             return _refusing(connection, inherited.block)
+        return connection
+
+    def create_connection(self, alias: str) -> Any:
+        """Return a new sync connection. Routers that read from replicas are told of its writes."""
+        connection = super().create_connection(alias)
+        writes.follow(connection)
         return connection
 
     def all(self, initialized_only: bool = False) -> list[Any]:
@@ -157,10 +165,17 @@ def process_connection(alias: str) -> BridgedDatabaseWrapper:
     if not has_async_engine(settings_dict):
         raise ImproperlyConfigured(
             f"The database {alias!r} cannot be used from async code: its ENGINE is "
-            f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to {ENGINE!r}, "
-            f"or call the code in a thread, by asgiref's sync_to_async()."
+            f"{settings_dict['ENGINE']!r}, which has no async connection. Set it to "
+            f"{suggested_engine(settings_dict)!r}, or call the code in a thread, by asgiref's "
+            f"sync_to_async()."
         )
-    return BridgedDatabaseWrapper.of_running_task(settings_dict, alias)
+    wrapper_class = bridged_class(settings_dict["ENGINE"])
+    return wrapper_class.of_running_task(settings_dict, alias)
+
+
+def suggested_engine(settings_dict: dict[str, Any]) -> str:
+    """Return the engine of this package that takes the place of that of a ``DATABASES`` entry."""
+    return POSTGIS if settings_dict["ENGINE"].endswith(".postgis") else ENGINE
 
 
 def has_async_engine(settings_dict: dict[str, Any]) -> bool:

@@ -140,7 +140,7 @@ class SharedConnection(ConnectionState):
             self.refuse_children()
             self._wait_for_turn()
         if self.owner is not (task or Owner.UNCLAIMED):
-            if task in self._guests:
+            if self._is_guest(task):
                 return
             self._change_owner(task)
         outermost = bridge.outermost()
@@ -159,8 +159,12 @@ class SharedConnection(ConnectionState):
             or not isinstance(owner, asyncio.Task)
             or owner.done()
             or owner.get_loop().is_closed()
-            or task in self._guests
+            or self._is_guest(task)
         )
+
+    def _is_guest(self, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether a task is admitted to the owner's block, or is in its pipeline."""
+        return task in self._guests or (self.pipeline is not None and self.pipeline.is_around())
 
     def _change_owner(self, task: asyncio.Task[Any] | None) -> None:
         """Have the pins of the owner that was go with it."""
@@ -226,9 +230,13 @@ class SharedConnection(ConnectionState):
 
     # Blocks and cursors
 
-    async def enter_block(self) -> None:
-        """Keep the turn. A task that was started inside a block is admitted to it."""
-        await bridge.run(self._enter_block)
+    async def enter_block(self, reason: Pin = Pin.BLOCK) -> None:
+        """Keep the turn. A task that was started inside a block is admitted to it.
+
+        For an ``async_pipeline()``, do nothing: its tasks need no turn of their own.
+        """
+        if reason is Pin.BLOCK:
+            await bridge.run(self._enter_block)
 
     def _enter_block(self) -> None:
         task = current_task()
@@ -246,9 +254,11 @@ class SharedConnection(ConnectionState):
             self.leave_block()
             raise
 
-    def leave_block(self) -> None:
+    def leave_block(self, reason: Pin = Pin.BLOCK) -> None:
         """Undo ``enter_block()``."""
         task = current_task()
+        if reason is Pin.PIPELINE:
+            return
         if task in self._guests:
             self._guests[task] -= 1
             self._guests += Counter()  # without those that are in no block any more

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -28,16 +29,18 @@ def is_possible() -> bool:
 class StreamingCursor(BridgedCursor):
     """A driver's cursor that executes one statement and yields its result in chunks of rows."""
 
-    def __init__(self, cursor: Any, chunk_size: int) -> None:
-        super().__init__(cursor)
+    def __init__(self, cursor: Any, async_connection: Any, chunk_size: int) -> None:
+        super().__init__(cursor, async_connection)
         self._chunk_size = chunk_size
         self._received: AsyncGenerator[Any] | None = None
         self._first: Any = None
+        self._noted: Any = None
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> StreamingCursor:
         """Send the statement and wait for the first rows. Later rows may still fail."""
+        self._noted = query
         self._received = _receive(self._cursor, query, params, self._chunk_size)
-        self._first = bridge.await_(anext(self._received, None))
+        self._first = self._in_turn(partial(anext, self._received, None))
         return self
 
     def pgresults(self) -> Iterator[Any]:
@@ -52,6 +55,7 @@ class StreamingCursor(BridgedCursor):
         """Close the cursor, once the whole result has arrived."""
         if self._received is not None and bridge.active():
             bridge.await_(self._received.aclose())
+        self._note(self._noted)
         super().close()
 
 
@@ -59,6 +63,7 @@ async def _receive(cursor: Any, query: Any, params: Any, chunk_size: int) -> Asy
     """Send a statement and yield its result in chunks, with the connection locked."""
     connection = cursor.connection
     async with connection.lock:
+        connection.has_streamed = True
         try:
             await connection.wait(cursor._stream_send_gen(query, params, size=chunk_size))
             first = True

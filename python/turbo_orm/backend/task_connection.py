@@ -21,8 +21,10 @@ from turbo_orm import bridge
 from turbo_orm.backend.connection_state import ConnectionState, Owner, Pin, State, current_task
 from turbo_orm.backend.isolation_level import isolation_level
 from turbo_orm.backend.releasing import release
+from turbo_orm.backend.sync_connections import has_own_cursor
 from turbo_orm.driver.connection import AsyncConnection
-from turbo_orm.driver.pool import Pool, Terms, loop_pools, soon
+from turbo_orm.driver.pool import Pool, loop_pools, soon
+from turbo_orm.driver.terms import Terms, entry
 
 _ACTIVE = TransactionStatus.ACTIVE
 _IDLE = TransactionStatus.IDLE
@@ -51,8 +53,6 @@ class TaskConnection(ConnectionState):
     bridged: Any = None
     # That of the task that has started the owner, if that task had one.
     bridged_parent: Any = None
-    # The session was changed: it is reset before another task gets it.
-    is_dirty = False
     # The settings have another time zone than the session: the next statement sets it.
     is_zone_due = False
 
@@ -62,8 +62,8 @@ class TaskConnection(ConnectionState):
         # Statements and calls on the bridge that use the connection at present.
         self._calls = 0
         self._bridge: bridge.Bridge | None = None
-        # The pool that the driver connection is from.
         self._source: Pool | None = None
+        self.has_own_cursor = has_own_cursor(settings_dict["ENGINE"])
         super().__init__(settings_dict, alias)
 
     # What Django sets, and what follows for the state. The getters are no Python functions, since
@@ -75,6 +75,7 @@ class TaskConnection(ConnectionState):
             self.enter(State.DETACHED)
         if driver is None:
             self.pins.pop(Pin.CURSOR, None)
+            self.pins.pop(Pin.SESSION, None)
             # It refers to the event loop, which this may outlive.
             self._source = None
             # What a block has set is lost with the session, and it may set the next one's.
@@ -138,7 +139,7 @@ class TaskConnection(ConnectionState):
 
     def validate_task_sharing(self) -> None:
         """Raise if another task than the owner uses the connection."""
-        if self.owner is not (current_task() or Owner.UNCLAIMED):
+        if not self.serves(current_task() or Owner.UNCLAIMED):
             raise RuntimeError(
                 f"This connection to {self.alias!r} belongs to another task. Ask "
                 f"async_connections[{self.alias!r}] for one of the running task's own."
@@ -155,6 +156,8 @@ class TaskConnection(ConnectionState):
 
     async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection of the pool, or a new one."""
+        if loop_pools().drop_stale(self.alias):
+            self.settings_dict = entry(self.alias) or self.settings_dict
         self.isolation_level, is_set = isolation_level(self.settings_dict)
         pool = self.pool
         if pool is None:
@@ -166,7 +169,8 @@ class TaskConnection(ConnectionState):
             # The settings may have changed since it was opened: in tests.
             await self._configure_timezone(self.connection)  # type: ignore[attr-defined]
             name = (self.timezone_name or "").encode()
-            self._source.terms = Terms(self.alias, self.settings_dict, self.timezone, name)
+            if not self.has_own_cursor:
+                self._source.terms = Terms(self.alias, self.settings_dict, self.timezone, name)
         if is_set:
             await self.connection.set_isolation_level(self.isolation_level)
         return self.connection
@@ -189,7 +193,6 @@ class TaskConnection(ConnectionState):
 
     @property
     def _connection_pools(self) -> dict[str, Any]:
-        # A pool of asyncio's belongs to an event loop.
         return loop_pools().driver_pools
 
     # For a call on the bridge
@@ -230,19 +233,19 @@ class TaskConnection(ConnectionState):
                 self.put_back()
             self._put_back_if_due()
 
-    async def enter_block(self) -> None:
-        """Connect, and pin the connection and its session: ``async_connection()``."""
-        self.pin(Pin.BLOCK)
-        self.is_dirty = True
+    async def enter_block(self, reason: Pin = Pin.BLOCK) -> None:
+        """Connect, and pin the connection: for ``async_connection()``, and its session, too."""
+        self.pin(reason)
+        self.is_dirty |= reason is Pin.BLOCK
         try:
             await self.ensure_connection_on_bridge()
         except BaseException:
-            self.leave_block()
+            self.leave_block(reason)
             raise
 
-    def leave_block(self) -> None:
+    def leave_block(self, reason: Pin = Pin.BLOCK) -> None:
         """Undo ``enter_block()``."""
-        self.unpin(Pin.BLOCK)
+        self.unpin(reason)
         self._put_back_if_due()
 
     async def ensure_connection_on_bridge(self) -> None:
@@ -253,9 +256,10 @@ class TaskConnection(ConnectionState):
 
     @property
     def is_watched(self) -> bool:
-        """Whether a tool or a test wants to see, change or refuse statements."""
+        """Whether a tool, a test or the engine wants to see, change or refuse statements."""
         return bool(
-            self.execute_wrappers
+            self.has_own_cursor
+            or self.execute_wrappers
             or self.force_debug_cursor
             # Tools put a method of their own in its place.
             or (self.bridged is not None and "cursor" in self.bridged.__dict__)
@@ -371,6 +375,8 @@ class TaskConnection(ConnectionState):
         return driver
 
     async def _close(self) -> None:
+        if self.pipeline is not None:
+            await self.pipeline.rest()
         if self._driver is not None:
             with self.wrap_database_errors:  # type: ignore[attr-defined]
                 await self._release()

@@ -6,7 +6,8 @@ over querysets runs side by side.
 
 Two things of a parent cannot be shared: an open transaction, and the state of a session that it
 has pinned. A task that was started inside such a block is refused, since its own connection would
-not see what the block has done.
+not see what the block has done. One that was started in an ``async_pipeline()`` has the parent's
+(**pipeline_block**).
 """
 
 from __future__ import annotations
@@ -49,7 +50,16 @@ def has_open_block() -> bool:
     """Return whether the running task has a block open, on any alias."""
     task = current_task()
     return any(
-        connection.owner is task and connection.is_inside_block()
+        connection.is_inside_block() and connection.serves(task)
+        for connection in in_context.get().values()
+    )
+
+
+def has_open_transaction() -> bool:
+    """Return whether the running task has an ``async_atomic()`` open, on any alias."""
+    task = current_task()
+    return any(
+        connection.in_atomic_block and connection.serves(task)
         for connection in in_context.get().values()
     )
 
@@ -60,7 +70,7 @@ def is_in_transaction(alias: str) -> bool:
         connection = TaskConnectionHandler.shared[alias]
     else:
         connection = in_context.get().get(alias)
-        if connection is None or connection.owner is not current_task():
+        if connection is None or not connection.serves(current_task()):
             return False
     return not connection.autocommit
 
@@ -106,6 +116,8 @@ class TaskConnectionHandler(type(_backend_connections)):  # type: ignore[misc]
             return found
         if found.owner is Owner.UNCLAIMED:
             found.claim(task)
+            return found
+        if found.pipeline is not None and found.pipeline.is_around():
             return found
         if found.owner is not Owner.ENDED:
             found.refuse_children()

@@ -134,8 +134,7 @@ async def release_connection(using: str | None = None) -> None:
 def _use(connection: Any) -> str | None:
     """Return what needs a task's connection as it is, or ``None``."""
     for pin in connection.pins:
-        # When a cursor of django-async-backend's is closed does not show.
-        if pin is not Pin.CURSOR:
+        if not pin.is_released_by_hand:
             where = f" at {connection.block.where}" if connection.block is not None else ""
             return f"{pin}{where}"
     if connection.state is State.IN_USE:

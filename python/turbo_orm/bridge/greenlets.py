@@ -326,7 +326,8 @@ def await_[R](awaitable: Awaitable[R]) -> R:
     The awaitable runs in the greenlet, too, up to where it yields a future, which the event loop
     awaits.
 
-    Raises ``RuntimeError`` anywhere else, and while the bridge's own coroutine is being closed.
+    Raises ``RuntimeError`` anywhere else, while the bridge's own coroutine is being closed, and
+    where another connection stands in.
     """
     bridge = current()
     if bridge is None:
@@ -335,6 +336,14 @@ def await_[R](awaitable: Awaitable[R]) -> R:
         raise RuntimeError(
             "await_() can only be called by code that bridge.run() has called, which is what "
             "turbo_orm.run_sync() is."
+        )
+    if bridge.stand_ins:
+        # Before it has begun: a statement would be on its way.
+        if isinstance(awaitable, Coroutine):
+            awaitable.close()
+        raise RuntimeError(
+            f"{awaitable!r} is awaited where another connection stands in for that of "
+            f"{', '.join(bridge.stand_ins)}: nothing can be awaited there."
         )
     steps = awaitable.__await__()
     try:

@@ -15,12 +15,14 @@ from typing import Any
 
 from psycopg import OperationalError
 from psycopg.errors import CancellationTimeout
-from psycopg.pq import PollingStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, PollingStatus, TransactionStatus
 
 from turbo_orm.driver.completion import until_done
 
 #: After how many seconds the request is repeated.
 INTERVAL = 0.5
+# So many seconds, where the answer of the next statement of a pipeline is waited for.
+_PAUSE = 0.1
 
 type Steps = Generator[tuple[int, bool], None, None]
 
@@ -106,6 +108,23 @@ async def _repeat(pgconn: Any) -> None:
             return
         with suppress(OperationalError):
             await send(pgconn, INTERVAL)
+
+
+def cancel_pipeline(pgconn: Any, statements: int, seconds: float) -> None:
+    """Have no statement of a pipeline run where no event loop runs, or give up after some time.
+
+    When the server has cancelled one, it goes on with the next.
+    """
+    deadline = monotonic() + seconds
+    with suppress(OperationalError), selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, selectors.EVENT_READ)
+        while statements and (left := deadline - monotonic()) > 0:
+            send_blocking(pgconn, left)
+            if selector.select(min(left, _PAUSE)):
+                pgconn.consume_input()
+            while statements and pgconn.status == ConnStatus.OK and not pgconn.is_busy():
+                result = pgconn.get_result()
+                statements -= result is not None and result.status == ExecStatus.PIPELINE_SYNC
 
 
 def send_blocking(pgconn: Any, seconds: float) -> None:

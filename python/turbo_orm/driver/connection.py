@@ -7,25 +7,27 @@ result is left to psycopg: to write, to wait with a timeout, to be interrupted.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import tzinfo
+from functools import partial
 from operator import attrgetter
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 from weakref import ref
 
 import psycopg
 from django_async_backend.db.backends.postgresql.async_base import AsyncCursor
 from psycopg import capabilities, generators, postgres
-from psycopg.pq import ConnStatus, Format, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.waiting import Wait
 
-from turbo_orm._core import Parameters
+from turbo_orm._core import Parameters, Pipeline
 from turbo_orm.driver import cancel_request, libpq, loop_closing
 from turbo_orm.driver.prepared import PreparedStatements
 from turbo_orm.driver.socket_reader import Reader, Suspended
 from turbo_orm.driver.statement_lock import StatementLock
 
 _ACTIVE = TransactionStatus.ACTIVE
+_COMMAND_OK = ExecStatus.COMMAND_OK
 _BAD = ConnStatus.BAD
 _IDLE = TransactionStatus.IDLE
 _READY = frozenset({_IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
@@ -33,6 +35,16 @@ _WAIT_R = Wait.R
 _TIMESTAMPTZ = postgres.types["timestamptz"].oid
 _UNKNOWN: Any = object()
 _ENDED = cast(tzinfo, object())
+
+
+class Chunks(Protocol):
+    """What receives a result in chunks of so many rows, before libpq 17 in none."""
+
+    size: int
+
+    def receive(self, context: Any, pgresult: Any) -> None:
+        """Receive a chunk. It is called by the event loop, and ``context`` is the connection."""
+        ...
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
@@ -47,6 +59,8 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         # The server has ended the session while no statement ran: is_ready() is false then.
         self.has_ended = False
         self._timezone: tzinfo | None = _UNKNOWN
+        # A result has arrived in chunks: libpq would return that of a pipeline so, too.
+        self.has_streamed = False
         # The types that receivers of connection_created have registered: see connection_created.
         self.types: Any = None
         self.prepared = PreparedStatements()
@@ -101,11 +115,16 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         return await super().wait(begun)
 
     async def exchange(
-        self, query: bytes, name: bytes = b"", parameters: Parameters | None = None
+        self,
+        query: bytes,
+        name: bytes = b"",
+        parameters: Parameters | None = None,
+        chunks: Chunks | None = None,
     ) -> list[Any]:
         """Send a statement, and return its results. The caller holds ``lock``.
 
-        With ``parameters`` it is the statement that was prepared by a name.
+        With ``parameters`` it is the statement that was prepared by a name. Where ``chunks``
+        receive rows, the last result has none.
         """
         reader, pgconn = self._reader, self.pgconn
         if self._notice_handlers or self._notify_handlers or not libpq.bind():
@@ -117,10 +136,12 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             return await self.wait(generators.execute(pgconn))  # type: ignore[no-any-return]
         try:
             loop = reader.watch()
+            self.has_streamed = chunks is not None
+            receive = None if chunks is None else (partial(chunks.receive, self), chunks.size)
             reply = (
-                reader.exchange.send(query, loop)
+                reader.exchange.send(query, loop, receive)
                 if parameters is None
-                else reader.exchange.send_prepared(name, parameters, loop)
+                else reader.exchange.send_prepared(name, parameters, loop, receive)
             )
             if reply is None:
                 # The socket takes no more at present.
@@ -141,6 +162,52 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             return await self.exchange(query)
         finally:
             self.lock.release()
+
+    def require_command(self, results: list[Any]) -> None:
+        """Raise what psycopg's cursor does where the last result is no command's."""
+        if not results or results[-1].status != _COMMAND_OK:
+            cursor: Any = self.cursor_factory(self)
+            cursor._check_results(results)
+
+    def begin_pipeline(self, owner: Any, tells_end: bool = False) -> Pipeline:
+        """Have statements sent side by side from now on, and return what sends them.
+
+        The methods of ``owner`` are called: ``lose()`` where the connection is closed by an error,
+        ``receive_unasked()`` where a notification or the end of the session is received while no
+        statement is executed, and, with ``tells_end``, ``end()`` after the last result.
+        """
+        self.pgconn.enter_pipeline_mode()
+        self._reader.stop()
+        pipeline = self._reader.pipeline = Pipeline(self.pgconn, ref(owner), tells_end)
+        self._reader.watch()
+        return pipeline
+
+    def end_pipeline(self, is_lost: bool = False) -> None:
+        """Have one statement sent after the other again, as none is on its way.
+
+        With ``is_lost`` the connection is closed.
+        """
+        self._reader.stop()
+        self._reader.pipeline = None
+        if is_lost:
+            self.pgconn.finish()
+        elif self.pgconn.status != _BAD:
+            self.pgconn.exit_pipeline_mode()
+
+    def watch_writing(self, callback: Callable[[], None] | None) -> None:
+        """Have a callback called while the socket takes what is sent, or none any more."""
+        self._reader.watch_writing(callback)
+
+    @property
+    def has_handlers(self) -> bool:
+        """Whether functions are to be called in the task that receives a notice."""
+        return bool(self._notice_handlers or self._notify_handlers)
+
+    def note_farewell(self) -> None:
+        """Note that the server has ended the session while no statement ran."""
+        self.has_ended = True
+        # What is_ready() compares: it needs not ask for more.
+        self._timezone = _ENDED
 
     def _stop_if_closed(self) -> None:
         if self.pgconn.status == _BAD:
@@ -167,8 +234,12 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         """
         self._reader.stop()
         self._reader.forget()
+        pipeline = self._reader.pipeline
         if self.pgconn.transaction_status == _ACTIVE and capabilities.has_cancel_safe():
-            cancel_request.send_blocking(self.pgconn, seconds=2.0)
+            if pipeline is None:
+                cancel_request.send_blocking(self.pgconn, seconds=2.0)
+            else:
+                cancel_request.cancel_pipeline(self.pgconn, len(pipeline.abandon()), seconds=2.0)
         self.pgconn.finish()
 
     def __del__(self, *args: Any) -> None:
@@ -176,17 +247,20 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             self._reader.stop()
         super().__del__(*args)
 
-    def is_ready(self, timezone: tzinfo | None) -> bool:
+    def is_ready(self, timezone: tzinfo | None, is_locked: bool = False) -> bool:
         """Return whether a statement can be sent without a cursor.
 
         That is by the simple protocol with literals for its values, after ``opening()``, and
-        outside of a pipeline; and timestamps are loaded in the time zone.
+        outside of a pipeline; and timestamps are loaded in the time zone. The caller may have
+        locked the connection.
         """
         return (
             self.pgconn.transaction_status in _READY
             and self.cursor_factory is AsyncCursor
             and self._pipeline is None
-            and not self.lock.is_locked
+            and self.lock.is_locked is is_locked
+            # The one that waits has it by now.
+            and (is_locked or not self.lock._waiters)
             and (self._timezone == timezone or self._loads_in() == timezone)
         )
 
@@ -207,9 +281,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
 def _note_farewell(connection: AsyncConnection | None) -> None:
     if connection is not None and connection.pgconn.transaction_status == _IDLE:
-        connection.has_ended = True
-        # What is_ready() compares: it needs not ask for more.
-        connection._timezone = _ENDED
+        connection.note_farewell()
 
 
 class _Begun:

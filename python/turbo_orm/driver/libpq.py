@@ -7,6 +7,7 @@ whose handle therefore finds its symbols; the pure Python build holds it as a ct
 import ctypes
 import importlib
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +19,26 @@ _FUNCTIONS = (
     "PQconsumeInput",
     "PQfformat",
     "PQflush",
+    "PQftype",
     "PQgetisnull",
     "PQgetlength",
     "PQgetvalue",
     "PQisBusy",
     "PQnfields",
     "PQntuples",
+    "PQparameterStatus",
     "PQsendQuery",
     "PQsendQueryPrepared",
     "PQstatus",
+)
+# Pipelines need them, and results in chunks: PostgreSQL 14 has all but the last two, which 17 has.
+_OF_NEWER = (
+    "PQpipelineSync",
+    "PQsendDescribePrepared",
+    "PQsendPrepare",
+    "PQsendQueryParams",
+    "PQsendPipelineSync",
+    "PQsetChunkedRowsMode",
 )
 
 
@@ -38,6 +50,9 @@ def bind() -> bool:
             functions = {name: getattr(library, name) for name in _FUNCTIONS}
         except AttributeError:
             continue
+        for name in _OF_NEWER:
+            with suppress(AttributeError):
+                functions[name] = getattr(library, name)
         bind_libpq(
             {
                 name: ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -3,10 +3,9 @@
 The pool itself is psycopg's, made by django-async-backend of ``OPTIONS["pool"]``. What is added
 here is who holds its connections. A connection stays with its holder, the wrapper of a task, while
 no other task waits for one; a task that has none takes it from a holder whose connection is idle.
-To acquire and release takes 7 µs of 440 for an ``aget()``. But as in Django, each time that a
-wrapper gets a connection, receivers of ``connection_created`` are called, and its health is
-checked where that is on: both may query, so a task that executes one statement after another keeps
-its connection.
+As in Django, each time that a wrapper gets a connection, receivers of ``connection_created`` are
+called, and its health is checked where that is on: both may query, so a task that executes one
+statement after another keeps its connection.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
-from datetime import tzinfo
 from operator import itemgetter
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import psycopg
@@ -31,6 +29,8 @@ from turbo_orm.driver import connection_created, loop_closing, psycopg_pools
 from turbo_orm.driver.admission import Admission
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.idle_release import IdleRelease
+from turbo_orm.driver.multiplexing import Multiplexer
+from turbo_orm.driver.terms import Terms, entry
 from turbo_orm.driver.wait_queue import PoolQueue
 
 # So many holders are named by an error, those that have been so for the longest time.
@@ -53,16 +53,6 @@ class Holder(Protocol):
         ...
 
 
-class Terms(NamedTuple):
-    """What a connection has to be like by Django's settings."""
-
-    alias: str
-    settings_dict: dict[str, Any]
-    # The time zone that timestamps are loaded in, and the session's.
-    timezone: tzinfo | None
-    timezone_name: bytes
-
-
 class Pool:
     """A pool of psycopg's, and the holders of its connections.
 
@@ -70,9 +60,11 @@ class Pool:
     ``acquire_nowait()``, ``acquire()`` and ``release()`` are for one statement.
     """
 
+    pipeline = None  # What a task's connection has in a block of async_pipeline().
+
     def __init__(self, driver_pool: Any, alias: str, admission: Admission) -> None:
         self.driver_pool = driver_pool
-        self.alias = alias
+        self.alias, self.entry = alias, entry(alias)
         self._admission = admission
         psycopg_pools.prepare(driver_pool)
         self.queue = PoolQueue(driver_pool, self.usage)
@@ -81,11 +73,11 @@ class Pool:
         self._idle_release = IdleRelease(self)
         # A connection that is released goes here and to psycopg's waiting clients by turns.
         self._is_psycopgs_turn = False
-        # What a connection has to be like to be used for a statement as it is. The first holder
-        # that connects sets it.
+        # What a connection has to be like for a statement. The first holder that connects sets it.
         self.terms: Terms | None = None
-        # Tasks that wait for a connection. While there are any, holders keep no idle one.
-        self.waiting = 0
+        # Tasks that wait: while there are any, holders keep no idle one. How many were given back.
+        self.waiting = self.released = 0
+        self.multiplexer = Multiplexer(self)
 
     async def acquire_for(self, holder: Holder, is_checked: bool = False) -> Any:
         """Return a connection: a free one, an idle one of another holder, or a new one.
@@ -120,12 +112,12 @@ class Pool:
             self._admission.let_in()
 
     def detach_idle(self) -> Any:
-        """Return an idle connection of a holder, which has none any more, or ``None``."""
+        """Return an idle connection, which its holder has no more, or ``None``."""
         for holder in self.holders:
             if holder.is_idle():
                 del self.holders[holder]
                 return holder.detach()
-        return None
+        return self.multiplexer.detach_idle()
 
     async def _is_usable(self, connection: Any, is_checked: bool) -> bool:
         """Return whether a connection has not ended, and answers. If not, the pool replaces it."""
@@ -146,6 +138,7 @@ class Pool:
 
     async def release_from(self, holder: Holder, connection: Any) -> None:
         """Put a connection back. A broken one is replaced."""
+        self.released += 1
         self.holders.pop(holder, None)
         if not (self._is_good(connection) and self.queue.hand_over(connection)):
             await self.driver_pool.putconn(connection)
@@ -155,10 +148,12 @@ class Pool:
         stats = self.driver_pool.get_stats()
         size, free = stats["pool_size"], stats["pool_available"]
         held = len(self.holders)
+        shared = len(self.multiplexer.shared) + len(self.multiplexer.retired)
         parts = [
             f"the pool of {self.alias!r} has {size} of at most {stats['pool_max']} connections",
             f"{free} are free, {held} held by tasks, "
-            f"{max(0, size - free - held)} used by single statements or not opened yet",
+            + f"{shared} shared by statements, " * bool(shared)
+            + f"{max(0, size - free - held - shared)} used by single statements or not opened yet",
             f"tasks that wait: {self.waiting}",
         ]
         if failed := stats.get("connections_errors"):
@@ -177,7 +172,8 @@ class Pool:
 
     def serves_statements(self) -> bool:
         """Return whether nothing has to be done with a connection before it is used."""
-        if self.terms is None or connection_created.want_each_connection():
+        is_stale = self.entry is not entry(self.alias)
+        if self.terms is None or is_stale or connection_created.want_each_connection():
             return False
         wanted = self.terms.settings_dict
         return (
@@ -251,6 +247,7 @@ class Pool:
         Those that wait here and psycopg's own waiting clients get one by turns. With ``is_next``
         it is the next one to be acquired.
         """
+        self.released += 1
         driver_pool = self.driver_pool
         if self._is_good(connection):
             others = len(driver_pool._waiting) - (self.queue.requester is not None)
@@ -271,10 +268,7 @@ class Pool:
         driver_pool = self.driver_pool
         return bool(
             connection.pgconn.transaction_status == TransactionStatus.IDLE
-            and connection._expire_at > monotonic()
-            # Before 3.3, psycopg_pool cannot be drained.
-            and getattr(connection, "_created_at", 1) > getattr(driver_pool, "_drained_at", 0)
-            and not driver_pool._closed
+            and psycopg_pools.keeps(driver_pool, connection)
             and driver_pool._reset is None
             and driver_pool._pool_full_event is None
         )
@@ -308,6 +302,15 @@ class LoopPools:
         pool = self._pools.get(alias)
         return None if pool is None or pool.driver_pool._closed else pool
 
+    def drop_stale(self, alias: str) -> bool:
+        """Close a pool whose alias is another database's by now. Return whether there was one."""
+        pool = self._pools.get(alias)
+        is_stale = pool is not None and pool.entry is not entry(alias)
+        if pool is not None and is_stale:
+            del self._pools[alias], self.driver_pools[alias]
+            self.run_in_background(psycopg_pools.retire(pool))
+        return is_stale
+
     def _waiting(self) -> int:
         """Return how many tasks wait, but for those at pools that refuse what is too much."""
         return sum(
@@ -333,6 +336,8 @@ class LoopPools:
         finally:
             while self.driver_pools:
                 await psycopg_pools.close(self.driver_pools.popitem()[1])
+            for pool in self._pools.values():
+                await pool.multiplexer.close()
             # They refer to the loop, which could not be collected.
             self._pools.clear()
             self._keeper = None
@@ -348,6 +353,7 @@ class LoopPools:
         """End all tasks without waiting: the loop is closed. So are the connections, then."""
         tasks = {self._keeper, *self._in_background}
         for pool in self._pools.values():
+            pool.multiplexer.close_nowait()
             tasks |= {pool.queue.requester, *psycopg_pools.close_nowait(pool.driver_pool)}
         self.driver_pools.clear()
         self._pools.clear()

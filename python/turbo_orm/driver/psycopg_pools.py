@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from logging import LogRecord, getLogger
 from random import uniform
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -46,6 +47,16 @@ def prepare(driver_pool: Any) -> None:
     driver_pool.schedule_task = schedule_task_soon
 
 
+def keeps(driver_pool: Any, connection: Any) -> bool:
+    """Return whether a pool is open, and would not replace a connection by its age."""
+    return bool(
+        connection._expire_at > monotonic()
+        # Before 3.3, psycopg_pool cannot be drained.
+        and getattr(connection, "_created_at", 1) > getattr(driver_pool, "_drained_at", 0)
+        and not driver_pool._closed
+    )
+
+
 async def close(driver_pool: Any) -> None:
     """Close a pool whose workers are cancelled: its ``close()`` stops halfway then."""
     connections = []
@@ -56,6 +67,12 @@ async def close(driver_pool: Any) -> None:
         await driver_pool.close()
     for connection in connections:
         await connection.close()
+
+
+async def retire(pool: Any) -> None:
+    """Close the connections of a pool: those that are in use, when they are given back."""
+    await pool.multiplexer.close()
+    await pool.driver_pool.close()
 
 
 def close_nowait(driver_pool: Any) -> list[asyncio.Task[Any] | None]:

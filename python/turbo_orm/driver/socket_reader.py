@@ -27,7 +27,7 @@ import psycopg
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.waiting import Ready, Wait
 
-from turbo_orm._core import Exchange, Reply
+from turbo_orm._core import Exchange, Pipeline, Reply
 
 _BAD = ConnStatus.BAD
 _FATAL_ERROR = ExecStatus.FATAL_ERROR
@@ -35,12 +35,15 @@ _READY_R = Ready.R
 _WAIT_R = Wait.R
 
 
-def _is_farewell(fd: int) -> bool:
+def is_farewell(fd: int) -> bool:
     """Return whether a socket has the server's last message: an error, or the end."""
     with suppress(OSError):
         peer = socket.socket(fileno=fd)
         try:
             return peer.recv(1, socket.MSG_PEEK) in (b"", b"E") or _has_hung_up(fd)
+        except BlockingIOError:
+            # What has arrived was read since the loop has looked.
+            return _has_hung_up(fd)
         finally:
             peer.detach()
     return True
@@ -72,16 +75,21 @@ class Reader:
         "_on_farewell",
         "_pgconn",
         "_received",
+        "_watches_writing",
         "exchange",
+        "pipeline",
     )
 
     def __init__(self, pgconn: Any, on_farewell: Callable[[], None]) -> None:
         #: Sends statements, and is the loop's callback.
         self.exchange = Exchange(pgconn, ref(self))
+        #: Does so instead, while the connection is shared.
+        self.pipeline: Pipeline | None = None
         # Called where the server ends the session while no statement runs.
         self._on_farewell = on_farewell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fd = -1
+        self._watches_writing = False
         self._pgconn = pgconn
         # Of the statement that runs.
         self._generator: Generator[Any, Any, Any] | None = None
@@ -112,7 +120,8 @@ class Reader:
     def _start(self, loop: Any, fd: int) -> None:
         try:
             # The loop keeps the context of the caller, and with it what the task's context holds.
-            Context().run(loop.add_reader, fd, self.exchange.receive)
+            receiver = self.exchange if self.pipeline is None else self.pipeline
+            Context().run(loop.add_reader, fd, receiver.receive)
         except OSError as exc:
             raise psycopg.OperationalError("connection socket closed") from exc
         self._loop, self._fd = loop, fd
@@ -121,7 +130,23 @@ class Reader:
         """Unregister the socket. The future of a statement that runs gets no result any more."""
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
+            if self._watches_writing:
+                # Of a socket that libpq has closed, both are unregistered by an error.
+                with suppress(OSError):
+                    loop.remove_writer(self._fd)
             loop.remove_reader(self._fd)
+        self._watches_writing = False
+
+    def watch_writing(self, callback: Callable[[], None] | None) -> None:
+        """Have a callback called while the socket can be written to, or none any more."""
+        loop = self._loop
+        if loop is None or (callback is None) is not self._watches_writing:
+            return
+        self._watches_writing = callback is not None
+        if callback is None:
+            loop.remove_writer(self._fd)
+        else:
+            Context().run(loop.add_writer, self._fd, callback)
 
     def forget(self) -> None:
         """Drop the statement that ran."""
@@ -144,7 +169,7 @@ class Reader:
         if generator is None or received is None:
             # A notification, or the server's last message: it is read with the next statement.
             self.stop()
-            if _is_farewell(self._fd):
+            if is_farewell(self._fd):
                 self._on_farewell()
             return
         error: Exception

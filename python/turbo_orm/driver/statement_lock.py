@@ -12,6 +12,11 @@ class StatementLock(asyncio.Lock):
     #: What ``locked()`` returns.
     is_locked = property(attrgetter("_locked"))
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits for it."""
+        return bool(self._waiters)
+
     def take(self) -> None:
         """Do what ``acquire()`` does where it is not locked: no task has to wait."""
         self._locked = True

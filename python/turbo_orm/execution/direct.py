@@ -10,68 +10,45 @@ from __future__ import annotations
 
 from asyncio import current_task
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.db.backends.postgresql.base import Cursor
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from turbo_orm import bridge, conf
 from turbo_orm._core import Parameters
-from turbo_orm.backend import instrumentation, n_plus_one, sync_connections
+from turbo_orm.backend import instrumentation, n_plus_one, sync_connections, writes
 from turbo_orm.backend.task_connections import async_connections, in_context
 from turbo_orm.bridge import installation
+from turbo_orm.driver import durations, multiplexing
 from turbo_orm.driver.connection import AsyncConnection
-from turbo_orm.driver.pool import loop_pools
-from turbo_orm.driver.prepared import Bound
+from turbo_orm.driver.pool import Pool, loop_pools
+from turbo_orm.execution.executable import Executable
+from turbo_orm.execution.pipelines import in_block, on_shared_connection
+from turbo_orm.execution.results import POSITION, WANTED, first, is_as_if_alone
 
+if TYPE_CHECKING:
+    from turbo_orm.execution.arriving_rows import ArrivingRows
+
+_FATAL_ERROR = ExecStatus.FATAL_ERROR
 _IDLE = TransactionStatus.IDLE
-_POSITION = DiagnosticField.STATEMENT_POSITION
-_SQLSTATE = DiagnosticField.SQLSTATE
-_WANTED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
-# The classes of errors that a prepared statement may have raised where literals would not, or with
-# another message: a changed table, a text that is no value of its type. Nothing was executed.
-_OF_VALUE = b"22"
-_OF_PREPARED = frozenset({b"0A", b"26", b"42", _OF_VALUE})
 
-#: What ``TURBO_ORM["DIRECT_EXECUTION"]`` and ``["PREPARE"]`` say.
+#: What ``TURBO_ORM["DIRECT_EXECUTION"]``, ``["PREPARE"]`` and ``["MULTIPLEX"]`` say.
 is_enabled = True
 prepares = True
-
-
-class Executable(Bound, Protocol):
-    """A statement with its parameters, for Django's cursor and for libpq."""
-
-    @property
-    def sql(self) -> str:
-        """The statement, with ``%s`` for each value."""
-        ...
-
-    @property
-    def params(self) -> Sequence[Any]:
-        """The values."""
-        ...
-
-    def render(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
-        """Return the statement with literals for the values, as psycopg's client cursor would."""
-        ...
-
-    def parameters(self, connection: psycopg.AsyncConnection[Any]) -> Parameters | None:
-        """Return what it is executed with if it is prepared, ``None`` if it never is."""
-        ...
-
-    def execute_sql(self, name: bytes, connection: psycopg.AsyncConnection[Any]) -> bytes:
-        """Return SQL that executes what was prepared by a name."""
-        ...
+multiplexes = False
 
 
 class Source(Protocol):
     """What has connections for statements: a task's wrapper, or a pool."""
 
     wrap_database_errors: Any
+    #: The block of ``async_pipeline()`` that the running code is in.
+    pipeline: Any
 
     def acquire_nowait(self) -> AsyncConnection | None:
         """Return a connection to which a statement can be sent, or ``None``."""
@@ -86,16 +63,29 @@ class Source(Protocol):
         ...
 
 
-async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
+async def execute(
+    using: str, statement: Executable, arriving: ArrivingRows | None = None
+) -> tuple[Any, Any]:
     """Execute a statement on the running task's connection.
 
     Return its ``PGresult``, of rows or of a command, and the driver's connection or cursor that
-    received it, whose loaders read it. Exceptions are Django's.
+    received it, whose loaders read it. ``arriving`` may receive the rows in chunks before.
+    Exceptions are Django's.
     """
     source = _source(using)
     if source is not None:
         try:
-            driver = source.acquire_nowait() or await source.acquire()
+            multiplexer = source.multiplexer if multiplexes and type(source) is Pool else None
+            if multiplexer is not None:
+                found = await on_shared_connection(multiplexer, statement)
+                if found is not None:
+                    return found
+            if source.pipeline is None:
+                driver = source.acquire_nowait() or await source.acquire()
+            elif (found := await in_block(source.pipeline, statement, prepares)) is not None:
+                return found
+            else:
+                driver = None
             if driver is not None:
                 try:
                     if not n_plus_one.is_off:
@@ -105,46 +95,176 @@ async def execute(using: str, statement: Executable) -> tuple[Any, Any]:
                     driver.lock.take()
                     try:
                         parameters = name = None
-                        if prepares and not driver.prepared.is_off:
+                        began = durations.waited() if multiplexer is not None else 0.0
+                        # Before it sends any, EXECUTE has the server collect all rows.
+                        is_collected = bool(opening) and arriving is not None
+                        if prepares and not is_collected and not driver.prepared.is_off:
                             parameters = statement.parameters(driver)
                             name = parameters and driver.prepared.name(statement, parameters)
                         if name is None:
-                            results = await _with_literals(driver, statement, opening, parameters)
+                            results = await _with_literals(
+                                driver, statement, opening, parameters, arriving
+                            )
                         elif opening:
                             query = opening + statement.execute_sql(name, driver)
                             results = await driver.exchange(query)
                         else:
-                            results = await driver.exchange(b"", name, parameters)
-                        if name and (not results or results[-1].status not in _WANTED):
-                            results = await _again(driver, statement, opening, results)
+                            results = await driver.exchange(b"", name, parameters, arriving)
+                        if name and (not results or results[-1].status not in WANTED):
+                            results = await _again(driver, statement, opening, results, arriving)
+                        if multiplexer is not None and parameters is not None:
+                            executed = statement.statement
+                            executed.seconds = durations.average(
+                                executed.seconds,
+                                durations.waited() - began,
+                                _rows(results, arriving),
+                            )
                     finally:
                         driver.lock.release()
-                    if opening and not _is_as_if_alone(results):
+                    if opening and not is_as_if_alone(results):
                         await driver.rollback()
-                    elif len(results) == 1 and results[0].status in _WANTED:
+                    elif len(results) == 1 and results[0].status in WANTED:
                         return results[0], driver
                     else:
-                        return _first(results, driver), driver
+                        return first(results, driver), driver
                 finally:
-                    source.release(driver)
+                    if multiplexer is None or not multiplexer.adopt(driver, statement):
+                        source.release(driver)
         except psycopg.Error:
             with source.wrap_database_errors:
                 raise
+        finally:
+            if writes.watched:
+                writes.note_statement(using, statement.sql)
     return await bridge.run(_execute_by_cursor, using, statement)
 
 
+async def execute_together(
+    using: str, statements: Sequence[Executable]
+) -> list[tuple[Any, Any]] | None:
+    """Execute statements by one message, and return for each what ``execute()`` does.
+
+    They only read, or are executed in a transaction: what is sent together is undone together.
+    Return ``None`` where each has to be executed by itself: where that is the cursor's, or one of
+    them has failed, before which no transaction had begun, by what may not be its error alone.
+    """
+    source = _source(using)
+    if source is None:
+        return None
+    try:
+        driver = source.acquire_nowait() or await source.acquire()
+        if driver is None:
+            return None
+        try:
+            opening = b"" if driver._autocommit else driver.opening()
+            is_in_transaction = not opening and driver.pgconn.transaction_status != _IDLE
+            driver.lock.take()
+            try:
+                given = [_parameters(driver, each) for each in statements]
+                texts = [
+                    each.render(driver) if name is None else each.execute_sql(name, driver)
+                    for each, (_, name) in zip(statements, given, strict=True)
+                ]
+                # The line break ends a comment of raw SQL.
+                results = await driver.exchange(opening + b"\n;".join(texts))
+                wanted = results[1:] if opening else results
+                has_all = len(wanted) == len(texts) and wanted[-1].status in WANTED
+                if has_all:
+                    await _count(driver, statements, given, wanted)
+            finally:
+                driver.lock.release()
+            if has_all:
+                return [(each, driver) for each in wanted]
+            is_in_doubt = _is_in_doubt(driver, statements, given, wanted)
+            if is_in_transaction or not is_in_doubt:
+                first(wanted[-1:], driver)
+            elif opening:
+                await driver.rollback()
+            return None
+        finally:
+            source.release(driver)
+    except psycopg.Error:
+        with source.wrap_database_errors:
+            raise
+    finally:
+        if writes.watched:
+            for each in statements:
+                writes.note_statement(using, each.sql)
+
+
+def driver_of(using: str) -> AsyncConnection | None:
+    """Return the connection to which ``execute_together()`` sends statements in a transaction.
+
+    Return ``None`` where each has to be executed by itself.
+    """
+    source = _source(using)
+    driver = None if source is None else source.acquire_nowait()
+    if source is not None and driver is not None:
+        source.release(driver)
+    return driver
+
+
+def _parameters(
+    driver: AsyncConnection, statement: Executable
+) -> tuple[Parameters | None, bytes | None]:
+    """Return what a statement can be prepared with, and its name if it is."""
+    if not prepares or driver.prepared.is_off:
+        return None, None
+    parameters = statement.parameters(driver)
+    return parameters, parameters and driver.prepared.name(statement, parameters)
+
+
+def _is_in_doubt(
+    driver: AsyncConnection,
+    statements: Sequence[Executable],
+    given: Sequence[tuple[Parameters | None, bytes | None]],
+    results: list[Any],
+) -> bool:
+    """Return whether the statement that has failed may not fail by itself, or otherwise.
+
+    One that was prepared, and is stale by now, is prepared anew.
+    """
+    failed = len(results) - 1
+    if not 0 <= failed < len(given) or results[-1].status != _FATAL_ERROR:
+        return True
+    _, name = given[failed]
+    if name is not None and driver.prepared.is_refused(statements[failed].statement, results):
+        return True
+    # That says where it stands in what was sent.
+    return results[-1].error_field(POSITION) is not None
+
+
+async def _count(
+    driver: AsyncConnection,
+    statements: Sequence[Executable],
+    given: Sequence[tuple[Parameters | None, bytes | None]],
+    results: Sequence[Any],
+) -> None:
+    """Count executions with literals, and prepare what was executed often enough."""
+    are_due = False
+    for statement, (parameters, name), result in zip(statements, given, results, strict=True):
+        if parameters is not None and name is None:
+            are_due |= driver.prepared.count(statement, parameters, result)
+    if are_due:
+        await driver.prepared.prepare(driver)
+
+
 async def _with_literals(
-    driver: AsyncConnection, statement: Executable, opening: bytes, parameters: Parameters | None
+    driver: AsyncConnection,
+    statement: Executable,
+    opening: bytes,
+    parameters: Parameters | None,
+    arriving: ArrivingRows | None,
 ) -> list[Any]:
     """Send a statement behind an opening, and return the results of both.
 
     If it can be prepared it is, once it was executed often enough.
     """
-    results = await driver.exchange(opening + statement.render(driver))
+    results = await driver.exchange(opening + statement.render(driver), chunks=arriving)
     if (
         parameters is not None
         and results
-        and results[-1].status in _WANTED
+        and results[-1].status in WANTED
         and driver.prepared.count(statement, parameters, results[-1])
     ):
         await driver.prepared.prepare(driver)
@@ -156,23 +276,24 @@ async def _again(
     statement: Executable,
     opening: bytes,
     results: list[Any],
+    arriving: ArrivingRows | None,
 ) -> list[Any]:
     """Send a prepared statement that has failed once more with literals, if these may not fail."""
-    state = results[-1].error_field(_SQLSTATE) or b"" if results else b""
-    if state[:2] not in _OF_PREPARED:
+    if not driver.prepared.is_refused(statement.statement, results):
         return results
-    prepared = driver.prepared
-    if state[:2] == b"26":
-        # The session was reset.
-        prepared.forget()
-    elif state[:2] != _OF_VALUE:
-        prepared.discard(statement.statement)
     if opening:
         await driver.exchange(b"ROLLBACK")
     elif driver.pgconn.transaction_status != _IDLE:
         # The transaction is aborted. After it, the statement is prepared anew.
         return results
-    return await driver.exchange(opening + statement.render(driver))
+    if arriving is not None:
+        arriving.clear()
+    return await driver.exchange(opening + statement.render(driver), chunks=arriving)
+
+
+def _rows(results: list[Any], arriving: ArrivingRows | None) -> int:
+    rows: int = results[-1].ntuples if results else 0
+    return rows if arriving is None else rows + arriving.rows
 
 
 def is_logged(using: str) -> bool:
@@ -197,34 +318,15 @@ def _source(using: str) -> Source | None:
         return None
     connection = in_context.get().get(using)
     if connection is not None:
+        source: Source = connection
         if connection.connection is not None and connection.owner is current_task():
-            source: Source = connection
+            return source
+        if connection.pipeline is not None and connection.pipeline.is_around():
             return source
         if not connection.is_negligible:
             return None
     pool = loop_pools().get(using)
     return pool if pool is not None and pool.serves_statements() else None
-
-
-def _is_as_if_alone(results: list[Any]) -> bool:
-    """Remove the result of BEGIN, and return whether the statement's is as if it was sent alone.
-
-    It is not where BEGIN has failed, or the server could not even read both; and an error that
-    says where in the statement it is counts from the BEGIN. Such an error is found before anything
-    is executed, so the statement may be sent again.
-    """
-    del results[0]
-    return bool(results) and results[-1].error_field(_POSITION) is None
-
-
-def _first(results: list[Any], driver: AsyncConnection) -> Any:
-    """Return the first of several results, or raise for what is none, as psycopg's cursor does."""
-    cursor: Any = driver.cursor_factory(driver)
-    cursor._check_results(results)
-    cursor.pgresult = results[0]
-    return (
-        cursor.pgresult if cursor.pgresult.status in _WANTED else cursor._check_result_for_fetch()
-    )
 
 
 def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
@@ -236,17 +338,20 @@ def _executed(cursor: Any, driver: Any, statement: Executable) -> tuple[Any, Any
     """Execute a statement by Django's cursor over the driver's."""
     cursor.execute(statement.sql, statement.params)
     pgresult = driver.pgresult
-    if pgresult.status not in _WANTED:
+    if pgresult.status not in WANTED:
         cursor.fetchone()
     # On the bridge it is a BridgedCursor, in a thread psycopg's own. Django registers the
     # loader of timestamps on it where the connection was opened in another time zone.
     return pgresult, getattr(driver, "_cursor", driver)
 
 
-def execute_sync(using: str, statement: Executable) -> tuple[Any, Any] | None:
+def execute_sync(
+    using: str, statement: Executable, arriving: ArrivingRows | None = None
+) -> tuple[Any, Any] | None:
     """Do what ``execute()`` does on the sync connection, by Django's cursor.
 
-    Return ``None`` without having executed anything where the result could not be read.
+    Rows arrive as a whole. Return ``None`` without having executed anything where the result could
+    not be read.
     """
     connection = sync_connections.readable(using)
     if connection is None:
@@ -258,9 +363,11 @@ def execute_sync(using: str, statement: Executable) -> tuple[Any, Any] | None:
 
 def configure() -> None:
     """Take over the settings."""
-    global is_enabled, prepares
+    global is_enabled, multiplexes, prepares
     is_enabled = conf.get("DIRECT_EXECUTION")
     prepares = conf.get("PREPARE")
+    multiplexing.wanted = conf.get("MULTIPLEX") if prepares else 0
+    multiplexes = multiplexing.wanted > 0
 
 
 def follow_setting(*, setting: str, **kwargs: Any) -> None:

@@ -51,7 +51,7 @@ def open_chunks(
     Without ``prefetches``, who asks for them prefetches.
     """
     using = queryset.db
-    use_chunked_fetch = _prepare_chunks(queryset, using)
+    use_chunked_fetch = prepare_chunks(queryset, using)
     if not prefetches:
         return _results(queryset, use_chunked_fetch, chunk_size, using)
     return chunks(queryset, use_chunked_fetch, chunk_size, using)
@@ -61,12 +61,12 @@ def open_cached_chunks(
     queryset: QuerySet[Any, Any], chunk_size: int, bound: BoundStatement
 ) -> Generator[list[Any]]:
     """Do what ``open_chunks()`` does, without prefetches, by a queryset's cached statement."""
-    use_chunked_fetch = _prepare_chunks(queryset, bound.statement.using)
+    use_chunked_fetch = prepare_chunks(queryset, bound.statement.using)
     compiler = fetching.CachedCompiler(bound)
     return fetching.stream(queryset, compiler, use_chunked_fetch, chunk_size)
 
 
-def _prepare_chunks(queryset: QuerySet[Any, Any], using: str) -> bool:
+def prepare_chunks(queryset: QuerySet[Any, Any], using: str) -> bool:
     """Return whether a cursor on the server may be used."""
     # While rows arrive, nothing else can be asked of the connection.
     content_type_cache.fill(using, queryset.model)

@@ -40,6 +40,8 @@ type Chunks = Generator[list[Any]]
 
 # Rows hydrated at a time, before the event loop may get a turn: of twelve columns, about 2 ms.
 SLICE = 1000
+# Rows of a chunk that is read in a callback of the event loop.
+CHUNK = 500
 
 
 def fetch_all(queryset: QuerySet[Any, Any], compiler: Any) -> list[Any]:
@@ -87,7 +89,7 @@ def hydrate(
             for each in known:
                 each.set_on(objects)
             return objects
-        hydrator = _hydrator(statement, queryset, context, pgresult, join)
+        hydrator = hydrator_for(statement, queryset, context, pgresult, join)
         if (
             hydrator.is_native
             and rows <= SLICE
@@ -98,7 +100,7 @@ def hydrate(
         with process_connection(statement.using).wrap_database_errors:
             raise
     slices: list[Any] | Awaitable[list[Any]] = run(
-        _hydrate_slices, statement, hydrator, pgresult, queryset.model
+        hydrate_slices, statement, hydrator, (pgresult,), queryset.model
     )
     return slices
 
@@ -126,7 +128,7 @@ def hydrate_aggregates(
         if plan is not None and plan.is_native and plan.fits(context, pgresult):
             aggregates: dict[str, Any] = plan.hydrate(context, pgresult)[0]
             return aggregates
-        hydrator = Hydrator(_plan(statement, context, pgresult), (), context)
+        hydrator = Hydrator(plan_for(statement, context, pgresult), (), context)
         if hydrator.is_native:
             return _row(statement, hydrator, pgresult)
     except psycopg.Error:
@@ -142,7 +144,7 @@ def _row(statement: CompiledStatement, hydrator: Hydrator, pgresult: Any) -> dic
         return aggregates
 
 
-def _hydrator(
+def hydrator_for(
     statement: CompiledStatement,
     queryset: Any,
     context: Any,
@@ -153,12 +155,12 @@ def _hydrator(
 
     ``context`` is the driver's connection or cursor that has received it.
     """
-    plan = _plan(statement, context, pgresult)
+    plan = plan_for(statement, context, pgresult)
     has_prefetches = bool(queryset._prefetch_related_lookups)
     return Hydrator(plan, known_related_objects(queryset), context, join, has_prefetches)
 
 
-def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
+def plan_for(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
     """Return the plan of a cached statement if it fits a result, or make another one."""
     cached = statement.cached_plan
     if cached is not None and cached.fits(context, pgresult):
@@ -169,12 +171,14 @@ def _plan(statement: CompiledStatement, context: Any, pgresult: Any) -> Plan:
     return plan
 
 
-def _hydrate_slices(
-    statement: CompiledStatement, hydrator: Hydrator, pgresult: Any, model: type[Model]
+def hydrate_slices(
+    statement: CompiledStatement, hydrator: Hydrator, pgresults: Sequence[Any], model: type[Model]
 ) -> list[Any]:
+    """Hydrate all rows of results on the bridge: the event loop has its turns."""
     fill(statement.using, model)
     with process_connection(statement.using).wrap_database_errors:
-        return [each for chunk in _slices(hydrator, pgresult, SLICE) for each in chunk]
+        slices = chain.from_iterable(_slices(hydrator, each, SLICE) for each in pgresults)
+        return list(chain.from_iterable(slices))
 
 
 def stream(
@@ -315,14 +319,25 @@ def _arriving_chunks(queryset: QuerySet[Any, Any], compiler: Any) -> Chunks:
 
 
 def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) -> Chunks:
+    hydrator = None
+    with closing(server_side_results(compiler, size)) as results:
+        for driver, pgresult in results:
+            with compiler.connection.wrap_database_errors:
+                if hydrator is None:
+                    hydrator = _hydrator_of_chunks(queryset, compiler, driver, pgresult)
+                chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
+            yield chunk
+
+
+def server_side_results(compiler: Any, size: int) -> Generator[tuple[Any, Any]]:
     """Fetch from a cursor on the server by a cursor of our own, whose results stay unread.
 
+    Yield the driver's cursor and a ``PGresult`` of ``size`` rows, or less that are the last.
     psycopg's ``ServerCursor.fetchmany()`` makes tuples of all that it fetches.
     """
     cursor, pgresult = _declare(compiler, size)
     if cursor is None:
         return
-    hydrator = None
     with compiler.connection.wrap_database_errors, closing(cursor):
         driver = driver_cursor(cursor)
         another = getattr(driver, "sibling", driver.connection.cursor)
@@ -333,17 +348,15 @@ def _server_side_chunks(queryset: QuerySet[Any, Any], compiler: Any, size: int) 
             if pgresult is None:
                 with closing(another()) as fetcher:
                     pgresult = fetcher.execute(fetch).pgresult
-            if hydrator is None:
-                hydrator = _hydrator_of_chunks(queryset, compiler, driver, pgresult)
-            chunk = hydrator.result(pgresult, 0, pgresult.ntuples)
-            pgresult = None
-            if chunk:
+            rows = pgresult.ntuples
+            if rows:
                 try:
-                    yield chunk
+                    yield driver, pgresult
                 except GeneratorExit:
                     close_if_it_exists(driver)
                     raise
-            if len(chunk) < size:
+            pgresult = None
+            if rows < size:
                 return
 
 
@@ -374,7 +387,7 @@ def _hydrator_of_chunks(
         layout = Layout.of(queryset, compiler)
         return _new_hydrator(queryset, layout, compiler.connection, driver, pgresult)
     context = getattr(driver, "_cursor", driver)
-    return _hydrator(compiler.bound.statement, queryset, context, pgresult)
+    return hydrator_for(compiler.bound.statement, queryset, context, pgresult)
 
 
 def driver_cursor(cursor: Any) -> Any:

@@ -17,6 +17,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.sql.constants import CURSOR
 
 from turbo_orm import bridge
+from turbo_orm._core import Column
 from turbo_orm.bridge import sync_to_async
 from turbo_orm.codecs.decoders import Decoders
 from turbo_orm.execution.evaluation import compiler_for
@@ -40,6 +41,7 @@ class ColumnExplanation:
 
     ``decoder`` is the native reader, or "loader", psycopg's own, for a ``reason``. ``converters``
     are the functions of Django's, or of yours, that are called for each value after that.
+    ``writes_json`` says whether ``ajson()`` writes the values without making them.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ColumnExplanation:
     decoder: str
     reason: str
     converters: Sequence[str]
+    writes_json: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -100,6 +103,11 @@ class HydrationExplanation:
             yield "  no Python code runs for a row: some are hydrated while others arrive"
         else:
             yield "  Python code runs for each row: all are hydrated after the last has arrived"
+        if not self.instances:
+            made = ", ".join(column.name for column in self.columns if not column.writes_json)
+            yield "  ajson() makes " + (
+                f"Python objects of {made}, for Django's encoder" if made else "no Python objects"
+            )
         yield ""
         yield from _table(
             ("column", "type", "decoder", "and then"),
@@ -140,7 +148,8 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
         layout = Layout.of(asked, compiler)
         selected = layout.selected
         readers = value_readers(selected, Decoders(driver), pgresult)
-        plan = layout.plan(read_columns(selected, readers, compiler.connection))
+        columns = read_columns(selected, readers, compiler.connection)
+        plan = layout.plan(columns)
         hydrator = Hydrator(plan, known_related_objects(asked))
     types = _type_names([pgresult.ftype(index) for index in range(len(readers))], compiler)
     instances: list[InstanceExplanation] = []
@@ -148,8 +157,10 @@ def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
     if queryset._iterable_class is ModelIterable:
         instances = list(_instances(compiler, compiler.klass_info, "", paths))
     explained = [
-        _column(paths.get(index, "") + column.name, type_, reader, column.converters)
-        for index, (column, reader, type_) in enumerate(zip(selected, readers, types, strict=True))
+        _column(paths.get(index, "") + each.name, type_, reader, each.converters, column)
+        for index, (each, reader, type_, column) in enumerate(
+            zip(selected, readers, types, columns, strict=True)
+        )
     ]
     return HydrationExplanation(
         label,
@@ -167,13 +178,14 @@ async def aexplain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanati
 
 
 def _column(
-    name: str, type_: str, reader: Any, converters: Sequence[Converter]
+    name: str, type_: str, reader: Any, converters: Sequence[Converter], column: Column
 ) -> ColumnExplanation:
     converting = converting_decoder(reader.decoder, converters)
     if converting:
-        return ColumnExplanation(name, type_, converting.name, "", ())
+        return ColumnExplanation(name, type_, converting.name, "", (), column.writes_json)
     described = [_describe(converter) for converter in converters]
-    return ColumnExplanation(name, type_, reader.decoder.name, reader.reason, described)
+    decoder, reason = reader.decoder.name, reader.reason
+    return ColumnExplanation(name, type_, decoder, reason, described, column.writes_json)
 
 
 def _describe(converter: Any) -> str:

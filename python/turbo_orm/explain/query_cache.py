@@ -1,6 +1,6 @@
-"""Explains whether the statement of a terminal is cached, and the state of the cache.
+"""Explains whether the statement of a method is cached, and the state of the cache.
 
-The explanation is the look-up that the terminals make (**lookup**), and nothing else.
+The explanation is the look-up that the methods make (**lookup**), and nothing else.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any, Literal
 
 from django.db.models import QuerySet
 
-from turbo_orm.execution.fetching import SLICE
 from turbo_orm.orm.queryset import AsyncQuerySet
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.lookup import lookup, lookup_aggregate
 from turbo_orm.query_cache.outcome import Bypass, Miss
 from turbo_orm.query_cache.statistics import CacheInfo, CacheStatistics
 
-# The terminals by Django's method that their statements are cached by.
-_TERMINALS = {
+# The methods, by that of Django which their statements are cached by.
+_METHODS = {
     "aaggregate": "aggregate",
     "acount": "count",
     "adelete": "delete",
     "aexists": "exists",
     "afirst": "first",
     "aget": "get",
+    "ajson": "_fetch_all",
     "alast": "last",
     "alist": "_fetch_all",
 }
@@ -34,7 +34,7 @@ _TERMINALS = {
 
 @dataclass(frozen=True)
 class CacheExplanation:
-    """Whether a terminal of a queryset has a cached statement. Print it.
+    """Whether a method of a queryset has a cached statement. Print it.
 
     On a "hit" it has one, and neither Django's query nor its compiler is used. After a "miss" it
     may have one from the next time on. A "bypass" is compiled by Django each time, for the
@@ -43,7 +43,7 @@ class CacheExplanation:
     """
 
     label: str
-    terminal: str
+    method: str
     outcome: Literal["hit", "miss", "bypass"]
     reason: str = ""
     sql: str = ""
@@ -54,7 +54,7 @@ class CacheExplanation:
 
     def _lines(self) -> Iterator[str]:
         reason = f", since {self.reason}" if self.reason else ""
-        yield f"{self.label}: {self.terminal}() is a {self.outcome}{reason}"
+        yield f"{self.label}: {self.method}() is a {self.outcome}{reason}"
         if self.sql:
             yield f"  {self.sql}"
         if self.literals:
@@ -62,49 +62,48 @@ class CacheExplanation:
 
 
 def explain_cache(
-    queryset: QuerySet[Any, Any], terminal: str = "alist", *args: Any, **kwargs: Any
+    queryset: QuerySet[Any, Any], method: str = "alist", *args: Any, **kwargs: Any
 ) -> CacheExplanation:
-    """Explain whether the statement of a terminal of a queryset is cached, and if not, why.
+    """Explain whether the statement of a method of a queryset is cached, and if not, why.
 
     No query is executed, nothing is traced or counted, and the queryset stays as it is. The
     routers are asked for its database. For ``aget(…)``, ask about ``filter(…)`` and ``"aget"``.
     The arguments are those of ``aaggregate()``: ``explain_cache(cities, "aaggregate", Max("id"))``
 
     Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, and ``ValueError`` for
-    a terminal whose statements are not cached, or depend on more than the queryset.
+    a method whose statements are not cached, or depend on more than the queryset.
     """
     if not isinstance(queryset, AsyncQuerySet):
         raise TypeError(
             "explain_cache() takes a queryset of an AsyncManager, not "
             f"{type(queryset).__qualname__}."
         )
-    if terminal not in _TERMINALS:
-        raise ValueError(f"explain_cache() explains {', '.join(_TERMINALS)}, not {terminal!r}.")
-    if terminal == "aaggregate":
+    if method not in _METHODS:
+        raise ValueError(f"explain_cache() explains {', '.join(_METHODS)}, not {method!r}.")
+    if method == "aaggregate":
         found = lookup_aggregate(queryset, args, kwargs, CacheStatistics())
     elif args or kwargs:
-        raise TypeError(f"explain_cache() takes arguments of aaggregate(), not of {terminal}().")
+        raise TypeError(f"explain_cache() takes arguments of aaggregate(), not of {method}().")
     else:
-        max_rows = SLICE if terminal == "alist" else None
-        name = _TERMINALS[terminal]
-        found = lookup(queryset, name, queryset._cached, max_rows, CacheStatistics())
+        name = _METHODS[method]
+        found = lookup(queryset, name, queryset._cached, CacheStatistics())
     label = queryset.model._meta.label
     match found:
         case Miss():
-            return CacheExplanation(label, terminal, "miss", found.reason)
+            return CacheExplanation(label, method, "miss", found.reason)
         case Bypass():
-            return CacheExplanation(label, terminal, "bypass", found.reason)
-    return CacheExplanation(label, terminal, "hit", "", found.sql, found.statement.literals_reason)
+            return CacheExplanation(label, method, "bypass", found.reason)
+    return CacheExplanation(label, method, "hit", "", found.sql, found.statement.literals_reason)
 
 
-def explain_shape(queryset: QuerySet[Any, Any], terminal: str = "alist") -> CacheExplanation:
+def explain_shape(queryset: QuerySet[Any, Any], method: str = "alist") -> CacheExplanation:
     """Do what ``explain_cache()`` does. Deprecated: its former name."""
     warnings.warn(
         "explain_shape() is deprecated and will be removed in turbo-orm 0.3. Use explain_cache().",
         DeprecationWarning,
         stacklevel=2,
     )
-    return explain_cache(queryset, terminal)
+    return explain_cache(queryset, method)
 
 
 def cache_info() -> CacheInfo:

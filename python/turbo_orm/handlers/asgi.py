@@ -7,8 +7,8 @@ It is Django's, but for what is called where (**calls**), how a client that goes
 from __future__ import annotations
 
 import io
-from asyncio import CancelledError
-from collections.abc import Callable
+from asyncio import CancelledError, get_running_loop
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -183,6 +183,8 @@ class ASGIHandler(EventLoopHandler, asgi.ASGIHandler):
 
     async def _close(self, response: Any) -> None:
         """Close a response, and send ``request_finished``."""
+        if response.streaming and response.is_async:
+            await _aclose_content(response)
         if getattr(response, "is_closed_on_bridge", False):
             await bridge.run(_close_content, response)
         signal, sender = signals.request_finished, type(self)
@@ -246,6 +248,22 @@ def _set_script_prefix(prefix: str) -> None:
     before = "/" if is_empty(urls._prefixes) else urls.get_script_prefix()
     if (prefix or "/") != before:
         urls.set_script_prefix(prefix)
+
+
+async def _aclose_content(response: Any) -> None:
+    """Close the generator of what was not sent, as Python does when it collects it.
+
+    One that a middleware has put around it (to compress it) refers to the response, which refers
+    to that: what it holds, like the connection of a cursor, would be kept until then.
+    """
+    content = response._iterator
+    if isinstance(content, AsyncGenerator):
+        try:
+            await content.aclose()
+        except Exception as exc:
+            what = "an error occurred during closing of asynchronous generator"
+            context = {"message": f"{what} {content!r}", "exception": exc, "asyncgen": content}
+            get_running_loop().call_exception_handler(context)
 
 
 def _close_all(closers: list[Callable[[], object]]) -> None:

@@ -43,11 +43,11 @@ _is_frozen = False
 
 
 @contextmanager
-def paused(rows: int, promotes: bool = True) -> Iterator[None]:
+def paused(rows: int, promotes: bool | None = None) -> Iterator[None]:
     """Disable the collector while so many rows are hydrated, and promote them if they are many.
 
-    Without ``promotes`` they stay young, however many they are. Several threads may do so at a
-    time. A collector that the application has disabled stays so.
+    With ``promotes`` they are, and if it is ``False`` they stay young, however many they are.
+    Several threads may do so at a time. A collector that the application has disabled stays so.
     """
     global _pauses, _was_enabled
     with _lock:
@@ -61,7 +61,7 @@ def paused(rows: int, promotes: bool = True) -> Iterator[None]:
         with _lock:
             _pauses -= 1
             if not _pauses and _was_enabled:
-                if promotes and rows >= PROMOTED_SLICE:
+                if rows >= PROMOTED_SLICE if promotes is None else promotes:
                     _promote(rows)
                 gc.enable()
 

@@ -43,8 +43,9 @@ class Hydrator:
         self._context = context
         self._plan = plan
         self._known_related_objects = known_related_objects
-        # Not what other objects will refer to, and they to it.
-        self._promotes = join is None and not stays_young
+        #: Whether objects are promoted, ``None`` if many are. What other objects will refer to,
+        #: and refers to them, is not.
+        self.promotes: bool | None = None if join is None and not stays_young else False
         #: Whether no code but the native core's runs: no converter, ``from_db()``, setter.
         are_plain = [each.is_plain for each in known_related_objects]
         self.is_native = plan.is_native and False not in are_plain
@@ -75,7 +76,7 @@ class Hydrator:
 
     def _pause_gc(self, rows: int) -> AbstractContextManager[None]:
         # A model's own code may query, and wait.
-        return gc_control.paused(rows, self._promotes) if self.is_native else nullcontext()
+        return gc_control.paused(rows, self.promotes) if self.is_native else nullcontext()
 
     def _with_known(self, objects: list[Any]) -> list[Any]:
         for known in self._known_related_objects:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turbo_orm._core import Join, Plan
+from turbo_orm._core import Fit, Join, Plan
 from turbo_orm.codecs.decoders import Decoders, adapt_context
 from turbo_orm.hydration.columns import read_columns, value_readers
 from turbo_orm.hydration.row_layout import Layout
@@ -22,7 +22,7 @@ _SESSION_PARAMETERS = (b"DateStyle", b"IntervalStyle", b"client_encoding", b"Tim
 class CachedPlan:
     """A plan, with the types, the loaders by OID and the session parameters it was made for."""
 
-    __slots__ = ("_loaders", "_session", "_types", "is_native", "plan")
+    __slots__ = ("_fit", "is_native", "plan")
 
     def __init__(
         self, plan: Plan, types: list[int], pgconn: Any, loaders: list[tuple[int, Any]]
@@ -30,24 +30,14 @@ class CachedPlan:
         self.plan = plan
         #: Whether no code but the native core's runs.
         self.is_native = plan.is_native
-        self._types = types
-        self._session = [pgconn.parameter_status(name) for name in _SESSION_PARAMETERS]
-        self._loaders = loaders
+        session = [(name, pgconn.parameter_status(name)) for name in _SESSION_PARAMETERS]
+        self._fit = Fit(types, session, loaders)
 
     def fits(self, context: Any, pgresult: Any) -> bool:
         """Return whether the plan can read a result that the driver's ``context`` has received."""
-        registered = context.adapters._loaders[0]
         # A connection has its own, without a call.
         pgconn = getattr(context, "pgconn", None) or context.connection.pgconn
-        status = pgconn.parameter_status
-        return (
-            [pgresult.ftype(index) for index in range(pgresult.nfields)] == self._types
-            # A result has all its columns in one format.
-            and not (self._types and pgresult.fformat(0))
-            and [status(name) for name in _SESSION_PARAMETERS] == self._session
-            and [registered.get(oid) for oid, _ in self._loaders]
-            == [loader for _, loader in self._loaders]
-        )
+        return self._fit.fits(pgconn, pgresult, context.adapters._loaders[0])
 
     def hydrate(self, context: Any, pgresult: Any, join: Join | None = None) -> list[Any]:
         """Hydrate a whole result that the plan fits, received by the driver's ``context``."""

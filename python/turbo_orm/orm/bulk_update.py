@@ -8,7 +8,7 @@ raises where the arguments are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FullResultSet
@@ -20,17 +20,28 @@ from turbo_orm.backend.arrays import array_literal, instance_dicts
 from turbo_orm.backend.primary_keys import has_plain_key
 from turbo_orm.codecs.dumpers import SAME_EQUALITY
 from turbo_orm.codecs.encoders import encoders
+from turbo_orm.execution import batches
 from turbo_orm.orm.sync_queryset import SyncQuerySet
 
 # What Django's method calls, and a class of querysets might override.
 _METHODS = ("bulk_update", "db", "filter", "update", "using")
 
 
-class _BatchUpdate(NamedTuple):
-    """The UPDATE of a batch, or that of all batches, without their arrays."""
+class _Update(NamedTuple):
+    """The UPDATE of each batch, of so many objects.
+
+    ``params`` follow an array for each field, the key first, which the encoders write.
+    """
 
     sql: str
     params: tuple[Any, ...]
+    fields: Sequence[Any]
+    encoders: Sequence[Any]
+    size: int
+
+
+class _ByDjango(Exception):
+    """A batch is Django's to update, which begins at an index."""
 
 
 def bulk_update(
@@ -39,43 +50,67 @@ def bulk_update(
     fields: Iterable[str],
     batch_size: int | None,
 ) -> int:
-    """Do what ``queryset.bulk_update()`` does."""
+    """Do what ``queryset.bulk_update()`` does. Runs on the bridge."""
     # Django does not consume an iterator where it refuses other arguments.
     if isinstance(fields, list | tuple) and fields and (batch_size is None or batch_size > 0):
         objs = tuple(objs)
-        if (updates := _batch_updates(queryset, objs, fields, batch_size)) is not None:
-            return _execute(queryset.db, updates)
+        if (update := _update(queryset, objs, fields, batch_size)) is not None:
+            return _execute(queryset, update, objs, fields)
     return queryset.bulk_update(objs, fields, batch_size=batch_size)
 
 
-def _execute(using: str, updates: list[_BatchUpdate]) -> int:
-    """Execute as Django's method does, and the ``update()`` that it calls for each batch.
+def _execute(
+    queryset: QuerySet[Any, Any], update: _Update, objs: tuple[Any, ...], fields: Sequence[str]
+) -> int:
+    """Update batch by batch, and from the first that is Django's on by Django.
 
     Return the number of rows updated.
     """
-    updated = 0
+    using, updated = queryset.db, 0
     with transaction.atomic(using=using, savepoint=False):
-        for update in updates:
-            with (
-                transaction.mark_for_rollback_on_error(using=using),
-                connections[using].cursor() as cursor,
-            ):
-                cursor.execute(*update)
-                updated += cursor.rowcount
+        try:
+            for pgresult, _ in batches.execute(using, _statements(update, objs)):
+                updated += pgresult.command_tuples or 0
+        except _ByDjango as exc:
+            updated += queryset.bulk_update(objs[exc.args[0] :], fields, batch_size=update.size)
     return updated
 
 
-def _batch_updates(
+def _statements(update: _Update, objs: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for start in range(0, len(objs), update.size):
+        rows = [obj.__dict__ for obj in objs[start : start + update.size]]
+        arrays = _arrays(update, rows)
+        if arrays is None:
+            raise _ByDjango(start)
+        yield update.sql, (*arrays, *update.params)
+
+
+def _arrays(update: _Update, rows: list[dict[str, Any]]) -> list[str] | None:
+    """Return the arrays of a batch, ``None`` if they do not say what Django would write."""
+    arrays = []
+    for field, encoder in zip(update.fields, update.encoders, strict=True):
+        array = array_literal(encoder, rows, field.attname)
+        if array is None or (encoder.name == "float" and _has_negative_zero(array)):
+            return None
+        arrays.append(array)
+    # Of an object that is there twice, Django's first value counts.
+    keys = {row[update.fields[0].attname] for row in rows}
+    return arrays if len(keys) == len(rows) else None
+
+
+def _update(
     queryset: Any, objs: tuple[Any, ...], names: Sequence[str], size: int | None
-) -> list[_BatchUpdate] | None:
-    """Return the statements, or ``None`` if Django's method has to update."""
+) -> _Update | None:
+    """Return the statement, or ``None`` if Django's method has to update."""
     model = queryset.model
     fields = _fields(model, names)
     rows = instance_dicts(model, objs)
     if fields is None or rows is None or not _updates_as_django(queryset):
         return None
     key: Any = model._meta.pk
-    if any(row.get(key.attname) is None for row in rows):
+    attnames = {field.attname for field in (key, *fields)}
+    # Django fetches what is deferred before it updates anything.
+    if any(row.get(key.attname) is None or not attnames <= row.keys() for row in rows):
         return None
     for obj in objs:
         if obj._state.__dict__.get("fields_cache"):
@@ -84,25 +119,11 @@ def _batch_updates(
     connection: Any = connections[queryset.db]
     connection.ensure_connection()
     largest = connection.ops.bulk_batch_size([key, key, *fields], objs)
-    size = min(size, largest) if size else largest
     template = _template(queryset, connection, [key, *fields])
     written_by: list[Any] = encoders(model, [key, *fields], connection)
     if template is None or None in written_by or written_by[0].name not in SAME_EQUALITY:
         return None
-    updates = []
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        arrays = []
-        for field, encoder in zip([key, *fields], written_by, strict=True):
-            array = array_literal(encoder, batch, field.attname)
-            if array is None or (encoder.name == "float" and _has_negative_zero(array)):
-                return None
-            arrays.append(array)
-        # Of an object that is there twice, Django's first value counts.
-        if len({row[key.attname] for row in batch}) < len(batch):
-            return None
-        updates.append(_BatchUpdate(template.sql, (*arrays, *template.params)))
-    return updates
+    return _Update(*template, [key, *fields], written_by, min(size, largest) if size else largest)
 
 
 def _fields(model: type[Model], names: Sequence[str]) -> list[Any] | None:
@@ -147,8 +168,8 @@ def _updates_as_django(queryset: Any) -> bool:
 
 def _template(
     queryset: QuerySet[Any, Any], connection: Any, fields: Sequence[Any]
-) -> _BatchUpdate | None:
-    """Return the UPDATE of each batch, whose params follow an array for each field, the key first.
+) -> tuple[str, tuple[Any, ...]] | None:
+    """Return the UPDATE of each batch, and the params that follow its arrays.
 
     Return ``None`` if its condition joins another table, or matches nothing. As Django does, it
     casts each value to the type of its column, which truncates a text and rounds a number.
@@ -175,7 +196,7 @@ def _template(
     matched = f"{table}.{connection.ops.quote_name(key.column)} = {sources[0]}"
     if where:
         matched = f"({where} AND {matched})"
-    return _BatchUpdate(
+    return (
         f'UPDATE {table} SET {assignments} FROM UNNEST({arrays}) AS "__values" ({names}) '
         f"WHERE {matched}",
         tuple(params),

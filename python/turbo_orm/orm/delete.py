@@ -59,8 +59,9 @@ async def _delete(deletions: Sequence[Deletion], using: str) -> Counts:
 async def _delete_in_transaction(deletions: Sequence[Deletion], using: str) -> Counts:
     counts: dict[str, int] = {}
     async with AsyncAtomic(using, savepoint=False, durable=False):
-        for bound, label in deletions:
-            pgresult, _ = await direct.execute(using, bound)
+        results = await direct.execute_together(using, [each.bound for each in deletions])
+        for number, (bound, label) in enumerate(deletions):
+            pgresult, _ = results[number] if results else await direct.execute(using, bound)
             if label and (rows := pgresult.command_tuples):
                 counts[label] = counts.get(label, 0) + rows
     return sum(counts.values()), counts

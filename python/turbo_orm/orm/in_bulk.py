@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db import router
 from django.db.models.query import ModelIterable
 
+from turbo_orm.backend.handler import process_connection
 from turbo_orm.query_cache.overrides import has_djangos
 
 
@@ -30,9 +30,9 @@ def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> A
         return queryset._chain()
     if not id_list:
         return None
-    if router.routers:
-        # Django asks them whether the database limits the number of parameters.
-        _ = queryset.db
+    if process_connection(queryset.db).features.max_query_params is not None:
+        # Django asks for so many at a time.
+        return None
     return queryset.filter(**{f"{field_name}__in": tuple(id_list)})
 
 

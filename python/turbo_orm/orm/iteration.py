@@ -46,7 +46,7 @@ class Chunks:
 
     def _next(self) -> list[Any]:
         if self._lists is None:
-            self._lists, self._prefetches = _open(self._queryset, self._size)
+            self._lists, self._prefetches = open_lists(self._queryset, self._size)
         objects: list[Any] = next(self._lists, [])
         self._is_last = len(objects) < self._size
         if self._is_last and objects:
@@ -55,15 +55,20 @@ class Chunks:
         return objects
 
 
-def _open(queryset: Any, chunk_size: int) -> tuple[Generator[list[Any]], bool]:
-    """Return the objects in lists, and whether they are to be prefetched for."""
+def open_lists(
+    queryset: Any, chunk_size: int, found: Any = None
+) -> tuple[Generator[list[Any]], bool]:
+    """Return the objects in lists, and whether they are to be prefetched for.
+
+    ``found`` is the outcome of looking the statement up, if that was done.
+    """
     if cache.has_foreign("iterator") or cache.has_foreign("_iterator"):
         rows = queryset.iterator(chunk_size)
         return (list(batch) for batch in batched(rows, chunk_size)), False
     if not isinstance(queryset, SyncQuerySet):
         return evaluation.open_chunks(queryset, chunk_size), False
     prefetches = bool(queryset._prefetch_related_lookups)
-    match lookup(queryset, "_fetch_all", queryset._cached):
+    match found or lookup(queryset, "_fetch_all", queryset._cached):
         case Hit() as hit:
             return evaluation.open_cached_chunks(queryset, chunk_size, hit), prefetches
         case Miss() as miss:

@@ -32,21 +32,31 @@ async def insert(manager: Any, db: str, source: str, target: str, keys: set[Any]
 
     ``source`` and ``target`` are the names of the fields that refer to them.
     """
-    through = manager.through
-    (own,) = manager.related_val
-    rows = [(own, key) for key in keys]
-    bound = None
+    bound = await insertion(manager, db, source, target, keys)
+    if bound is None:
+        await bridge.run(_by_django, manager.through, db, (source, target), _rows(manager, keys))
+    else:
+        await direct.execute(db, bound)
+
+
+async def insertion(
+    manager: Any, db: str, source: str, target: str, keys: set[Any]
+) -> BoundStatement | None:
+    """Return the statement that does what ``insert()`` does, ``None`` if Django has to."""
+    through, rows = manager.through, _rows(manager, keys)
     # Its instances are made by no code of a project's own.
     if (
         save_statements(through, {}) is not None
         and len(rows) <= _MOST
-        and _are_integers(own, keys)
+        and _are_integers(manager.related_val[0], keys)
     ):
-        bound = await _bind(through, db, (source, target), rows)
-    if bound is None:
-        await bridge.run(_by_django, through, db, (source, target), rows)
-    else:
-        await direct.execute(db, bound)
+        return await _bind(through, db, (source, target), rows)
+    return None
+
+
+def _rows(manager: Any, keys: set[Any]) -> list[tuple[Any, Any]]:
+    (own,) = manager.related_val
+    return [(own, key) for key in keys]
 
 
 def _are_integers(own: Any, keys: set[Any]) -> bool:
@@ -67,7 +77,7 @@ def _by_django(through: Any, db: str, names: tuple[str, str], rows: Sequence[Any
 
 async def _bind(
     through: Any, db: str, names: tuple[str, str], rows: Sequence[tuple[Any, Any]]
-) -> Any:
+) -> BoundStatement | None:
     """Return the statement for rows, or ``None`` if Django has to insert them."""
     entry = cache.model(through)
     key = ("insert links", names, db, len(rows) > 1)

@@ -16,9 +16,12 @@ from django.db.models import ForeignKey, Manager, Q, signals
 
 from turbo_orm import bridge
 from turbo_orm.backend.transaction import async_atomic
+from turbo_orm.execution import direct
 from turbo_orm.orm import link_rows
 from turbo_orm.orm.plain_managers import has_plain_class
 from turbo_orm.orm.queryset import AsyncQuerySet, alters_data
+from turbo_orm.query_cache.lookup import lookup
+from turbo_orm.query_cache.outcome import Hit
 
 
 def adapt(manager_class: Any) -> None:
@@ -112,6 +115,8 @@ async def aset(
                 old.remove(key)
             else:
                 new.append(obj)
+        if old and new and await _change_together(self, db, old, new, through_defaults):
+            return
         if old:
             await _remove(self, db, {*old})
         await _add(self, db, new, through_defaults)
@@ -127,13 +132,38 @@ async def acreate(self: Any, *, through_defaults: Any = None, **kwargs: Any) -> 
     return made
 
 
+async def _change_together(
+    manager: Any, db: str, removed: set[Any], added: Sequence[Any], through_defaults: Any
+) -> bool:
+    """Delete the rows to keys and insert those to objects by one message, if that is possible."""
+    if _adds_by_django(manager, through_defaults) or direct.is_logged(db):
+        return False
+    old = _linking(manager, db, removed)
+    statements: list[Any] = [lookup(old, "delete", old._cached)]
+    for source, target in _directions(manager):
+        keys = manager._get_target_ids(target, added)
+        statements.append(await link_rows.insertion(manager, db, source, target, keys))
+    return (
+        all(isinstance(each, Hit) for each in statements)
+        and await direct.execute_together(db, statements) is not None
+    )
+
+
+def _adds_by_django(manager: Any, through_defaults: Any) -> bool:
+    return bool(through_defaults) or not manager.through._meta.auto_created
+
+
+def _directions(manager: Any) -> Sequence[tuple[str, str]]:
+    """Return the names of the fields from and to: of a symmetrical relation, also reversed."""
+    names = manager.source_field_name, manager.target_field_name
+    return (names, names[::-1]) if manager.symmetrical else (names,)
+
+
 async def _add(manager: Any, db: str, objs: Sequence[Any], through_defaults: Any = None) -> None:
     if not objs:
         return
-    names = manager.source_field_name, manager.target_field_name
-    by_django = through_defaults or not manager.through._meta.auto_created
-    # The mirror image of a symmetrical relation is inserted, too.
-    for source, target in (names, names[::-1]) if manager.symmetrical else (names,):
+    by_django = _adds_by_django(manager, through_defaults)
+    for source, target in _directions(manager):
         if by_django:
             add = partial(manager._add_items, source, target, through_defaults=through_defaults)
             await bridge.run(add, *objs)
@@ -144,13 +174,18 @@ async def _add(manager: Any, db: str, objs: Sequence[Any], through_defaults: Any
 
 async def _remove(manager: Any, db: str, keys: set[Any] | None) -> None:
     """Delete the rows to these keys, or all."""
+    await _linking(manager, db, keys).adelete()
+
+
+def _linking(manager: Any, db: str, keys: set[Any] | None) -> Any:
+    """Return the queryset of the rows to these keys, or of all."""
     source, target = manager.source_field_name, manager.target_field_name
     (own,) = manager.related_val
     filters = _between(source, own, target, keys)
     if manager.symmetrical:
         filters |= _between(target, own, source, keys)
     queryset: Any = AsyncQuerySet(model=manager.through, using=db)
-    await queryset.filter(filters).adelete()
+    return queryset.filter(filters)
 
 
 def _between(source: str, own: Any, target: str, keys: set[Any] | None) -> Q:

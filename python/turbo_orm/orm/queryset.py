@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -35,8 +28,8 @@ from turbo_orm.orm import (
     prefetch,
     save,
 )
+from turbo_orm.orm.json_queryset import JsonQuerySet
 from turbo_orm.orm.raw import AsyncRawQuerySet
-from turbo_orm.orm.sync_queryset import SyncQuerySet
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cached_chain import CachedChain
@@ -65,7 +58,7 @@ def alters_data[F: Callable[..., Any]](method: F) -> F:
     return method
 
 
-class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
+class AsyncQuerySet(JsonQuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
     Everything that is not async works as in Django, on Django's sync connection. Arguments,
@@ -102,14 +95,13 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
         await self._fetch()
         return list(self._result_cache or ())
 
-    async def _fetch(self, as_a_whole: bool = False, join: Join | None = None) -> None:
-        """Do what ``_fetch_all()`` does. Many rows are read as they arrive, or as a whole.
+    async def _fetch(self, join: Join | None = None) -> None:
+        """Do what ``_fetch_all()`` does.
 
         The native core joins the objects if it makes them of a cached statement's rows.
         """
         if self._result_cache is None:
-            max_rows = None if as_a_whole else fetching.SLICE
-            found = lookup(self, "_fetch_all", self._cached, max_rows)
+            found = lookup(self, "_fetch_all", self._cached)
             if isinstance(found, Hit):
                 self._result_cache = await self._objects(found, join)
                 self._compiled_for = found.statement.using
@@ -318,7 +310,8 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
     ) -> list[_ModelT]:
         """Insert instances by as few statements as possible, and return them with their keys.
 
-        ``save()`` is not called and no signal is sent, as in Django.
+        ``save()`` is not called and no signal is sent, as in Django. Several batches are sent
+        together.
         """
         return await bridge.run(
             bulk_create.bulk_create,
@@ -335,7 +328,10 @@ class AsyncQuerySet(SyncQuerySet[_ModelT, _Row]):
     async def abulk_update(
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """Write these fields of instances, and return the number of rows that matched."""
+        """Write these fields of instances, and return the number of rows that matched.
+
+        Several batches are sent together.
+        """
         return await bridge.run(bulk_update.bulk_update, self, objs, fields, batch_size)
 
     @alters_data

@@ -9,7 +9,6 @@ Django's own.
 
 from __future__ import annotations
 
-from asyncio import _get_running_loop
 from collections.abc import Callable
 from functools import partial
 from types import FunctionType
@@ -22,9 +21,11 @@ from django.db.models.query import MAX_GET_RESULTS, prefetch_related_objects
 from turbo_orm import bridge, conf
 from turbo_orm._core import Join
 from turbo_orm.execution import direct, evaluation, fetching
+from turbo_orm.execution.arriving_rows import ArrivingObjects
 from turbo_orm.orm import fallback
 from turbo_orm.orm.cached_queryset import CachedQuerySet
 from turbo_orm.orm.combined_queryset import CombinedQuerySet
+from turbo_orm.orm.executor import Execute, executor
 from turbo_orm.query_cache import cache_key
 from turbo_orm.query_cache.cache import cache
 from turbo_orm.query_cache.cached_chain import CachedChain
@@ -40,23 +41,6 @@ if TYPE_CHECKING:
 else:
     # Nothing looks at them: Django's classes ignore what is in their brackets.
     _ModelT = _Row = Any
-
-
-type Execute = Callable[[str, Hit], tuple[Any, Any] | None]
-
-
-def _executor() -> Execute | None:
-    """Return what executes statements where the code runs, ``None`` where it may not wait.
-
-    It returns ``None`` where rows cannot be read, without having executed anything.
-    """
-    if bridge.active():
-        return _execute_on_bridge
-    return direct.execute_sync if _get_running_loop() is None else None
-
-
-def _execute_on_bridge(using: str, found: Hit) -> tuple[Any, Any]:
-    return bridge.await_(direct.execute(using, found))
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
@@ -79,7 +63,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
         self, name: str, djangos: Callable[[], Any], answer: Callable[[Hit, Any], Any]
     ) -> Any:
         """Call a terminal: by a cached statement, or Django's, which is traced then."""
-        chain, execute = self._cached, _executor()
+        chain, execute = self._cached, executor()
         if chain is None or execute is None or name not in self._cacheable_terminals:
             return djangos()
         return self._answer(name, chain, execute, djangos, answer)
@@ -109,7 +93,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
         def get(self, *args: Any, **kwargs: Any) -> Any:
             if not (args or kwargs):
                 return self._terminal("get", super().get, self._one)
-            chain, execute = self._cached, _executor()
+            chain, execute = self._cached, executor()
             if (
                 chain is None
                 or execute is None
@@ -143,7 +127,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
             return self._terminal("exists", super().exists, self._exists)
 
         def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-            execute = _executor()
+            execute = executor()
             if self._cached is None or execute is None:
                 return super().aggregate(*args, **kwargs)
             found = lookup_aggregate(self, args, kwargs)
@@ -158,7 +142,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
             return fallback.aggregate(self, found, args, kwargs)
 
         def update(self, **kwargs: Any) -> int:
-            execute = _executor()
+            execute = executor()
             if self._cached is None or execute is None:
                 return super().update(**kwargs)
             found = lookup_update(self, kwargs)
@@ -186,7 +170,7 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
                 or self._result_cache is not None
                 or self._cached is None
                 or self._is_sliced
-                or _executor() is None
+                or executor() is None
             ):
                 return super().__getitem__(k)
             # Django limits a copy to that row.
@@ -195,25 +179,34 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
 
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._cached is not None:
-            execute = _executor()
+            execute = executor()
             if execute is not None:
                 self._fetch_cached(execute)
         # What another package has put in Django's class is to see a queryset without results.
         if not cache.has_foreign("_fetch_all"):
             evaluation.fill_cache(self)
-            if self._prefetch_related_lookups and not self._prefetch_done and bridge.active():
+            # What the native core cannot make has no results yet: Django fetches and prefetches.
+            if (
+                self._result_cache is not None
+                and self._prefetch_related_lookups
+                and not self._prefetch_done
+                and bridge.active()
+            ):
                 bridge.await_(self._prefetch_results())
         super()._fetch_all()
 
     def _fetch_cached(self, execute: Execute) -> None:
-        # Only on the bridge are rows read while others arrive.
-        max_rows = None if execute is direct.execute_sync else fetching.SLICE
-        found = lookup(self, "_fetch_all", self._cached, max_rows)
+        found = lookup(self, "_fetch_all", self._cached)
         if isinstance(found, Hit):
             statement = found.statement
-            rows = execute(statement.using, found)
+            arriving = ArrivingObjects.of(self, found)
+            rows = execute(statement.using, found, arriving)
             if rows is not None:
-                self._result_cache = _hydrate(self, statement, *rows)
+                self._result_cache = (
+                    _hydrate(self, statement, *rows)
+                    if arriving is None
+                    else arriving.hydrate(*rows, run=_call)
+                )
                 self._compiled_for = statement.using
                 return
             found = take_back(found)
@@ -252,8 +245,12 @@ class SyncQuerySet(CombinedQuerySet[_ModelT, _Row]):
     async def _objects(self, found: Hit, join: Join | None = None) -> list[Any]:
         """Execute a statement and return the objects of its rows."""
         statement = found.statement
-        rows = await direct.execute(statement.using, found)
-        objects = fetching.hydrate(self, statement, *rows, join)
+        arriving = ArrivingObjects.of(self, found, join)
+        rows = await direct.execute(statement.using, found, arriving)
+        if arriving is None:
+            objects = fetching.hydrate(self, statement, *rows, join)
+        else:
+            objects = arriving.hydrate(*rows)
         return objects if isinstance(objects, list) else await objects
 
     async def _aggregates(self, found: Hit) -> dict[str, Any]:

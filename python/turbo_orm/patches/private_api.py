@@ -90,6 +90,7 @@ _QUERY = "django.db.models.sql.query:Query"
 _COMPILER = "django.db.models.sql.compiler:SQLCompiler"
 _INSERT = "django.db.models.sql.compiler:SQLInsertCompiler"
 _ON_POSTGRESQL = "django.db.backends.postgresql"
+_POSTGIS = "django.contrib.gis.db.backends.postgis.base"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _DISPATCHER = "django.dispatch.dispatcher"
 _POOL = "psycopg_pool:AsyncConnectionPool"
@@ -103,9 +104,11 @@ NAMES: tuple[PrivateName, ...] = (
     *_names(_QUERYSET, "_earliest _extract_model_params _iterator", "orm"),
     *_names(_QUERYSET, "_add_hints _clone _prefetch_related_objects query", "orm"),
     *_names(_QUERYSET, "_chain", "orm query_cache"),
+    *_names(_DESCRIPTORS, "_filter_prefetch_queryset", "orm"),
     *_names(_QUERYSET, "_annotate", "query_cache"),
     *_names(_QUERYSET, "_next_is_sticky", "orm query_cache"),
     *_names(_QUERYSET, "_prepare_for_bulk_create", "orm", since=(6, 0)),
+    *_names(_QUERYSET, "_batched_insert _insert", "orm"),
     *_names(_QUERYSET, "_avoid_cloning", "query_cache", since=(6, 1)),
     *_stored(
         _QUERYSET,
@@ -225,7 +228,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_names("django.utils.asyncio", "get_running_loop", "patches"),
     *_names(
         f"{_ON_POSTGRESQL}.base:DatabaseWrapper",
-        "_close _commit _rollback _set_autocommit",
+        "_close _commit _prepare_cursor _rollback _set_autocommit",
         "backend",
     ),
     *_names(f"{_ON_POSTGRESQL}.base", "CursorMixin", "backend"),
@@ -242,6 +245,8 @@ NAMES: tuple[PrivateName, ...] = (
         "get_citext_oids get_hstore_oids register_type_handlers",
         "driver",
     ),
+    *_names(f"{_POSTGIS}:DatabaseWrapper", "_type_infos", "backends"),
+    *_names(_POSTGIS, "postgis_adapters", "backends"),
     *_stored("django.db.transaction:Atomic", "_from_testcase", "backend patches"),
     *_names("django.test.testcases", "_DatabaseFailure", "backend"),
     # Signals, requests, and calls of sync_to_async()
@@ -289,6 +294,7 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored("tempfile:SpooledTemporaryFile", "_rolled", "handlers"),
     *_names("django.core.handlers.base", "iscoroutinefunction", "handlers patches"),
     *_stored("django.utils.datastructures:CaseInsensitiveMapping", "_store", "handlers patches"),
+    *_stored("django.http.response:StreamingHttpResponse", "_iterator", "handlers"),
     *_names("django.http.response:ResponseHeaders", "_convert_to_charset", "patches"),
     *_stored("django.utils.deprecation:MiddlewareMixin", "async_mode", "handlers"),
     *_names("django.utils.deprecation:MiddlewareMixin", "__acall__", "handlers"),
@@ -341,13 +347,14 @@ NAMES: tuple[PrivateName, ...] = (
     *_stored(_CONNECTION, "_notice_handlers _notify_handlers _pipeline lock", "driver"),
     *_names(_CONNECTION, "_get_tx_start_command _should_cancel wait", "driver"),
     *_names(_CURSOR, "_check_result_for_fetch", "execution"),
-    *_names(_CURSOR, "_check_results", "backend execution"),
+    *_names(_CURSOR, "_check_results", "backend driver execution"),
     *_names(_CURSOR, "_close _stream_fetchone_gen _stream_send_gen", "backend"),
     *_stored("psycopg:AsyncServerCursor", "_described", "backend"),
     *_names("psycopg.generators", "execute", "backend execution"),
     *_names("psycopg", "waiting", "driver"),
     *_names("psycopg", "capabilities", "backend driver"),
     *_names("psycopg.adapt:Transformer", "as_literal", "codecs"),
+    *_names("psycopg.adapt:Transformer", "load_rows set_pgresult", "execution"),
     *_stored("psycopg.adapt:AdaptersMap", "_dumpers", "codecs"),
     *_stored("psycopg.adapt:AdaptersMap", "_loaders", "hydration"),
     *_stored("psycopg.types.array:ArrayLoader", "base_oid delimiter", "codecs"),

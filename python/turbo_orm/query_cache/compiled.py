@@ -16,11 +16,13 @@ from typing import Any, Protocol
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 
+from turbo_orm.driver import durations
 from turbo_orm.hydration.plan_cache import CachedPlan
 from turbo_orm.hydration.row_layout import Layout
 from turbo_orm.query_cache.bound import BoundSlice, BoundStatement
 from turbo_orm.query_cache.expanding import Expanded, expansions, placeholders
 from turbo_orm.query_cache.limit_offset import LimitOffset
+from turbo_orm.query_cache.shareable import is_shareable
 
 _PLACEHOLDER = re.compile(rb"%(.)", re.DOTALL)
 
@@ -197,11 +199,13 @@ class CompiledStatement:
         "_lists",
         "_places",
         "cached_plan",
+        "is_shareable",
         "layout",
         "limit_offset",
         "literals_reason",
         "must_differ",
         "rows",
+        "seconds",
         "sql",
         "using",
         "zone",
@@ -232,6 +236,10 @@ class CompiledStatement:
         self._asked = tuple(asked)
         #: Why it is always executed with literals, and never prepared, if that was found out.
         self.literals_reason = ""
+        #: Whether it may be executed on a connection that several tasks use at once.
+        self.is_shareable = is_shareable(sql)
+        #: In how many seconds the server answers it, on average.
+        self.seconds = durations.UNKNOWN
         #: Pairs of indexes of binders whose parameters, if equal, have Django write other SQL.
         self.must_differ: Sequence[tuple[int, int]] = ()
         slots = tuple([each.slot for each in binders if type(each) is ConstantBinder])

@@ -34,14 +34,12 @@ def lookup(
     queryset: Any,
     terminal: str,
     chain: CachedChain | None,
-    max_rows: int | None = None,
     statistics: CacheStatistics = cache.statistics,
 ) -> Outcome:
     """Look up the statement of a terminal, by the name of Django's method.
 
-    ``chain`` is the queryset's, or an extension of it. With ``max_rows``, a statement that may
-    give more rows is a bypass. The routers are asked for the database unless Django's method is
-    to be called on the queryset itself.
+    ``chain`` is the queryset's, or an extension of it. The routers are asked for the database
+    unless Django's method is to be called on the queryset itself.
     """
     # One function, since each Python call would be one more for each statement.
     if chain is None or not (cache.is_enabled or cache.is_enabled_again()):
@@ -78,9 +76,6 @@ def lookup(
     entry.uses += 1
     if entry.locks_rows and not _is_in_transaction(using):
         return _bypass(statistics, "it locks rows outside of a transaction", using)
-    if max_rows is not None and bound.rows > max_rows:
-        why = f"more than {max_rows} rows may come, and are read as they arrive"
-        return _bypass(statistics, why, using)
     if verification.interval and not verification.agrees_with_terminal(
         entry, key, DJANGOS_TERMINALS[terminal], bound, partial(queryset._by_django_alone, chain)
     ):

@@ -321,6 +321,23 @@ def _tables(model: Any) -> Iterator[Any]:
     yield model
 
 
+# The modules of Django's fields that have one placeholder for all values, with a cast, say.
+_PLACEHOLDERS = {
+    "django.contrib.postgres.fields.array",
+    "django.contrib.postgres.fields.ranges",
+    "django.db.models.fields",
+}
+
+
+def _writes_sql_by_value(field: Any) -> bool:
+    """Return whether a field may write other SQL for other values, as a geometry's does.
+
+    Before 6.1 Django calls ``get_placeholder()``, and later that of other packages.
+    """
+    methods = [getattr(field, name, None) for name in ("get_placeholder", "get_placeholder_sql")]
+    return any(each and each.__module__ not in _PLACEHOLDERS for each in methods)
+
+
 def _reason_to_bypass_table(model: Any) -> str:
     """Say what Django has to save the row of a table for. Empty if nothing."""
     meta: Any = model._meta
@@ -333,6 +350,8 @@ def _reason_to_bypass_table(model: Any) -> str:
     for field in meta.local_concrete_fields:
         if not pre_saves_attribute(field):
             return f"{field} has a pre_save() of its own"
+        if _writes_sql_by_value(field):
+            return f"{field} has other SQL for other values"
         if field.generated or field.has_db_default():
             return f"the database gives {field} a value"
     if any(type(field) not in AUTO_FIELDS for field in meta.db_returning_fields):

@@ -14,7 +14,7 @@ from functools import cache
 from inspect import getattr_static
 from typing import Any
 
-from django.db.models import Q, Subquery, Value
+from django.db.models import ForeignObjectRel, Q, Subquery, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import MultiJoin
 
@@ -182,6 +182,9 @@ def require_djangos_sql(field: Any) -> None:
 
     It may read whatever it likes: a language, a tenant, the time.
     """
+    if isinstance(field, ForeignObjectRel):
+        # Its methods are those of the field that it is the other side of.
+        require_djangos_sql(field.field)
     if name := _deciding_method(type(field)):  # type: ignore[arg-type]
         raise NotCacheable(f"{field} has {name} of its own, by which it decides the SQL")
 

@@ -10,6 +10,7 @@ use pyo3::types::PyBytes;
 use crate::decode::{Decoded, Decoder, Failure};
 use crate::error::{Error, HydrationError};
 use crate::pytypes;
+use crate::wire::Read;
 
 /// How the values of one column of a result become Python values.
 ///
@@ -58,6 +59,12 @@ impl Column {
         self.decoder.clone_ref(py)
     }
 
+    /// Whether its values, but for unusual ones, are written as JSON natively.
+    #[getter]
+    fn writes_json(&self, py: Python<'_>) -> bool {
+        !self.converts() && self.decoder.get().writes_json(py)
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for (converter, expression) in &self.converters {
             visit.call(converter)?;
@@ -101,6 +108,12 @@ impl Column {
             }
             decoded => decoded,
         }
+    }
+
+    /// Write a value as JSON, for which no converter is to be called.
+    #[inline]
+    pub fn write_json(&self, py: Python<'_>, wire: &[u8], out: &mut String) -> Read<()> {
+        self.decoder.get().write_json(py, wire, out)
     }
 
     /// Convert a value that the driver has loaded.

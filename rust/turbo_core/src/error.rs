@@ -50,6 +50,12 @@ pub enum Error {
         stop: usize,
         rows: usize,
     },
+    /// Rows that become instances have no JSON.
+    InstancesAsJson,
+    /// Rows that become anything but dicts have no names.
+    NoNames,
+    /// A plan has no such name.
+    NoSuchName(String),
     /// `bind_libpq()` was never called, or was called with a null address.
     LibpqNotBound,
     /// The driver's result was cleared.
@@ -93,6 +99,9 @@ impl fmt::Display for Error {
                     "rows {start} to {stop} were asked for and the result has {rows}"
                 )
             }
+            Self::InstancesAsJson => write!(f, "instances cannot be written as JSON"),
+            Self::NoNames => write!(f, "the rows of the plan are no dicts, and have no names"),
+            Self::NoSuchName(name) => write!(f, "the plan has no name {name:?}"),
             Self::LibpqNotBound => write!(f, "libpq is not bound: call bind_libpq() first"),
             Self::ResultCleared => write!(f, "the driver's result is cleared"),
         }

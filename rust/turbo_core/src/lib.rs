@@ -10,11 +10,15 @@ mod decode;
 mod encode;
 mod error;
 mod exchange;
+mod fit;
 mod inline_values;
 mod instance;
 mod join;
+mod json;
 mod libpq;
 mod model_state;
+mod pgconn;
+mod pipeline;
 mod plan;
 mod pytypes;
 mod querysets;
@@ -44,6 +48,8 @@ mod _core {
     #[pymodule_export]
     use crate::exchange::Exchange;
     #[pymodule_export]
+    use crate::fit::Fit;
+    #[pymodule_export]
     use crate::instance::Instance;
     #[pymodule_export]
     use crate::join::Join;
@@ -51,6 +57,8 @@ mod _core {
     use crate::libpq::bind_libpq;
     #[pymodule_export]
     use crate::model_state::state_deleter;
+    #[pymodule_export]
+    use crate::pipeline::Pipeline;
     #[pymodule_export]
     use crate::plan::Plan;
     #[pymodule_export]

@@ -13,6 +13,8 @@ type Number = unsafe extern "C" fn(*const c_void) -> c_int;
 type OfColumn = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
 type OfValue = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
 type Value = unsafe extern "C" fn(*const c_void, c_int, c_int) -> *const c_char;
+type Oid = unsafe extern "C" fn(*const c_void, c_int) -> u32;
+type Text = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
 type Query = unsafe extern "C" fn(*const c_void, *const c_char) -> c_int;
 type Prepared = unsafe extern "C" fn(
     *const c_void,
@@ -24,6 +26,30 @@ type Prepared = unsafe extern "C" fn(
     c_int,
 ) -> c_int;
 
+type Params = unsafe extern "C" fn(
+    *const c_void,
+    *const c_char,
+    c_int,
+    *const u32,
+    *const *const c_char,
+    *const c_int,
+    *const c_int,
+    c_int,
+) -> c_int;
+type Prepare =
+    unsafe extern "C" fn(*const c_void, *const c_char, *const c_char, c_int, *const u32) -> c_int;
+
+type Chunked = unsafe extern "C" fn(*const c_void, c_int) -> c_int;
+
+/// The functions that a pipeline needs.
+pub struct OfPipeline {
+    pub send_query_params: Params,
+    pub send_prepare: Prepare,
+    pub send_describe_prepared: Query,
+    /// `PQsendPipelineSync`, or else `PQpipelineSync`, which sends at once.
+    pub sync: Number,
+}
+
 /// The functions, by their names without `PQ`, in small letters.
 pub struct LibPq {
     pub ntuples: Number,
@@ -32,12 +58,18 @@ pub struct LibPq {
     pub getlength: OfValue,
     pub getisnull: OfValue,
     pub fformat: OfColumn,
+    pub ftype: Oid,
+    pub parameter_status: Text,
     pub status: Number,
     pub consume_input: Number,
     pub is_busy: Number,
     pub flush: Number,
     pub send_query: Query,
     pub send_query_prepared: Prepared,
+    /// None before PostgreSQL 14.
+    pub of_pipeline: Option<OfPipeline>,
+    /// None before PostgreSQL 17.
+    pub set_chunked_rows_mode: Option<Chunked>,
 }
 
 static LIBPQ: OnceLock<LibPq> = OnceLock::new();
@@ -62,6 +94,18 @@ pub fn bind_libpq(functions: HashMap<String, usize>) -> PyResult<()> {
     let libpq = unsafe {
         let number = |name| Ok(std::mem::transmute::<usize, Number>(address(name)?));
         let of_value = |name| Ok(std::mem::transmute::<usize, OfValue>(address(name)?));
+        let of_pipeline = || -> Result<OfPipeline, Error> {
+            Ok(OfPipeline {
+                send_query_params: std::mem::transmute::<usize, Params>(address(
+                    "PQsendQueryParams",
+                )?),
+                send_prepare: std::mem::transmute::<usize, Prepare>(address("PQsendPrepare")?),
+                send_describe_prepared: std::mem::transmute::<usize, Query>(address(
+                    "PQsendDescribePrepared",
+                )?),
+                sync: number("PQsendPipelineSync").or_else(|_| number("PQpipelineSync"))?,
+            })
+        };
         let bound = || -> Result<LibPq, Error> {
             Ok(LibPq {
                 ntuples: number("PQntuples")?,
@@ -70,6 +114,10 @@ pub fn bind_libpq(functions: HashMap<String, usize>) -> PyResult<()> {
                 getlength: of_value("PQgetlength")?,
                 getisnull: of_value("PQgetisnull")?,
                 fformat: std::mem::transmute::<usize, OfColumn>(address("PQfformat")?),
+                ftype: std::mem::transmute::<usize, Oid>(address("PQftype")?),
+                parameter_status: std::mem::transmute::<usize, Text>(address(
+                    "PQparameterStatus",
+                )?),
                 status: number("PQstatus")?,
                 consume_input: number("PQconsumeInput")?,
                 is_busy: number("PQisBusy")?,
@@ -78,6 +126,10 @@ pub fn bind_libpq(functions: HashMap<String, usize>) -> PyResult<()> {
                 send_query_prepared: std::mem::transmute::<usize, Prepared>(address(
                     "PQsendQueryPrepared",
                 )?),
+                of_pipeline: of_pipeline().ok(),
+                set_chunked_rows_mode: address("PQsetChunkedRowsMode")
+                    .ok()
+                    .map(|found| std::mem::transmute::<usize, Chunked>(found)),
             })
         };
         bound()?

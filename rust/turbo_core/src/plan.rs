@@ -1,13 +1,15 @@
 //! A plan: what a query's rows become. Built and checked once, then only read.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use crate::column::{Column, check_index};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::join::{Join, Joining};
+use crate::json::{self, Rows};
 use crate::rows::{Item, Row, Values, template};
 use crate::source::Source;
 use crate::source::pgresult::PgResult;
@@ -119,12 +121,92 @@ impl Plan {
         join: Option<&Bound<'py, Join>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let py = pgresult.py();
-        let source = PgResult::new(pgresult, &self.columns)?;
-        let rows = source.len();
-        if start > stop || stop > rows {
-            return Err(Error::NoSuchRows { start, stop, rows }.into());
-        }
+        let source = self.source(pgresult, start, stop)?;
         self.hydrate(py, &source, start, stop, join)
+    }
+
+    /// Write rows `start` to `stop` of a result as a part of the JSON array of all rows. With
+    /// members, dicts are nested.
+    #[pyo3(signature = (pgresult, start, stop, encode, members=None))]
+    fn json<'py>(
+        &self,
+        pgresult: Bound<'py, PyAny>,
+        start: usize,
+        stop: usize,
+        encode: &Bound<'py, PyAny>,
+        members: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let py = pgresult.py();
+        let rows = self.json_rows(py, members)?;
+        let source = self.source(pgresult, start, stop)?;
+        let mut out = String::from(if start == 0 { "[" } else { "" });
+        for index in start..stop {
+            out.push_str(json::separator(index));
+            rows.write(&self.row(py, &source, index), encode, &mut out)?;
+        }
+        out.push_str(if stop == source.len() { "]" } else { "" });
+        Ok(PyBytes::new(py, out.as_bytes()))
+    }
+
+    /// Write rows `start` to `stop` of a result as JSON, and return what is written by the value
+    /// that a row has for a name: rows of the same value with commas between, or the first of
+    /// them unless there may be many.
+    #[expect(clippy::too_many_arguments, reason = "arguments, to Python")]
+    #[pyo3(signature = (pgresult, start, stop, encode, members, name, many=true))]
+    fn json_by_key<'py>(
+        &self,
+        pgresult: Bound<'py, PyAny>,
+        start: usize,
+        stop: usize,
+        encode: &Bound<'py, PyAny>,
+        members: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyString>,
+        many: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let py = pgresult.py();
+        let rows = self.json_rows(py, Some(members))?;
+        let key = json::item(py, self.entries()?, name)?;
+        let source = self.source(pgresult, start, stop)?;
+        let places = PyDict::new(py);
+        let mut texts: Vec<String> = Vec::new();
+        for index in start..stop {
+            let row = self.row(py, &source, index);
+            let key = row.item(key)?;
+            let place = places.call_method1(intern!(py, "setdefault"), (key, texts.len()));
+            source.python_ran();
+            let place: usize = place?.extract()?;
+            if place == texts.len() {
+                texts.push(String::new());
+            } else if !many {
+                continue;
+            }
+            if let Some(text) = texts.get_mut(place) {
+                text.push_str(json::separator(text.len()));
+                rows.write(&row, encode, text)?;
+            }
+        }
+        let by_key = PyDict::new(py);
+        for ((key, _), text) in places.iter().zip(texts) {
+            by_key.set_item(key, text)?;
+        }
+        Ok(by_key)
+    }
+
+    /// The values that dicts have for a name, in a plan whose rows become them.
+    fn flat_by(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<Self> {
+        let item = match json::item(py, self.entries()?, name)? {
+            Item::Column(column) => Item::Column(*column),
+            Item::Group(columns) => Item::Group(columns.clone()),
+        };
+        Self::flat(self.label.clone(), self.columns(py), item)
+    }
+
+    /// The names that dicts have, none if rows become anything else.
+    #[getter]
+    fn names(&self, py: Python<'_>) -> Option<Vec<Py<PyString>>> {
+        let entries = self.entries().ok()?;
+        let names = entries.iter().map(|(name, _)| name.clone_ref(py));
+        Some(names.collect())
     }
 
     /// Hydrate a list of row tuples as a cursor returns them.
@@ -189,6 +271,54 @@ impl Plan {
 }
 
 impl Plan {
+    fn entries(&self) -> Result<&[(Py<PyString>, Item)], Error> {
+        match &self.shape {
+            Shape::Dicts(entries, _) => Ok(entries),
+            _ => Err(Error::NoNames),
+        }
+    }
+
+    fn json_rows<'py>(
+        &self,
+        py: Python<'py>,
+        members: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Rows<'_, 'py>> {
+        if let Some(members) = members {
+            return Rows::nested(py, self.entries()?, json::members(members, 0)?);
+        }
+        match &self.shape {
+            Shape::Instances(_) => Err(Error::InstancesAsJson.into()),
+            Shape::Tuples(items) | Shape::NamedTuples(items, _) => Ok(Rows::arrays(items)),
+            Shape::Dicts(entries, _) => Rows::objects(py, entries),
+            Shape::Flat(item) => Ok(Rows::values(item)),
+        }
+    }
+
+    fn row<'a, 'py, S>(&'a self, py: Python<'py>, source: &'a S, index: usize) -> Row<'a, 'py, S> {
+        Row {
+            py,
+            source,
+            columns: &self.columns,
+            label: &self.label,
+            index,
+        }
+    }
+
+    /// Open a result that has to have these rows.
+    fn source<'py>(
+        &self,
+        pgresult: Bound<'py, PyAny>,
+        start: usize,
+        stop: usize,
+    ) -> PyResult<PgResult<'py>> {
+        let source = PgResult::new(pgresult, &self.columns)?;
+        let rows = source.len();
+        match start > stop || stop > rows {
+            true => Err(Error::NoSuchRows { start, stop, rows }.into()),
+            false => Ok(source),
+        }
+    }
+
     /// The column that a join is by, if instances are filled directly and a decoder reads it.
     fn key_column(&self, py: Python<'_>, join: &Join) -> PyResult<Option<usize>> {
         let Shape::Instances(instance) = &self.shape else {
@@ -220,13 +350,7 @@ impl Plan {
         let mut objects = Vec::with_capacity(stop - start);
         let mut values = Values::with_capacity(self.columns.len());
         for index in start..stop {
-            let row = Row {
-                py,
-                source,
-                columns: &self.columns,
-                label: &self.label,
-                index,
-            };
+            let row = self.row(py, source, index);
             objects.push(match &self.shape {
                 Shape::Instances(instance) => {
                     instance.get().build(&row, joining.as_mut(), &mut values)?

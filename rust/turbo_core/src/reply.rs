@@ -80,7 +80,7 @@ impl Reply {
         }
     }
 
-    fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+    pub fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
         self.event_loop.clone_ref(py)
     }
 

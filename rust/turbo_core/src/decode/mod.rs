@@ -22,7 +22,7 @@ use pyo3::types::{PyString, PyTzInfo};
 use crate::error::{Error, deeper};
 use crate::wire::{self, Read, Refusal};
 
-use timestamp::Zone;
+pub use timestamp::Zone;
 
 /// The outcome of reading one value natively.
 pub type Decoded<'py> = Result<Bound<'py, PyAny>, Failure>;
@@ -78,13 +78,14 @@ pub fn all<'py>(
 /// values `tzinfo`, or none, after conversion to the session's `zone` (`None` is UTC).
 #[pyclass(frozen, module = "turbo_orm._core")]
 pub struct Decoder {
-    kind: Kind,
+    pub kind: Kind,
     #[pyo3(get)]
     binary: bool,
     depth: usize,
 }
 
-enum Kind {
+/// What a decoder reads.
+pub enum Kind {
     Loader,
     Bool,
     Bytea,
@@ -310,8 +311,9 @@ impl Decoder {
         }
     }
 
+    /// Read a value in the decoder's format.
     #[inline]
-    fn read<'a, T>(
+    pub fn read<'a, T>(
         &self,
         wire: &'a [u8],
         text: impl FnOnce(&'a [u8]) -> Option<T>,

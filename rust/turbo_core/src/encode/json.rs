@@ -1,11 +1,10 @@
 //! What `json.dumps()` writes of dicts, lists, tuples, texts, numbers, truths and `None`.
 
-use std::fmt::Write;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::{Refusal, Written, int, shown, text};
+use crate::json::text::string;
 
 /// How deep a value may be nested, since the stack is not endless, and a value may hold itself.
 const MAX_DEPTH: usize = 100;
@@ -15,7 +14,7 @@ pub fn json(value: &Bound<'_, PyAny>, out: &mut String, depth: usize) -> Written
         return Err(Refusal::Unknown);
     }
     if value.is_exact_instance_of::<PyString>() {
-        return string(text::text(value)?, out);
+        return letters(value, out);
     }
     if value.is_none() {
         out.push_str("null");
@@ -53,7 +52,7 @@ fn object(dict: &Bound<'_, PyDict>, out: &mut String, depth: usize) -> Written {
         if index > 0 {
             out.push_str(", ");
         }
-        string(text::text(&name)?, out)?;
+        letters(&name, out)?;
         out.push_str(": ");
         json(&value, out, depth)?;
     }
@@ -77,28 +76,12 @@ fn array<'py>(
     Ok(())
 }
 
-/// Write a text in printable ASCII, as `json.dumps()` does.
-fn string(text: &str, out: &mut String) -> Written {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            ' '..='~' => out.push(letter),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            // PostgreSQL refuses it.
-            '\0' => return Err(Refusal::Unknown),
-            _ => {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    write!(out, "\\u{unit:04x}").map_err(|_| Refusal::Unknown)?;
-                }
-            }
-        }
+fn letters(value: &Bound<'_, PyAny>, out: &mut String) -> Written {
+    let text = text::text(value)?;
+    // PostgreSQL refuses it.
+    if text.contains('\0') {
+        return Err(Refusal::Unknown);
     }
-    out.push('"');
+    string(text, out);
     Ok(())
 }

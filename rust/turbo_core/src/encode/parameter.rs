@@ -122,11 +122,17 @@ impl Parameters {
 
     /// The OIDs of the types, 0 where the statement decides.
     #[getter]
-    fn oids(&self, py: Python<'_>) -> Vec<Oid> {
+    pub fn oids(&self, py: Python<'_>) -> Vec<Oid> {
         let types = self.types.as_bytes(py).chunks_exact(4);
         types
             .filter_map(|each| each.try_into().ok().map(Oid::from_ne_bytes))
             .collect()
+    }
+
+    /// How many bytes the texts and the types take.
+    #[getter]
+    fn size(&self) -> usize {
+        self.texts.len() + 4 * self.starts.len()
     }
 
     /// The texts, `None` for NULL.

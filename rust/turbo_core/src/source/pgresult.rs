@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::libpq::{LibPq, libpq};
 
 /// Where psycopg says that its result is.
-fn address_in(owner: &Bound<'_, PyAny>) -> PyResult<*const c_void> {
+pub fn address_in(owner: &Bound<'_, PyAny>) -> PyResult<*const c_void> {
     let address: Option<usize> = owner
         .getattr(intern!(owner.py(), "pgresult_ptr"))?
         .extract()?;
@@ -72,7 +72,7 @@ impl<'py> PgResult<'py> {
 
     /// The wire text of a value, `None` where it is NULL.
     #[inline]
-    fn wire(&self, row: usize, index: usize) -> PyResult<Option<&[u8]>> {
+    pub fn wire(&self, row: usize, index: usize) -> PyResult<Option<&[u8]>> {
         if self.python_ran.replace(false) && address_in(&self.owner)? != self.result {
             return Err(Error::ResultCleared.into());
         }

@@ -9,6 +9,13 @@ pub struct Date {
     pub day: u8,
 }
 
+impl Date {
+    /// Whether there is such a day, in a year that Python has.
+    pub fn exists(self) -> bool {
+        to_days(self).and_then(from_days) == Some(self)
+    }
+}
+
 /// Days from 0000-03-01, where the count of a year's days is simplest, to 2000-01-01.
 const EPOCH: i64 = 730_425;
 const DAYS_IN_400_YEARS: i64 = 146_097;

@@ -10,6 +10,13 @@ pub struct Time {
     pub microsecond: u32,
 }
 
+impl Time {
+    /// Whether Python has such a time.
+    pub fn exists(self) -> bool {
+        self.hour < 24 && self.minute < 60 && self.second < 60
+    }
+}
+
 const MICROSECONDS: i64 = 1_000_000;
 pub const MICROSECONDS_IN_DAY: i64 = 86_400 * MICROSECONDS;
 

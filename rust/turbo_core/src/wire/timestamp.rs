@@ -67,9 +67,8 @@ fn seconds_east(offset: &[u8]) -> Option<i64> {
 /// The timestamp so many seconds later, if it exists and Python has it.
 fn shifted(timestamp: Timestamp, seconds: i64) -> Option<Timestamp> {
     let Timestamp { date, time } = timestamp;
-    let is_time = time.hour < 24 && time.minute < 60 && time.second < 60;
     // A day that its month does not have would come out as another one.
-    if !is_time || date::from_days(date::to_days(date)?)? != date {
+    if !time.exists() || !date.exists() {
         return None;
     }
     let second_of_day =
