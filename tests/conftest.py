@@ -32,6 +32,10 @@ LONGEST = [
 _DSN = pytest.StashKey[str]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="DIRECTORY", help="where test_browser.py puts some")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {})
     config.stash[_DSN] = dsn = given.get("dsn") or server_dsn("TURBO_ORM_TEST_DSN")

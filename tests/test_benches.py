@@ -1,7 +1,7 @@
 """The documentation has the latest records, and the benchmarks measure what they say."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import django
 import psycopg
 import pytest
 from benches import anatomy, names, page, readme
+from benches.concurrent import section as concurrent
 from benches.http import check, configuration, schema, section
 from benches.http.contenders import CONTENDERS
-from benches.http.endpoints import ENDPOINTS, SERIALIZED
+from benches.http.endpoints import AS_JSON, ENDPOINTS, NO_QUERY, SERIALIZED
 from benches.http.plan import HANDLERS, Plan, Session
 from benches.http.result import Result
 from benches.http.serve import APPLICATIONS
@@ -22,6 +23,9 @@ from benches.http.targets import TARGETS as HTTP_TARGETS
 from benches.latest import latest
 from benches.report.run import RESULTS, Run
 from benches.report.targets import TARGETS
+from benches.round_trips import far
+from benches.round_trips import section as round_trips
+from django.conf import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -49,6 +53,98 @@ def test_a_part_of_a_run_does_not_replace_it():
     assert not run.is_part_of_a_record(RESULTS)
     assert replace(run, benchmarks=run.benchmarks[1:]).is_part_of_a_record(RESULTS)
     assert not replace(run, suite="another").is_part_of_a_record(RESULTS)
+
+
+def _run(suite: str, *benchmarks: dict[str, Any]) -> Run:
+    """Return a run with figures of its own for each benchmark."""
+    figures = {
+        "min": 0.02,
+        "psycopg": 0.1,
+        "calls": 5,
+        "statements": 1_000,
+        "cpu": 2e-5,
+        "psycopg_cpu": 5e-5,
+        "p99_without": 0.04,
+        "p99_with": 0.05,
+    }
+    return Run(suite, "2026-01-01", {}, {}, [{**figures, **each} for each in benchmarks])
+
+
+def test_the_section_of_many_tasks():
+    contenders = (names.PSYCOPG, names.TURBO_ALONE, names.TURBO_MULTIPLEX)
+    measured = [("statements", "asyncio"), ("statements", "uvloop"), ("waits", "uvloop")]
+    run = _run(
+        concurrent.SUITE,
+        *(
+            {"measured": what, "loop": loop, "contender": each}
+            for what, loop in measured
+            for each in contenders
+        ),
+    )
+    text = "\n\n".join(concurrent.section(run, "plots"))
+    assert "not measured" not in text
+    assert "| turbo-orm, MULTIPLEX 2 | 50,000 | 5.00 | 20.0 | 0.40 |" in text
+    assert "| psycopg | 40.0 | 50.0 | 1.25 |" in text
+
+
+def test_the_section_of_round_trips():
+    run = _run(
+        round_trips.SUITE,
+        *(
+            {
+                "measured": "distant calls",
+                "operation": "prefetch of three relations",
+                "round_trip": distance,
+                "contender": each,
+                # Where there is no way to go, the first answers come before the rest is sent.
+                "round_trips": 2 if distance else 4,
+            }
+            for distance in far.ROUND_TRIPS
+            for each in (names.PSYCOPG, names.TURBO)
+        ),
+    )
+    text = "\n\n".join(round_trips.section(run, "plots"))
+    assert "not measured" not in text
+    assert "| turbo-orm | 2 | 4.00 · 0.20 × | 4.00 · 0.20 × | 4.00 · 0.20 × |" in text
+
+
+def test_the_page_has_a_section_for_each_record(monkeypatch: pytest.MonkeyPatch):
+    """A suite that was not recorded yet has none."""
+    runs: dict[str, Run | None] = {
+        concurrent.SUITE: _run(concurrent.SUITE),
+        round_trips.SUITE: None,
+    }
+    monkeypatch.setattr(page, "recorded", runs.__getitem__)
+    text = page.text()
+    assert "## Many tasks, few connections" in text
+    assert "## The way to the server" not in text
+
+
+def test_the_proxy_of_the_benchmarks_counts_round_trips(driver: psycopg.Connection):
+    # So long that all of a pipeline is sent before anything comes back.
+    milliseconds = 100
+
+    def count(execute: Callable[[], object]) -> int:
+        before = proxy.count(milliseconds)
+        execute()
+        return proxy.count(milliseconds) - before
+
+    def in_a_pipeline() -> None:
+        with connection.pipeline():
+            one_after_the_other()
+
+    def one_after_the_other() -> None:
+        for _ in range(3):
+            connection.execute("SELECT 1")
+
+    with far.Proxy([milliseconds]) as proxy:
+        entry = settings.DATABASES[far.alias(milliseconds)]
+        address = {"host": entry["HOST"], "port": entry["PORT"], "sslmode": "disable"}
+        dsn = make_conninfo(driver.info.dsn, password=driver.info.password or None, **address)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            assert count(one_after_the_other) == 3
+            assert count(in_a_pipeline) == 1
+    assert far.alias(milliseconds) not in settings.DATABASES
 
 
 def test_each_seam_of_the_anatomy_exists():
@@ -104,7 +200,13 @@ def test_the_list_of_rest_framework_is_behind_middleware():
     sessions = [*Plan(endpoints=(SERIALIZED,), rounds=1).sessions()]
     assert sessions
     assert {session.application for session in sessions} == {"startproject"}
-    assert all(session.endpoints() == (*ENDPOINTS,) for session in sessions)
+    found = {session.endpoints() for session in sessions}
+    assert found == {tuple(each for each in ENDPOINTS if each not in (*AS_JSON, NO_QUERY))}
+
+
+def test_what_has_no_query_is_behind_nothing():
+    sessions = [*Plan(endpoints=(NO_QUERY,), rounds=1).sessions()]
+    assert sessions == [Session(0, "bare", names.TURBO)]
 
 
 def test_the_page_of_a_run_with_middleware():

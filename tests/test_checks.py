@@ -30,8 +30,10 @@ from turbo_orm.checks import (
     check_connection_ages,
     check_engines,
     check_libpq,
+    check_multiplexing,
     check_names,
     check_number_of_connections,
+    check_replicas,
 )
 from turbo_orm.driver import libpq
 from turbo_orm.handlers.places import is_listed
@@ -85,6 +87,13 @@ def test_a_libpq_that_is_not_found_is_a_warning(monkeypatch):
     (warning,) = check_libpq(None)
     assert warning.id == "turbo_orm.W001"
     assert not warning.is_serious()
+
+
+def test_a_replica_that_is_no_database_is_an_error():
+    with override_settings(TURBO_ORM={"REPLICAS": {"other": 1, "elsewhere": 2}}):
+        (error,) = check_replicas(None)
+    assert error.id == "turbo_orm.E006"
+    assert "'elsewhere'" in error.msg
 
 
 @never_cache
@@ -230,6 +239,53 @@ def test_a_conn_max_age_without_effect_is_told(case, age, monkeypatch):
     assert [message.id for message in found] == ([expected] if expected and age != 0 else [])
 
 
+SHARED = {
+    "large enough": ({"MULTIPLEX": 2}, {"pool": {"max_size": 9}}, []),
+    "off": ({}, {"pool": {"max_size": 1}}, []),
+    "too small": (
+        {"MULTIPLEX": 2},
+        {"pool": {"max_size": 8}},
+        ["a pool of 8 connections: the number of connections that are shared is 1."],
+    ),
+    "much too small": (
+        {"MULTIPLEX": 1},
+        {"pool": {"max_size": 4}},
+        ["a pool of 4 connections: the number of connections that are shared is 0."],
+    ),
+    "that of the engine": ({"MULTIPLEX": 2}, {}, []),
+    "none": (
+        {"MULTIPLEX": 2},
+        {"pool": False},
+        ["no pool: the number of connections that are shared is 0."],
+    ),
+    "nothing prepared": (
+        {"MULTIPLEX": 2, "PREPARE": False},
+        {"pool": {"max_size": 9}},
+        ["no effect without PREPARE."],
+    ),
+    "neither cached nor direct": (
+        {"MULTIPLEX": 2, "DIRECT_EXECUTION": False, "QUERY_CACHE": False},
+        {"pool": {"max_size": 9}},
+        ["no effect without DIRECT_EXECUTION and QUERY_CACHE."],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_connections_that_are_not_shared_as_is_asked_for_are_told(case, monkeypatch):
+    given, options, expected = SHARED[case]
+    entry = connections.settings["other"]
+    monkeypatch.setitem(entry, "ENGINE", ENGINE)
+    monkeypatch.setitem(entry, "OPTIONS", options)
+    with override_settings(TURBO_ORM=given):
+        found = check_multiplexing(None)
+    # Other databases of the tests have small pools, or none.
+    found = [each for each in found if "no effect" in each.msg or "'other'" in each.msg]
+    for message, text in zip(found, expected, strict=True):
+        assert message.id == "turbo_orm.W006"
+        assert message.msg.endswith(text)
+
+
 def test_django_refuses_what_the_error_is_about():
     code = """
         from django.core.exceptions import ImproperlyConfigured
@@ -331,7 +387,10 @@ ASK = """
             return await getattr(Account(pk=1, owner="x"), name.split()[0])()
         if name in {"aearliest", "alatest"}:
             return await getattr(Account.objects.all(), name)("pk")
-        method = getattr(Account.objects.all(), name)
+        if name == "ajson_chunks":
+            return [part async for part in Account.objects.values("pk").ajson_chunks()]
+        rows = Account.objects.values("pk") if name == "ajson" else Account.objects.all()
+        method = getattr(rows, name)
         return await method(*ARGUMENTS.get(name, []), **KEYWORDS.get(name, {}))
 
     async def outcomes():
@@ -386,22 +445,28 @@ def test_with_a_wrong_engine_sync_code_works(tables):
     assert run_in_project(code, DATABASES=databases(ENGINE=engine)) == [0, []]
 
 
-@pytest.mark.parametrize("reason", ["None", "ModuleType('turbo_orm._core')"])
-def test_a_missing_native_module_says_how_to_install_it(reason):
+@pytest.mark.parametrize(
+    ("core", "words"),
+    [
+        ("None", "is missing or was built for another Python"),
+        ("ModuleType('turbo_orm._core')", "it lacks Exchange, HydrationError, Plan, bind_libpq"),
+    ],
+)
+def test_a_missing_native_module_says_how_to_install_it(core, words):
     shown = run_python(
         f"""
 import sys
 from types import ModuleType
-sys.modules["turbo_orm._core"] = {reason}
+sys.modules["turbo_orm._core"] = {core}
 try:
     import turbo_orm
 except ImportError as exc:
-    assert isinstance(exc.__cause__, ImportError)
     print(exc)
 """
     )
+    assert words in shown
     assert "turbo_orm._core" in shown
-    assert "pip install" in shown
+    assert "make wheel" in shown
 
 
 # What else may be installed

@@ -26,9 +26,16 @@ from tests.support.event_loop import Run
 from turbo_orm.test import AsyncTestCase
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-READ = [*RUN, ROOT / "CONTRIBUTING.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# tests/geodjango runs the one that needs PostGIS.
+RUN = [page for page in PAGES if page.name != "geodjango.md"]
+READ = [*PAGES, ROOT / "CONTRIBUTING.md"]
+# Those that mkdocs does not look at, which follows the links of docs/ itself.
+BESIDE = sorted({*ROOT.glob("*.md"), *ROOT.glob("benches/*.md"), *ROOT.glob("examples/*/*.md")})
 
+# [text](target), and ![text](target "title")
+LINK = re.compile(r"\]\(([^()\s]+)(?: \"[^\"]*\")?\)")
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 FENCED = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -123,6 +130,35 @@ def test_the_table_of_middleware_is_true() -> None:
 
 def test_the_tables_of_bypasses_are_complete() -> None:
     assert bypass_reasons.on_the_page() == bypass_reasons.in_code()
+
+
+def prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return those of a page's headings, as GitHub makes them."""
+    plain = (re.sub(r"\]\([^)]*\)|[`\[*]", "", text) for text in HEADING.findall(prose(page)))
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in plain}
+
+
+@pytest.mark.parametrize("page", BESIDE, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    dead = set()
+    for target in LINK.findall(prose(page)):
+        if not target.startswith(("https:", "http:", "mailto:")):
+            path, _, anchor = target.partition("#")
+            linked = page.parent / path if path else page
+            if not linked.exists() or (anchor and anchor not in anchors(linked)):
+                dead.add(target)
+    assert dead == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_that_are_not_run_are_python(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "py":
+            compile(block.code, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.parametrize("page", READ, ids=name)

@@ -17,7 +17,7 @@ from django.urls import path
 
 from tests.library.models import Account, Entry, Event
 from tests.support.tables import empty
-from turbo_orm import async_atomic, async_connection
+from turbo_orm import async_atomic, async_connection, async_pipeline, run_sync
 from turbo_orm.backend.task_connections import async_connections
 from turbo_orm.test import AsyncTestCase, shared_connections
 
@@ -194,6 +194,30 @@ class Tasks(AsyncTestCase):
         assert [type(result) for result in results] == [TransactionManagementError] * 2
         assert "test_testcases.py" in str(results[0])
         assert await Account.objects.acount() == 1
+
+    async def test_tasks_of_a_pipeline_are_in_the_transaction(self):
+        async def create(owner):
+            return (await Account.objects.acreate(owner=owner)).owner
+
+        for number in range(3):
+            async with async_atomic():
+                await Account.objects.acreate(owner=f"Ada {number}")
+                async with async_pipeline():
+                    found = await asyncio.gather(
+                        Account.objects.acount(),
+                        create(f"Bo {number}"),
+                        Account.objects.acount(),
+                        run_sync(Account.objects.count),
+                    )
+                    with pytest.raises(TransactionManagementError, match="async_pipeline"):
+                        async with async_atomic():
+                            pass
+            count = 2 * number + 1
+            assert found == [count, f"Bo {number}", count + 1, count + 1]
+        async with async_pipeline():
+            found = await asyncio.gather(Account.objects.acount(), create("Cy"))
+        assert found == [6, "Cy"]
+        assert async_connections["default"].pipeline is None
 
     async def test_a_task_may_ask_for_a_connection_inside_a_transaction(self):
         async def log():

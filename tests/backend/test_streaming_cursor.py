@@ -1,23 +1,26 @@
-"""Results that arrive in chunks: the same answers, also where something goes wrong on the way."""
+"""Rows of compiled queries that arrive in chunks: the same answers, whatever goes wrong."""
 
 import asyncio
 import gc
 
 import pytest
 from django.db import DataError, connections
-from django.db.models import Case, CharField, DateTimeField, F, Func, IntegerField, Value, When
+from django.db.models import Case, DateTimeField, F, IntegerField, When
 from django.db.models.expressions import RawSQL
 from django_async_backend.db import async_connections
 from psycopg.pq import TransactionStatus
 
 from tests.library.models import Account, Author
+from tests.support import arriving
 from tests.support.answers import django_answer, turbo_answer
+from tests.support.arriving import Asking, Noticed, accounts, slow
 from tests.support.clients import Rival
 from tests.support.querysets import QUERYSETS
 from turbo_orm import async_atomic
 from turbo_orm.backend import streaming_cursor
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.backend.streaming_cursor import StreamingCursor
+from turbo_orm.query_cache.cache import cache
 
 pytestmark = pytest.mark.skipif(
     not streaming_cursor.is_possible(), reason="psycopg's libpq hands over no chunks"
@@ -26,6 +29,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def few_rows_at_a_time(monkeypatch):
+    # The rows of cached statements arrive otherwise.
+    cache.clear()
     monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 2)
     monkeypatch.setattr("turbo_orm.bridge.Checkpoints.INTERVAL", 0)
 
@@ -71,28 +76,8 @@ def test_a_result_without_rows(library, run, chunks):
 # What goes wrong on the way
 
 
-def accounts(count=6):
-    Account.objects.bulk_create(
-        Account(owner=f"{number}", balance=number) for number in range(count)
-    )
-
-
-def slow(seconds):
-    """Return an expression that takes a while, and is too long to wait in the server's buffer."""
-    return Func(
-        Value(seconds),
-        template="repeat('x', 20000) || pg_sleep(%(expressions)s)::text",
-        output_field=CharField(),
-    )
-
-
 BAD_ROWS = {
-    "an error of the server": F("balance") / (F("balance") - 4),
-    "an error of the loader": RawSQL(
-        "CASE balance WHEN 4 THEN 'infinity'::timestamptz ELSE now() END",
-        [],
-        output_field=DateTimeField(),
-    ),
+    **arriving.BAD_ROWS,
     "an error of the loader in the first chunk": RawSQL(
         "CASE balance WHEN 1 THEN 'infinity'::timestamptz ELSE '2026-01-01 00:00+00' END",
         [],
@@ -224,20 +209,6 @@ def test_the_collector_is_not_held_off_while_a_models_own_code_waits(scratch, ru
     assert all(seen)
 
 
-class Noticed(Account):
-    """Asks for more, as its rows become instances."""
-
-    class Meta:
-        proxy = True
-        app_label = "library"
-
-    @classmethod
-    def from_db(cls, db, field_names, values, **kwargs):
-        instance = super().from_db(db, field_names, values, **kwargs)
-        instance.others = Account.objects.using(db).exclude(pk=instance.pk).count()
-        return instance
-
-
 def test_a_from_db_that_queries(play):
     async def steps(orm):
         found = await orm.list(Noticed.objects.order_by("pk"))
@@ -247,10 +218,6 @@ def test_a_from_db_that_queries(play):
 
 
 def test_a_converter_that_queries(play):
-    class Asking(IntegerField):
-        def from_db_value(self, value, expression, connection):
-            return value + Account.objects.count()
-
     async def steps(orm):
         asking = Account.objects.annotate(
             x=Case(When(pk__gt=0, then=F("balance")), output_field=Asking())

@@ -4,49 +4,24 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from psycopg.pq import Format
 
 from tests.support.answers import fingerprint
-from tests.support.wire_types import TYPES
+from tests.support.wire_types import KINDS, TYPES, examples, selected
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Plan
 
-# The same examples in every run, and a connection that all of them share.
-examples = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
-
-@pytest.mark.parametrize(
-    ("kind", "format_"),
-    [
-        pytest.param(kind, format_, id=f"{kind} in {format_.name}")
-        for kind, type_ in TYPES.items()
-        for format_ in type_.formats
-    ],
-)
+@pytest.mark.parametrize(("kind", "format_"), KINDS)
 @examples
 @given(data=st.data())
 def test_values_of_the_server_are_read_as_the_driver_reads_them(kind, format_, driver, data):
     type_ = TYPES[kind]
     values = data.draw(st.lists(st.none() | type_.values, min_size=1, max_size=20))
-    cursor = driver.cursor(binary=format_ == Format.BINARY)
-    parameter = f"%t::text::{type_.type_name}" if "json" in kind else f"%s::{type_.type_name}"
-    cursor.execute(
-        " UNION ALL ".join(f"SELECT {parameter}, {n} AS n" for n in range(len(values)))
-        + " ORDER BY n",
-        values,
-    )
-    hydrated = type_.plan(type_.reader(cursor, format_)).hydrate_result(
-        cursor.pgresult, 0, cursor.pgresult.ntuples
-    )
-    assert fingerprint(hydrated) == fingerprint([value for value, _ in cursor.fetchall()])
+    plan, pgresult, loaded = selected(type_, values, driver, format_)
+    hydrated = plan.hydrate_result(pgresult, 0, pgresult.ntuples)
+    assert fingerprint(hydrated) == fingerprint(loaded)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, type_ in TYPES.items() if type_.wire is not None])

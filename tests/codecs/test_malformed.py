@@ -491,7 +491,8 @@ functions = {
 }
 addresses = {f"PQ{name}": ctypes.cast(f, ctypes.c_void_p).value for name, f in functions.items()}
 # Nothing is sent.
-unused = ("status", "consumeInput", "isBusy", "flush", "sendQuery", "sendQueryPrepared")
+unused = ("ftype", "parameterStatus", "status", "consumeInput", "isBusy", "flush")
+unused += ("sendQuery", "sendQueryPrepared")
 bind_libpq({**addresses, **{f"PQ{name}": 1 for name in unused}})
 plan = Plan.flat("m", [Column("c", Decoder("int"), int)], 0)
 

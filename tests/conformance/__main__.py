@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.conformance import page, process, progress, record, server, source
 from tests.conformance.labels import GROUPS
-from tests.conformance.part import DJANGO, REQUESTS, VARIANTS, Part, parts
+from tests.conformance.part import DJANGO, REQUESTS, VARIANTS, Part, is_gis, parts
 
 MODES = ("hot", "loop", "bridge", *REQUESTS, DJANGO)
 
@@ -72,7 +72,7 @@ def main() -> int:
     unknown = [label for label in named if not (folder / label.split(".")[0]).is_dir()]
     if unknown:
         sys.exit(f"Django {django.get_version()} has no tests called {', '.join(unknown)}.")
-    with server.server() as dsn:
+    with server.server(is_gis(named)) as dsn:
         refuse_poor_server(dsn, [*named])
         return max(
             [run(console, folder, dsn, mode, chosen, given) for mode, chosen in labels.items()]
@@ -110,8 +110,8 @@ def run(
     done: list[Part] = []
     for part in parts(mode, labels, given.variant):
         run_part = partial(_run_part, console, folder, dsn, max(given.jobs, 1))
-        if part.variant:
-            # Some of the tests need the settings that they are written for.
+        if part.variant or part.is_gis:
+            # Some of the tests need the settings that they are written for, or newer libraries.
             run_part(baseline := part.baseline())
             part.expect(baseline)
         run_part(part)

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connections
 from django.db.utils import ConnectionHandler, load_backend
 
+from turbo_orm import bridge
 from turbo_orm.backend import shared_connection
 from turbo_orm.backend.handler import has_async_connection, process_connection
 from turbo_orm.backend.task_connections import TaskConnectionHandler, async_connections
@@ -31,9 +32,10 @@ class LentConnection(shared_connection.SharedConnection):
         self.django.connection = value and value._sync
 
     async def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        # Django refuses where an event loop runs.
-        connect = type(self.django).get_new_connection.__wrapped__
-        self.django.connection = connect(self.django, self.django.get_connection_params())
+        # Django refuses where an event loop runs, unless it may wait.
+        self.django.connection = bridge.allowed_to_wait(
+            self.django.get_new_connection, self.django.get_connection_params()
+        )
         return self.connection
 
 

@@ -21,9 +21,20 @@ class Listed(NamedTuple):
 
 TESTS = [
     Listed(
+        "gis_tests.geoapp.tests.SaveLoadTests.test_geometrycollectionfield_default_max_ignored_"
+        "on_read",
+        "counts how often a geometry is read, and each result is hydrated twice",
+        modes=frozenset({"hot"}),
+    ),
+    Listed(
         "basic.tests.ManagerTest.test_manager_methods",
         "lists the public methods of a queryset, and ours has one more: alist()",
         modes=DRIVEN,
+    ),
+    Listed(
+        "composite_pk.tests.CompositePKTests.test_in_bulk_batching",
+        "mocks a feature of the thread's connection, and in_bulk() asks for that of the process's",
+        modes=frozenset({"loop"}),
     ),
     Listed(
         "queries.test_iterator.QuerySetIteratorTests.test_default_iterator_chunk_size",
@@ -32,11 +43,6 @@ TESTS = [
     Listed(
         "queries.test_iterator.QuerySetIteratorTests.test_iterator_chunk_size",
         "mocks cursor_iter(), by which Django's compiler makes tuples of rows",
-    ),
-    Listed(
-        "contenttypes_tests.test_models.ContentTypesTests.test_get_for_models_creation",
-        "counts the queries for content types, which were fetched on the bridge together with "
-        "instances of a model that has a generic relation",
     ),
     Listed(
         "queries.test_sqlcompiler.SQLCompilerTest.test_repr",

@@ -12,7 +12,7 @@ from tests.conformance.process import ROOT
 PATH = ROOT / "docs" / "conformance.md"
 
 _INTRODUCTION = """\
-# Conformance
+# Django's own tests
 
 turbo-orm promises the same answer as Django. Django has tests of its own answers, thousands of
 them, which come with its source distribution. They are run on turbo-orm, unchanged, on a real
@@ -22,6 +22,7 @@ PostgreSQL, and this page is written by the run.
 $ make conformance                                    # everything, as below, for one mode
 $ make conformance DJANGO=5.2 MODE="hot bridge"
 $ make conformance LABELS="queries lookup" MODE=loop  # these labels alone, and no record
+$ make postgis conformance LABELS=gis                 # GeoDjango's, on PostGIS
 $ make conformance ARGS=--help
 ```
 
@@ -52,7 +53,9 @@ each result is hydrated a second time, by Django's own iterables from the rows t
 of it, and both are compared: types, values, `__dict__`, `_state`, related objects.
 
 The ten largest labels are run with other settings, too. Where a test needs those that it was
-written for, it fails in Django as well, and what is expected of it is just that.
+written for, it fails in Django as well, and what is expected of it is just that. So it is with
+[GeoDjango](geodjango.md)'s, where a test needs newer libraries: they are run by themselves, and
+have no line in the tables.
 """
 
 _LISTED = """\

@@ -1,6 +1,7 @@
 """A part of a run: some labels, under one mode and one set of settings, and what comes of them."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,11 @@ class Part:
         """Whether each result is hydrated by Django, too."""
         return self.mode == "hot"
 
+    @property
+    def is_gis(self) -> bool:
+        """Whether the tests are GeoDjango's."""
+        return is_gis(self.labels)
+
     def note(self, test: str, outcome: str, detail: str) -> bool:
         """Take down what became of a test, and return whether that was expected."""
         counts = self.counts.setdefault(label_of(test), Counter())
@@ -126,6 +132,11 @@ class Part:
         does = self.requests if self.mode in REQUESTS else self.async_cursors
         has_run = self.counts and (does or self.mode == DJANGO)
         return bool(has_run) and not any(wrong)
+
+
+def is_gis(labels: Iterable[str]) -> bool:
+    """Return whether some of the labels are GeoDjango's."""
+    return any(label.partition(".")[0] in GROUPS["gis"] for label in labels)
 
 
 def parts(mode: str, labels: list[str], variants: list[str]) -> list[Part]:

@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.part import COUNTED, VARIANTS, Part, Settings
-from tests.support.databases import database
+from tests.conformance.part import COUNTED, DJANGO, VARIANTS, Part, Settings
+from tests.support import postgis
+from tests.support.databases import ENGINE, database
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+_DJANGOS_POSTGIS = "django.contrib.gis.db.backends.postgis"
 
 type Heard = Callable[[dict[str, Any]], None]
 
@@ -29,17 +33,22 @@ def run(part: Part, folder: Path, dsn: str, jobs: int, heard: Heard) -> None:
 def _databases(part: Part, dsn: str, job: int) -> dict[str, Any]:
     settings = VARIANTS[part.variant]
     return {
-        alias: _database(
-            settings, dsn, f"conformance_{os.getpid()}_{job}_{alias}", part.mode == "django"
-        )
+        alias: _database(settings, dsn, f"conformance_{os.getpid()}_{job}_{alias}", _engine(part))
         for alias in ("default", "other")
     }
 
 
-def _database(settings: Settings, dsn: str, name: str, is_djangos: bool) -> dict[str, Any]:
-    entry = database(dsn, **dict(settings.database), NAME=name)
-    if is_djangos:
-        entry["ENGINE"] = "django.db.backends.postgresql"
+def _engine(part: Part) -> str:
+    if part.mode == DJANGO:
+        return _DJANGOS_POSTGIS if part.is_gis else "django.db.backends.postgresql"
+    return postgis.ENGINE if part.is_gis else ENGINE
+
+
+def _database(settings: Settings, dsn: str, name: str, engine: str) -> dict[str, Any]:
+    entry = database(dsn, **dict(settings.database), NAME=name, ENGINE=engine)
+    if engine == postgis.ENGINE:
+        # The pool that it has by default: other parts have an engine without one.
+        entry["OPTIONS"]["pool"] = False
     entry["OPTIONS"] |= dict(settings.options)
     if settings.pool:
         entry["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 8, "timeout": 10}
@@ -65,38 +74,72 @@ def _hear(
         "use_tz": VARIANTS[part.variant].use_tz,
         "all_managers": VARIANTS[part.variant].all_managers,
         "databases": databases,
+        "settings": postgis.settings() if part.is_gis else {},
     }
     path = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]
-    ears, mouth = os.pipe()
     environment = {
         **os.environ,
-        # Each statement that is reused is compared with the one that Django would execute.
-        "TURBO_ORM_VERIFY": "1",
+        **(postgis.environment() if part.is_gis else {}),
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "TURBO_ORM_CONFORMANCE": json.dumps(varies),
-        "TURBO_ORM_CONFORMANCE_CHANNEL": str(mouth),
     }
     command = [sys.executable, "-m", "tests.conformance.worker", folder, *labels]
+
+    def hear(event: dict[str, Any]) -> None:
+        part.look_ups.update(event.get("look_ups", {}))
+        heard(event)
+
+    if wrong := run_worker(command, environment, part, COUNTED, hear):
+        part.errors.append(f"The process of {' '.join(labels)} {wrong}")
+
+
+def run_worker(
+    command: Sequence[str | Path],
+    environment: dict[str, str],
+    outcomes: Any,
+    counted: Iterable[str],
+    heard: Heard,
+    *,
+    folder: Path | None = None,
+    seconds: float | None = None,
+) -> str:
+    """Run a worker, and have a part, or the like, note what it tells. Return what is wrong.
+
+    What it counts is added to the attributes of these names. It is killed after so many seconds.
+    """
+    ears, mouth = os.pipe()
+    environment |= {
+        # Each statement that is reused is compared with the one that Django would execute.
+        "TURBO_ORM_VERIFY": "1",
+        "TURBO_ORM_CONFORMANCE_CHANNEL": str(mouth),
+    }
     running = ""
     with tempfile.TemporaryFile("w+") as log, os.fdopen(ears) as channel:
         worker = subprocess.Popen(
-            command, env=environment, pass_fds=[mouth], stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env=environment,
+            pass_fds=[mouth],
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         os.close(mouth)
+        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, worker.kill)
+        timer.daemon = True
+        timer.start()
         for line in channel:
             event = json.loads(line)
             running = event.get("running", running)
             if "outcome" in event:
-                event["expected"] = part.note(event["test"], event["outcome"], event["detail"])
+                event["expected"] = outcomes.note(event["test"], event["outcome"], event["detail"])
             if "ended" in event:
-                for name in COUNTED:
-                    setattr(part, name, getattr(part, name) + event.get(name, 0))
-                part.look_ups.update(event.get("look_ups", {}))
+                for name in counted:
+                    setattr(outcomes, name, getattr(outcomes, name) + event.get(name, 0))
             heard(event)
-        if worker.wait():
-            log.seek(0)
-            last = "".join(log.readlines()[-30:])
-            part.errors.append(
-                f"The process of {' '.join(labels)} has ended with {worker.returncode}, "
-                f"in or after {running}:\n{last}"
-            )
+        code = worker.wait()
+        timer.cancel()
+        if not code:
+            return ""
+        log.seek(0)
+        last = "".join(log.readlines()[-40:])
+        return f"has ended with {code}, in or after {running}:\n{last}"

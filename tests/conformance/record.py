@@ -19,23 +19,33 @@ FOLDER = Path(__file__).parent / "records"
 
 def write(mode: str, parts: Iterable[Part], dsn: str, seconds: float) -> None:
     """Write the record of a run, in place of an older one."""
-    with psycopg.connect(dsn) as connection:
-        postgresql = connection.info.parameter_status("server_version") or ""
     record = {
         "mode": mode,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": today(),
         "seconds": round(seconds),
-        "versions": {
-            "Python": platform.python_version(),
-            "PostgreSQL": postgresql.split()[0],
-            **{name: version(name) for name in ("django", "django-async-backend", "psycopg")},
-        },
+        "versions": versions(dsn),
         "parts": [_part(part) for part in parts],
     }
     FOLDER.mkdir(exist_ok=True)
     django = ".".join(version("django").split(".")[:2])
     path = FOLDER / f"{django}-{mode}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def today() -> str:
+    """Return the date of a record."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def versions(dsn: str) -> dict[str, str]:
+    """Return what a run is made with, by name."""
+    with psycopg.connect(dsn) as connection:
+        postgresql = connection.info.parameter_status("server_version") or ""
+    return {
+        "Python": platform.python_version(),
+        "PostgreSQL": postgresql.split()[0],
+        **{name: version(name) for name in ("django", "django-async-backend", "psycopg")},
+    }
 
 
 def _part(part: Part) -> dict[str, Any]:

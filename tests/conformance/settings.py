@@ -11,6 +11,8 @@ _VARIES = json.loads(os.environ["TURBO_ORM_CONFORMANCE"])
 
 DATABASES = _VARIES["databases"]
 USE_TZ = _VARIES["use_tz"]
+# Those that say where libraries are.
+globals().update(_VARIES["settings"])
 if _VARIES["mode"] == "django":
     TEST_RUNNER = "tests.conformance.runner.Runner"
 else:

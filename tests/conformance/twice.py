@@ -32,7 +32,7 @@ differences: list[str] = []
 def install(current_test: Callable[[], str]) -> None:
     """Have whatever hydrates compare, and raise where there is a difference."""
     of, of_raw = Layout.of.__func__, Layout.of_raw.__func__
-    new_hydrator, cached_hydrator = fetching._new_hydrator, fetching._hydrator
+    new_hydrator, cached_hydrator = fetching._new_hydrator, fetching.hydrator_for
     hydrate_result, hydrate_rows = Hydrator.result, Hydrator.rows
     hydrate_cached, record_rows = CachedPlan.hydrate, RecordingConnection.record_rows
     of_aggregates, hydrate_aggregates = Layout.of_aggregates.__func__, fetching.hydrate_aggregates
@@ -64,9 +64,9 @@ def install(current_test: Callable[[], str]) -> None:
         hydrator.driver = connection
         return hydrator
 
-    def of_statement(queryset: Any, *how: Any) -> Any:
+    def of_statement(queryset: Any, *how: Any, **options: Any) -> Any:
         raw[:] = [queryset] if isinstance(queryset, RawQuerySet) else []
-        return hydrate_statement(queryset, *how)
+        return hydrate_statement(queryset, *how, **options)
 
     def recording_rows(self: Any, queryset: Any, compiler: Any) -> list[Any]:
         # Each statement that is reused is written by Django before: its rows are those asked next.
@@ -127,7 +127,7 @@ def install(current_test: Callable[[], str]) -> None:
         return objects
 
     Layout.of, Layout.of_raw = classmethod(layout_of), classmethod(layout_of_raw)
-    fetching._new_hydrator, fetching._hydrator = new, cached
+    fetching._new_hydrator, fetching.hydrator_for = new, cached
     fetching.hydrate = of_statement
     Layout.of_aggregates = classmethod(layout_of_aggregates)
     fetching.hydrate_aggregates = aggregates
@@ -253,6 +253,8 @@ def _difference(a: Any, b: Any, path: str, seen: set[int]) -> str:
         )
     if a == b or repr(a) == repr(b):
         return ""
+    # It may refer to what it is a part of.
+    seen.add(id(a))
     parts = getattr(a, "__dict__", None), getattr(b, "__dict__", None)
     return f"{path}: {a!r} is not {b!r}" if not all(parts) else _difference(*parts, path, seen)
 

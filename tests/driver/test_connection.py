@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from tests.support.cancellation import CancelledAt, at_once, too_late, uncancel
 from tests.support.clients import until
 from turbo_orm.driver.connection import AsyncConnection
+from turbo_orm.driver.socket_reader import is_farewell
 
 
 def parameters():
@@ -240,6 +241,22 @@ def test_the_network_has_ended_before_a_statement(looped):
         assert connection.closed
 
     looped(steps)
+
+
+def test_a_socket_that_was_read_meanwhile_is_open():
+    """The loop calls back for what has arrived, which may have been read by then."""
+    ours, servers = socket.socketpair()
+    with ours, servers:
+        ours.setblocking(False)
+        assert not is_farewell(ours.fileno())
+        servers.send(b"A")
+        assert not is_farewell(ours.fileno())
+        ours.recv(1)
+        servers.send(b"E")
+        assert is_farewell(ours.fileno())
+        ours.recv(1)
+        servers.close()
+        assert is_farewell(ours.fileno())
 
 
 def test_it_is_closed_while_somebody_waits(looped):

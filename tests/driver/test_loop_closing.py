@@ -14,7 +14,9 @@ from asgiref.sync import async_to_sync
 from django.db import connections
 
 from tests.library.models import Account
-from turbo_orm import async_atomic, async_connection, bridge
+from tests.support.clients import sessions_of_clients
+from tests.support.statements import ask
+from turbo_orm import async_atomic, async_connection, async_pipeline, bridge
 from turbo_orm.driver.loop_closing import drop
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -32,11 +34,7 @@ def sessions(driver):
     """Return a function that returns how many sessions there are more than before the test."""
 
     def found():
-        rows = driver.execute(
-            "SELECT pid FROM pg_stat_activity"
-            " WHERE datname = current_database() AND backend_type = 'client backend'"
-        )
-        return {pid for (pid,) in rows.fetchall()}
+        return sessions_of_clients(driver)
 
     def left():
         deadline = time.monotonic() + 5
@@ -89,6 +87,17 @@ async def leave_a_block(accounts, alias):
     await accounts.acount()
 
 
+async def gather_in_a_block(accounts, alias):
+    async with async_atomic(alias), async_pipeline(alias):
+        await asyncio.gather(*[accounts.acount() for _ in range(4)], accounts.alist())
+
+
+async def leave_a_pipeline(accounts, alias):
+    await async_pipeline(alias).__aenter__()
+    tasks = [asyncio.create_task(accounts.acount()) for _ in range(4)]
+    await asyncio.gather(*tasks)
+
+
 async def leave_an_iterator_in_a_transaction(accounts, alias):
     await async_atomic(alias).__aenter__()
     return await leave_an_iterator(accounts, alias)
@@ -106,6 +115,8 @@ WORK = [
     leave_an_iterator,
     leave_a_transaction,
     leave_a_block,
+    gather_in_a_block,
+    leave_a_pipeline,
     leave_an_iterator_in_a_transaction,
     fail,
 ]
@@ -155,6 +166,45 @@ def test_a_loop_that_is_closed_while_a_task_has_a_transaction(alias, accounts, s
     assert Account.objects.count() == 9
     # asyncio complains of tasks that are left.
     drop(tasks.pop())
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("is_in_transaction", [True, False])
+def test_a_loop_that_is_closed_while_statements_are_on_their_way(
+    is_in_transaction, alias, accounts, sessions
+):
+    async def gather():
+        async with async_pipeline(alias):
+            slow = [ask("SELECT pg_sleep(30)", using=alias) for _ in range(3)]
+            await asyncio.gather(*slow)
+
+    async def hold():
+        if not is_in_transaction:
+            await gather()
+            return
+        async with async_atomic(alias):
+            await Account.objects.using(alias).acreate(owner="never")
+            await gather()
+
+    async def work():
+        tasks.append(asyncio.create_task(hold()))
+        while len(tasks) < 4:
+            await asyncio.sleep(0.01)
+            tasks[1:] = asyncio.all_tasks() - {*tasks[:1], asyncio.current_task(), *pools()}
+        # What they have sent has arrived.
+        await asyncio.sleep(0.1)
+
+    def pools():
+        return [task for task in asyncio.all_tasks() if "pool" in task.get_name()]
+
+    tasks = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(work())
+    loop.close()
+    assert sessions() == 0
+    assert Account.objects.count() == 9
+    while tasks:
+        drop(tasks.pop())
 
 
 @pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")

@@ -6,6 +6,7 @@ import logging
 import weakref
 
 import pytest
+from django.conf import settings
 from django.contrib.postgres.signals import get_hstore_oids, register_type_handlers
 from django.db import IntegrityError, OperationalError, connections
 from django.db.backends.signals import connection_created
@@ -14,10 +15,12 @@ from django.test.utils import CaptureQueriesContext, override_settings
 
 from tests.library.models import Account
 from tests.support.clients import Rival, until
+from tests.support.sharing import ANY
 from tests.support.statements import Statement, Ways
 from tests.support.statements import ask as ask_default
 from turbo_orm import async_atomic, async_connection
 from turbo_orm.backend.task_connections import async_connections, in_context
+from turbo_orm.driver import multiplexing
 from turbo_orm.driver.pool import loop_pools
 from turbo_orm.execution import direct
 
@@ -40,14 +43,25 @@ def ways(monkeypatch):
     return Ways(monkeypatch)
 
 
-@pytest.fixture
-def pooled(run):
-    """Return a function that runs a coroutine function where there is a pool, all at rest."""
+@pytest.fixture(params=["plain", "shared"])
+def pooled(request, run, monkeypatch):
+    """Return a function that runs a coroutine function where there is a pool, all at rest.
+
+    Once, one of its connections is shared in the beginning.
+    """
+
+    async def share():
+        pool = loop_pools().get("pooled")
+        driver = pool.acquire_nowait()
+        await driver.prepared.ask_whether_off(driver)
+        assert pool.multiplexer.adopt(driver, ANY)
 
     def run_pooled(function):
         async def steps():
             # The first one connects, and its task keeps the connection until it ends.
             assert await asyncio.create_task(ask(PID))
+            if request.param == "shared":
+                await share()
             try:
                 return await function()
             finally:
@@ -55,7 +69,14 @@ def pooled(run):
 
         return run(steps)
 
-    return run_pooled
+    if request.param == "shared":
+        # The pool is too small for it.
+        monkeypatch.setattr(multiplexing, "most_of", lambda size: 1)
+        monkeypatch.setattr(multiplexing, "_BUSY", 0)
+        with override_settings(TURBO_ORM={**settings.TURBO_ORM, "MULTIPLEX": 1}):
+            yield run_pooled
+    else:
+        yield run_pooled
 
 
 async def ask(sql, *params):

@@ -177,16 +177,6 @@ def test_another_time_zone(run):
     )
 
 
-def test_many_rows(run, monkeypatch):
-    monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 7)
-    monkeypatch.setattr("turbo_orm.explain.query_cache.SLICE", 7)
-    for _ in range(2):
-        run(books().alist)
-    assert (
-        explain_cache(books()).reason == "more than 7 rows may come, and are read as they arrive"
-    )
-
-
 def test_nothing_is_done(run):
     cache.clear()
     queryset = books()

@@ -129,6 +129,8 @@ READING: dict[str, Terminal] = {
     "acontains": lambda db: accounts(db).acontains(ada(db)),
     "aaggregate": lambda db: accounts(db).aaggregate(Sum("balance"), Count("entries")),
     "aexplain": lambda db: accounts(db).aexplain(),
+    "ajson": lambda db: accounts(db).values("owner", "balance").ajson(),
+    "many rows as JSON": lambda db: many_rows(db).values_list("owner", "n").ajson(),
     "raw, alist": lambda db: raw(db).alist(),
     "raw, async for": lambda db: loop_over(raw(db)),
     "arefresh_from_db": lambda db: ada(db).arefresh_from_db(),

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.faults.proxy import dsn_of
 from tests.support.project import ROOT
 
@@ -12,10 +14,21 @@ from tests.support.project import ROOT
 ARGUMENTS = ["--seconds", "6", "--tasks", "200", "--connections", "10"]
 
 
-def test_what_many_tasks_leave_behind(tables):
+@pytest.mark.parametrize("multiplex", ["0", "2"])
+def test_what_many_tasks_leave_behind(multiplex, tables):
     path = os.pathsep.join([str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.faults.soak", "--json", *ARGUMENTS],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.faults.soak",
+            "--json",
+            *ARGUMENTS,
+            "--multiplex",
+            multiplex,
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path, "TURBO_ORM_TEST_DSN": dsn_of("default")},
         capture_output=True,

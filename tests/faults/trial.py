@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 from tests.faults.snapshot import Snapshot
 from tests.support.cancellation import CancelledAt, Way, at_once, uncancel
 from tests.support.clients import until
+from tests.support.event_loop import complaints_of_loop
 from turbo_orm import bridge
 from turbo_orm.backend.connection_state import Pin
 from turbo_orm.backend.task_connections import async_connections
@@ -29,10 +30,7 @@ class Trial:
         self.alias = alias
         self.snapshot = snapshot
         self.cancellations = 0
-        self._complaints: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(
-            lambda loop, context: self._complaints.append(context)
-        )
+        self._complaints = complaints_of_loop()
 
     async def result(self, play: Play) -> Tables:
         """Return what is in the tables after something that is not cancelled."""

@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.serializers.json import DjangoJSONEncoder
 from psycopg.pq import Format
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
@@ -20,6 +21,8 @@ from tests.support import results
 from tests.support.wire_types import TYPES
 from turbo_orm import HydrationError
 from turbo_orm._core import Column, Decoder, Instance, Plan
+
+encode = DjangoJSONEncoder().encode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORPUS = [path.read_bytes() for path in (ROOT / "rust/turbo_core/fuzz/corpus/wire").iterdir()]
@@ -34,7 +37,7 @@ def test_a_million_rows_leave_memory_flat():
         check=True,
     )
     grown = json.loads(done.stdout)
-    assert len(grown) == 7
+    assert len(grown) == 8
     # One block for each batch would make 50 to 1,000; one byte for each row, 50 KB to 1 MB.
     assert {name: growth for name, growth in grown.items() if growth[0] > 25} == {}
     # CPython asks the system for a MiB at a time, be it for the last object.
@@ -70,11 +73,35 @@ def test_references_to_zones_and_dictionaries_are_level(name):
     assert_level(MADE[name], lambda wire: wire)
 
 
+BY_KEY = {1: "{}"}
+MEMBERS = [
+    [("x", [("a", "a")], True)],
+    [("x", "a", BY_KEY, True)],
+    [("x", [("a", "a"), ("b", "missing")], True)],
+    [("x",)],
+]
+
+
 def assert_level(decoder, load):
     column = Column("column", decoder, load)
     plan = Plan.flat("label", [column], 0)
+    dicts = Plan.dicts("label", [column], [0], ["a"])
     pgresult = results.column(decoder.binary, [*CORPUS, None])
-    shared = [decoder, load, column, plan, pgresult, ZONE, Decimal, UUID, Range, Multirange]
+    shared = [
+        decoder,
+        load,
+        column,
+        plan,
+        dicts,
+        *MEMBERS,
+        BY_KEY,
+        pgresult,
+        ZONE,
+        Decimal,
+        UUID,
+        Range,
+        Multirange,
+    ]
     shared += [HydrationError, ZoneInfo]
 
     def counts():
@@ -83,6 +110,15 @@ def assert_level(decoder, load):
                 # The driver's exceptions, too.
                 with suppress(Exception):
                     plan.hydrate_result(pgresult, row, row + 1)
+                with suppress(Exception):
+                    plan.json(pgresult, row, row + 1, encode)
+                for members in MEMBERS:
+                    with suppress(Exception):
+                        dicts.json(pgresult, row, row + 1, encode, members)
+                    with suppress(Exception):
+                        dicts.json_by_key(pgresult, row, row + 1, encode, members, "a")
+                    with suppress(Exception):
+                        dicts.flat_by("a").hydrate_result(pgresult, row, row + 1)
         return [sys.getrefcount(item) for item in shared]
 
     counts()

@@ -12,7 +12,7 @@ from django.test import AsyncClient, override_settings
 from django.urls import path
 
 from tests.library.models import Account
-from tests.support.clients import until
+from tests.support.clients import sessions_of_clients, until
 from turbo_orm import async_atomic, async_connection, run_sync
 from turbo_orm.backend.task_connections import async_connections
 
@@ -148,11 +148,7 @@ def everything_is_back(driver):
     """Return a coroutine function that waits until nothing of an alias is in use any more."""
 
     def backends():
-        rows = driver.execute(
-            "SELECT pid FROM pg_stat_activity"
-            " WHERE datname = current_database() AND backend_type = 'client backend'"
-        )
-        return {pid for (pid,) in rows.fetchall()}
+        return sessions_of_clients(driver)
 
     def is_back(alias):
         if alias == "default":

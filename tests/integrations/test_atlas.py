@@ -1,15 +1,12 @@
-"""The atlas, served by ``turbo_orm.asgi``: no view of it needs a thread."""
+"""The atlas as JSON, by ``turbo_orm.asgi``: no view of it needs a thread."""
 
 import json
 
 import pytest
-from django.db import connections
 from django.test import override_settings
-from psycopg.conninfo import make_conninfo
 
 from atlas.models import City, Continent, Country
 from tests.support.asgi_client import answer
-from tests.support.project import run_python
 from turbo_orm.asgi import get_asgi_application
 
 NAMES = ["Ōsaka", "Tōkyō", "Nagoya"]
@@ -63,7 +60,26 @@ def test_cities(ask):
     assert names(ask("/cities/")) == names(ask("/cities/?country=jp")) == largest_first
     assert names(ask("/cities/?country=KE")) == (0, [])
     assert names(ask("/cities/?page=2")) == (3, [])
-    assert [ask(f"/cities/?page={number}") for number in ("0", "x", "9" * 99)] == [400] * 3
+    assert names(ask("/cities/?q=NAGO")) == (1, ["Nagoya"])
+    broken = ["page=0", "page=x", f"page={'9' * 99}", "q=%00", "country=JPN"]
+    assert [ask(f"/cities/?{query}") for query in broken] == [400] * len(broken)
+
+
+def test_all_cities(ask):
+    first = {"geonameid": 1, "name": "Ōsaka", "country": {"name": "Japan"}, "population": 1000}
+    assert ask("/cities/all/")[0] == first
+    assert [city["name"] for city in ask("/cities/all/")] == NAMES
+
+
+def test_countries(ask):
+    cities = [{"name": name, "population": 1000 * (3 - i)} for i, name in enumerate(NAMES[::-1])]
+    (found,) = ask("/countries/")
+    assert found == {
+        "code": "JP",
+        "name": "Japan",
+        "continent": {"name": "Asia"},
+        "cities": cities,
+    }
 
 
 def test_a_city(ask):
@@ -84,31 +100,3 @@ def test_a_country_by_a_sync_view(ask):
     assert (found["name"], found["continent"]) == ("Japan", "Asia")
     assert found["cities"] == ["Nagoya", "Tōkyō", "Ōsaka"]
     assert ask("/countries/XX/") == 404
-
-
-def test_its_application(loaded):
-    """With its own settings, in a process of its own."""
-    code = """
-import asyncio
-import json
-import os
-import sys
-
-os.environ["DATABASE_URL"] = sys.argv[1]
-
-from atlas.asgi import application
-from tests.support.asgi_client import answer
-from tests.support.event_loop import only_the_event_loop
-
-async def main():
-    return [await answer(application, path) for path in ("/cities/1/", "/countries/JP/")]
-
-with only_the_event_loop():
-    print(json.dumps(asyncio.run(main())))
-"""
-    given = connections["default"].get_connection_params()
-    known = {"dbname", "user", "password", "host", "port"} & set(given)
-    dsn = make_conninfo(**{name: given[name] for name in known})
-    (status, city), (other_status, country) = json.loads(run_python(code, dsn))
-    assert (status, json.loads(city)["name"]) == (200, "Ōsaka")
-    assert (other_status, json.loads(country)["name"]) == (200, "Japan")

@@ -116,6 +116,22 @@ class Receipt(models.Model):
     objects = AsyncManager()
 
 
+class LoudField(models.CharField):
+    """Writes other SQL for other values."""
+
+    def get_placeholder(self, value, compiler, connection):
+        return "upper(%s)" if value and value.startswith("!") else "%s"
+
+    def get_placeholder_sql(self, value, compiler, connection):
+        return self.get_placeholder(value, compiler, connection), (value,)
+
+
+class Label(models.Model):
+    text = LoudField(max_length=50)
+
+    objects = AsyncManager()
+
+
 WRITTEN = [
     Vehicle,
     Car,
@@ -132,4 +148,5 @@ WRITTEN = [
     Crate,
     Pallet,
     Receipt,
+    Label,
 ]

@@ -301,9 +301,9 @@ def test_values_are_updated_as_by_django(case, batch_size, play):
         fields = [name, "flag" if name == "positive" else "positive"]
         return await orm.call(Parcel.objects, "bulk_update", objs, fields, batch_size=batch_size)
 
-    with noting(bulk_update, "_batch_updates") as native:
+    with noting(bulk_update, "_arrays") as native:
         play(steps)
-    assert native == [case not in OTHERS | {"negative zero"}]
+    assert (bool(native) and all(native)) == (case not in OTHERS | {"negative zero"})
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
@@ -403,7 +403,7 @@ def test_which_updates_are_native(case, play):
         teams()
         Seat.objects.create(row=1, number=1)
 
-    with noting(bulk_update, "_batch_updates") as native:
+    with noting(bulk_update, "_arrays") as native:
         play(steps, given=given_all)
     assert any(native) == (case in NATIVE_UPDATES)
 

@@ -28,6 +28,7 @@ from tests.library.models import (
     Tag,
 )
 from turbo_orm import AsyncManager, AsyncQuerySet, AsyncRawQuerySet
+from turbo_orm.orm.json_queryset import JsonQuerySet
 
 # The classes
 
@@ -95,10 +96,11 @@ def attributes(method):
 def test_what_is_not_djangos_is_documented_and_does_not_write():
     own = [
         name
-        for name in vars(AsyncQuerySet)
+        for each in (AsyncQuerySet, JsonQuerySet)
+        for name in vars(each)
         if not hasattr(QuerySet, name) and not name.startswith("_")
     ]
-    assert own == ["alist"]
+    assert own == ["alist", "json", "ajson", "ajson_chunks"]
     assert not hasattr(AsyncQuerySet.alist, "alters_data")
     for name in [*own, *TERMINALS]:
         assert inspect.getdoc(getattr(AsyncQuerySet, name)), name

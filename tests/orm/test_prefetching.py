@@ -15,6 +15,8 @@ from django.db.models import (
     prefetch_related_objects,
 )
 from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
+from django.db.models.query import ModelIterable
+from django.db.models.sql.compiler import SQLCompiler
 
 from tests.library.lineage import Building, Inn, Palace, Region
 from tests.library.models import Author, Book, Note, Order, Profile, Tag
@@ -466,3 +468,25 @@ def test_routers_are_asked_as_by_django(run):
 
     for _ in range(3):
         assert asked(by_turbo) == asked(lambda: list(AUTHORS.prefetch_related("books")))
+
+
+class OwnIterable(ModelIterable):
+    """As django-polymorphic has one."""
+
+
+@pytest.mark.parametrize("whose", ["iterable", "compiler"])
+def test_what_django_fetches_on_the_bridge_is_prefetched(whose, run, monkeypatch):
+    queryset = AUTHORS.prefetch_related(Prefetch("books", THICK, "thick"))
+    if whose == "iterable":
+        queryset._iterable_class = OwnIterable
+    else:
+        # As django-cachalot replaces it.
+        execute_sql = SQLCompiler.execute_sql
+        monkeypatch.setattr(SQLCompiler, "execute_sql", lambda *a, **k: execute_sql(*a, **k))
+
+    def read():
+        return [(author.name, [book.title for book in author.thick]) for author in queryset.all()]
+
+    expected = read()
+    assert any(titles for _, titles in expected)
+    assert run(lambda: bridge.run(read)) == expected

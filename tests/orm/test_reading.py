@@ -4,6 +4,8 @@ import asyncio
 import inspect
 import pickle
 from contextlib import aclosing, suppress
+from functools import partial
+from unittest import mock
 
 import django
 import pytest
@@ -39,6 +41,7 @@ from tests.support.answers import (
 )
 from tests.support.querysets import BOOKS, QUERYSETS
 from turbo_orm import AsyncQuerySet, async_atomic, bridge, cache_info
+from turbo_orm.backend.handler import process_connection
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -271,6 +274,19 @@ def test_raw_prefetches_and_uses_another_database(run):
     elsewhere = raw().using("other")
     assert run(elsewhere.alist) == []
     assert elsewhere.db == "other"
+
+
+def test_in_bulk_asks_for_as_many_keys_as_a_statement_may_have(library, run):
+    """PostgreSQL binds 65,535 parameters, where the server binds them."""
+    keys = [*Author.objects.values_list("pk", flat=True)]
+    process = process_connection("default").features
+    with (
+        mock.patch.dict(vars(connection.features), max_query_params=2),
+        mock.patch.dict(vars(process), max_query_params=2),
+    ):
+        expected = django_answer(lambda: Author.objects.in_bulk(keys))
+        assert run(lambda: turbo_answer(partial(Author.objects.ain_bulk, keys))) == expected
+    assert len(expected["statements"]) == 3
 
 
 def test_in_a_slice_of_rows_at_a_time(run, monkeypatch):

@@ -2,11 +2,17 @@
 
 import pytest
 from django.db import connections, router
+from django.db.utils import ConnectionRouter
+from django.test import override_settings
 
+from tests.faults.aliases import known_as
 from tests.library.models import Account, Entry
 from tests.support.givens import accounts, accounts_with_entries
 from tests.support.routers import Router, routed
 from turbo_orm import async_atomic, run_sync
+from turbo_orm.backend import writes
+from turbo_orm.routers import ReplicaRouter, causal_session
+from turbo_orm.routers.positions import Positions
 
 
 def first():
@@ -38,6 +44,13 @@ OPERATIONS = {
 }
 
 
+# The others write. update_or_create() has nothing to update.
+READS = {
+    *("get", "first", "count", "exists", "list"),
+    *("values", "in_bulk", "aggregate", "prefetch", "update_or_create"),
+}
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_they_are_asked_what_django_asks(operation, play):
     """As often, too: a router may toss a coin."""
@@ -52,6 +65,52 @@ def test_they_are_asked_what_django_asks(operation, play):
     of_django, ours = asked
     assert ours == of_django
     assert ours
+
+
+class Replicas(ReplicaRouter):
+    replicas = {"again": 1}
+
+
+@pytest.fixture
+def replicas(tables, monkeypatch):
+    """Have the database once more, as a replica. What it has replayed is never asked for."""
+    monkeypatch.setattr(Positions, "use", lambda self, soon=False: None)
+    monkeypatch.setattr(writes, "watched", set())
+    monkeypatch.setattr(writes, "unreachable", {})
+    entry = {**connections.settings["default"]}
+    with known_as("again", entry), routed(Replicas()):
+        yield
+    for connection in connections.all(initialized_only=True):
+        connection.execute_wrappers.clear()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.usefixtures("replicas")
+def test_a_router_of_replicas_gives_djangos_answers(operation, play):
+    """Of each operation that has the database to itself, and of one behind it."""
+    places = []
+
+    async def steps(orm):
+        with causal_session():
+            before = await orm.list(Account.objects.order_by("pk"))
+            result = await OPERATIONS[operation](orm)
+            places.append([Account.objects.db, await orm.run(lambda: Account.objects.db)])
+            again = await OPERATIONS[operation](orm) if operation in READS else None
+            return before, result, again, await orm.list(Account.objects.order_by("pk"))
+
+    play(steps, given=accounts_with_entries)
+    of_django, ours = places
+    assert of_django == ours == [["again"] * 2, ["default"] * 2][operation not in READS]
+
+
+def test_the_settings_name_the_replicas(replicas):
+    names = {"TURBO_ORM": {"PATCH_DJANGO": False, "REPLICAS": {"again": 2}}}
+    path = "turbo_orm.routers.ReplicaRouter"
+    with override_settings(**names), routed(*ConnectionRouter([path]).routers), causal_session():
+        assert router.db_for_read(Account) == "again"
+        assert router.db_for_write(Account) == "default"
+    with routed(*ConnectionRouter([path]).routers):
+        assert router.db_for_read(Account) == "default"
 
 
 def test_a_replica_is_read_and_the_primary_written(scratch, run):

@@ -10,7 +10,17 @@ from django.db.models import F
 from django.db.models.signals import post_init, post_save, pre_init, pre_save
 
 from tests.library.models import Account, Entry
-from tests.library.saving import Amphibian, Boat, Car, Parked, Rented, Taxi, Trailer, Vehicle
+from tests.library.saving import (
+    Amphibian,
+    Boat,
+    Car,
+    Label,
+    Parked,
+    Rented,
+    Taxi,
+    Trailer,
+    Vehicle,
+)
 from tests.support.givens import accounts, accounts_with_entries, receivers
 from turbo_orm import async_atomic, bridge
 from turbo_orm.query_cache.cache import cache
@@ -55,6 +65,7 @@ MADE = {
     "too large in its parent": lambda value: Car(name=value, wheels=2 ** (30 + value)),
     "NULL": lambda value: Taxi(name=None if value > 1 else "x"),
     "an expression": lambda value: Car(name=value, doors=F("doors") + value),
+    "with SQL by its value": lambda value: Label(text="x!x!x"[value:]),
     "plain": lambda value: Account(owner=f"new {value}"),
     "plain with a key": lambda value: Account(pk=value, owner=f"new {value}"),
     "plain with a new key": lambda value: Account(pk=90 + value, owner=f"new {value}"),

@@ -685,6 +685,8 @@ def test_there_is_nothing_to_complain_of_without_settings():
         ({"LOOP_WATCHDOG": -1}, "E003", "a positive int or 0", "0"),
         ({"LOOP_WATCHDOG": 0.1}, "E003", "a positive int or 0", "0"),
         ({"N_PLUS_ONE": None}, "E003", "a positive int or 0", "0"),
+        ({"REPLICAS": ["other"]}, "E003", "a dict of aliases with positive ints", "{}"),
+        ({"REPLICAS": {"other": 0}}, "E003", "a dict of aliases with positive ints", "{}"),
         (["PATCH_DJANGO"], "E003", "dict", "PATCH_DJANGO"),
     ],
     ids=repr,

@@ -32,6 +32,15 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def sessions_of_clients(driver: psycopg.Connection[Any]) -> set[int]:
+    """Return the processes of the server that serve a client of the database."""
+    rows = driver.execute(
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
+    return {pid for (pid,) in rows.fetchall()}
+
+
 class Rival:
     """A client with a transaction open. The guards against sync connections do not see it."""
 
@@ -71,6 +80,10 @@ class Rival:
     def has_ended(self, pid: int) -> bool:
         """Return whether another client's session is no more."""
         return self._ask(f"SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {pid})")
+
+    def lock(self, table: str) -> None:
+        """Keep all others from a table, until ``commit()``."""
+        self._connection.pgconn.exec_(f"BEGIN; LOCK TABLE {table}".encode())
 
     def commit(self) -> None:
         self._connection.commit()

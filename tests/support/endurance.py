@@ -125,6 +125,12 @@ def cases():
     yield "wide tuples", 50_000, lambda: wide_tuples.hydrate_result(wide, 0, BATCH), False
     dicts = Plan.dicts("m", columns(WIDE), items, [f"c{index}" for index in items])
     yield "wide dicts", 50_000, lambda: dicts.hydrate_result(wide, 0, BATCH), False
+    written = [
+        kind for kind, column in zip(WIDE, columns(WIDE), strict=True) if column.writes_json
+    ]
+    objects = Plan.tuples("m", columns(written), [*range(len(written))])
+    of_written = result(written)
+    yield "JSON", 100_000, lambda: objects.json(of_written, 0, BATCH, json.dumps), False
     things, peers = instances(NARROW)
 
     def hydrate_instances():

@@ -77,3 +77,12 @@ def only_the_event_loop() -> Iterator[None]:
         forbid("a sync cursor was used", psycopg.Cursor, "execute")
         forbid("a sync cursor was used", psycopg.ServerCursor, "execute")
         yield
+
+
+def complaints_of_loop() -> list[dict[str, Any]]:
+    """Return a list to which the running loop's exception handler adds what it is called with."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: complaints.append(context)
+    )
+    return complaints

@@ -14,6 +14,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from turbo_orm.patches.private_api import NAMES, PrivateName
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +39,8 @@ def is_there(name: PrivateName) -> bool:
     """Return whether a package has a name, be it one that its code stores on instances only."""
     try:
         owner = resolve_name(name.owner)
-    except (AttributeError, ImportError):
+    except (AttributeError, ImportError, ImproperlyConfigured):
+        # The last, where GDAL is not installed.
         return False
     if hasattr(owner, name.name):
         return True

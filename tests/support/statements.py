@@ -1,7 +1,8 @@
 """Statements for the wire, with the literals that psycopg itself puts in."""
 
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +15,7 @@ class Statement:
 
     sql: str
     params: tuple[Any, ...] = ()
+    statement: ClassVar[Any] = SimpleNamespace(is_shareable=False)
 
     def render(self, connection: Any) -> bytes:
         cursor = connection.cursor_factory(connection)

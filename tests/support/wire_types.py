@@ -4,6 +4,8 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from psycopg.pq import Format
 from psycopg.types.multirange import Multirange
@@ -198,3 +200,33 @@ TYPES["text array"] = Types(
 )
 TYPES["range array"] = Types("int4range[]", arrays(ranges(RANGES["int4range"])))
 TYPES["interval array"] = Types("interval[]", arrays(SPANS))
+
+# Each type in each format that is read natively.
+KINDS = [
+    pytest.param(kind, format_, id=f"{kind} in {format_.name}")
+    for kind, type_ in TYPES.items()
+    for format_ in type_.formats
+]
+
+# The same examples in every run, and a connection that all of them share.
+examples = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def selected(type_, values, driver, format_):
+    """Return the plan of values of a type, their result, and what the driver makes of it."""
+    cursor = driver.cursor(binary=format_ == Format.BINARY)
+    name = type_.type_name
+    parameter = f"%t::text::{name}" if "json" in name else f"%s::{name}"
+    cursor.execute(
+        " UNION ALL ".join(f"SELECT {parameter}, {n} AS n" for n in range(len(values)))
+        + " ORDER BY n",
+        values,
+    )
+    plan = type_.plan(type_.reader(cursor, format_))
+    return plan, cursor.pgresult, [value for value, _ in cursor.fetchall()]

@@ -36,6 +36,11 @@ async def reading_from_a_queryset() -> None:
     assert_type(await ALL.select_related("country").reverse().alist(), list[City])
     assert_type(await ALL[:5].alist(), list[City])
     assert_type(await (ALL | ALL).alist(), list[City])
+    assert_type(await ALL.values("name").ajson(), bytes)
+    assert_type(ALL.values_list("name").json(), bytes)
+    assert_type(await ALL.values("country__name").ajson(nested=True), bytes)
+    assert_type(await ALL.values("name").ajson(nested={"country": ALL.values("name")}), bytes)
+    assert_type([part async for part in ALL.values("name").ajson_chunks()], list[bytes])
     assert_type(await City.objects.filter(name="x").aget(), City)
     assert_type(await City.objects.filter(name="x").afirst(), City | None)
 

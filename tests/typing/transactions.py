@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import assert_type
 
-from turbo_orm import async_atomic
+from turbo_orm import async_atomic, async_pipeline
 
 
 @async_atomic
@@ -25,4 +25,6 @@ async def blocks() -> None:
         pass
     async with async_atomic("other"), async_atomic(durable=True) as nothing:
         assert_type(nothing, None)
+    async with async_atomic(), async_pipeline() as nothing_either, async_pipeline("other"):
+        assert_type(nothing_either, None)
     bare("one")  # type: ignore[arg-type]
