@@ -9,10 +9,16 @@ SQLALCHEMY = "SQLAlchemy"
 PICCOLO = "Piccolo"
 PSYCOPG = "psycopg"
 PSYCOPG_ON_UVLOOP = "psycopg, uvloop"
+# The rows are received, and nothing is made of them.
+PSYCOPG_RECEIVED = "psycopg, received"
+PSYCOPG_ORJSON = "psycopg, orjson"
 ASYNCPG = "asyncpg"
 TURBO = "turbo-orm"
 TURBO_SYNC = "turbo-orm sync"
 TURBO_ON_UVLOOP = "turbo-orm, uvloop"
+TURBO_ALONE = "turbo-orm, MULTIPLEX 0"
+TURBO_MULTIPLEX = "turbo-orm, MULTIPLEX 2"
+TURBO_PIPELINE = "turbo-orm, async_pipeline"
 
 # From stored results, without a connection's way to fetch them.
 DJANGO = "Django"

@@ -3,12 +3,16 @@
 ``python -m benches.page`` writes it; so do ``make report`` and ``make bench-http``.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from benches.concurrent import section as concurrent
 from benches.http import section as served
 from benches.http.result import Result
-from benches.latest import latest
+from benches.latest import latest, recorded
 from benches.report.run import Run
+from benches.round_trips import section as round_trips
 from benches.small import section as small
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -22,6 +26,7 @@ This page is written by
 
 ```console
 $ make report ARGS="benches/small benches/writes"   # single operations, in some minutes
+$ make report ARGS="benches/concurrent benches/round_trips"   # what waits, in some minutes
 $ make bench-http                                   # servers under load, in an hour
 $ make bench-http ARGS=--quick                      # a part of it, in two minutes, printed
 $ make bench-http ARGS=--handlers                   # Django's handlers, in ten minutes, printed
@@ -40,6 +45,11 @@ def text() -> str:
     parts = [
         _INTRODUCTION.strip(),
         *small.section(operations, writes, PLOTS.name),
+        *(
+            paragraph
+            for module, run in _waiting()
+            for paragraph in module.section(run, PLOTS.name)
+        ),
         *served.section(result, PLOTS.name),
     ]
     return "\n\n".join(parts) + "\n"
@@ -50,6 +60,8 @@ def write() -> Path:
     result, operations, _ = _records()
     PLOTS.mkdir(exist_ok=True)
     small.draw(operations, PLOTS)
+    for module, run in _waiting():
+        module.draw(run, PLOTS)
     served.draw(result, PLOTS)
     PAGE.write_text(text(), encoding="utf-8")
     return PAGE
@@ -58,6 +70,13 @@ def write() -> Path:
 def _records() -> tuple[Result, Run, Run]:
     (operations,), (writes,) = (Run.read(latest(suite)) for suite in ("small", "writes"))
     return Result.read(latest("http")), operations, writes
+
+
+def _waiting() -> Iterator[tuple[Any, Run]]:
+    """Yield the sections that are about what waits, with their records if there are any."""
+    for module in (concurrent, round_trips):
+        if run := recorded(module.SUITE):
+            yield module, run
 
 
 if __name__ == "__main__":

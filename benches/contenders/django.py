@@ -24,6 +24,10 @@ class DjangoOrm(Contender):
         """Return a list of a queryset's results, or an awaitable of it."""
         raise NotImplementedError
 
+    async def iterated(self, queryset: QuerySet[Any, Any]) -> Any:
+        """Return the same, from a cursor on the server."""
+        return [row async for row in queryset.aiterator()]
+
 
 class _Iterated(DjangoOrm):
     async def listed(self, queryset: QuerySet[Any, Any]) -> list[Any]:
@@ -35,6 +39,9 @@ class _Sync(DjangoOrm):
 
     def listed(self, queryset: QuerySet[Any, Any]) -> list[Any]:
         return list(queryset)
+
+    def iterated(self, queryset: QuerySet[Any, Any]) -> Any:
+        return list(queryset.iterator())
 
 
 class DjangoSync(_Sync):

@@ -16,10 +16,11 @@ class Psycopg(Contender):
     """psycopg as Django configures it: its adapters, its cursor, its time zone."""
 
     name = names.PSYCOPG
+    alias = "default"
     connection: psycopg.AsyncConnection[Any]
 
     async def open(self) -> None:
-        parameters = async_connections["default"].get_connection_params()
+        parameters = async_connections[self.alias].get_connection_params()
         self.connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
         await self.connection.execute("SET TIME ZONE 'UTC'")
 

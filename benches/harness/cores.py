@@ -5,7 +5,7 @@ A contender's threads share the client's core with it: what is compared is the w
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -23,3 +23,12 @@ def apart() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, cores[:1])
+
+
+def send_away(process: int) -> None:
+    """Bind a process to the cores that are not this one's, if there are any."""
+    if hasattr(os, "sched_getaffinity"):
+        others = {*range(os.cpu_count() or 1)} - os.sched_getaffinity(0)
+        # Some of them may be none of this process's to use.
+        with suppress(OSError):
+            os.sched_setaffinity(process, others)

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from benches.http import answer
+
 
 class Contender:
-    """An ORM or a driver with a pool of connections. The last five methods are the endpoints."""
+    """An ORM or a driver with a pool of connections. The last methods are the endpoints."""
 
     name: str
     #: Whether the endpoints are plain functions, and so is the view.
@@ -35,6 +37,9 @@ class Contender:
         """Answer a request of a bare application."""
         return await getattr(self, endpoint)(key)
 
+    async def no_query(self, key: int) -> Any:
+        return answer.entry_without_query(key)
+
     async def get(self, key: int) -> Any:
         raise NotImplementedError
 
@@ -43,6 +48,13 @@ class Contender:
 
     async def joined(self, key: int) -> Any:
         raise NotImplementedError
+
+    async def json(self, key: int) -> Any:
+        """Answer what ``list`` does, by the library's shortest way to JSON."""
+        return await self.list(key)
+
+    async def joined_json(self, key: int) -> Any:
+        return await self.joined(key)
 
     async def eight(self, key: int) -> Any:
         raise NotImplementedError

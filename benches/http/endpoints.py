@@ -8,8 +8,13 @@ AUTHORS = 300
 LENGTH = 100
 QUERIES = 8
 
+# Of bare applications only: each library's shortest way from its rows to JSON.
+JSON, JOINED_JSON = AS_JSON = "json", "joined_json"
 # Of sync views only.
 SERIALIZED, SLOW = OF_SYNC_VIEWS = "serialized", "slow"
+# Of turbo-orm behind the bare application only: what there is to compare with is the same for all.
+NO_QUERY = "no_query"
+WRITE = "write"
 # Seconds that PostgreSQL waits: so many connections have so few responses that all clients wait.
 DELAY = 0.1
 
@@ -18,7 +23,10 @@ ENDPOINTS = {
     "list": f"{LENGTH} entries",
     "joined": f"{LENGTH} entries with their authors, by a join",
     "eight": "eight entries, by eight queries: at once, where that is possible",
-    "write": "a transaction that inserts a visit and adds to a counter",
+    JSON: f"{LENGTH} entries, as JSON by whatever the library has for that",
+    JOINED_JSON: f"{LENGTH} entries with their authors, in the same way",
+    WRITE: "a transaction that inserts a visit and adds to a counter",
+    NO_QUERY: "an entry as get has it, without a query",
     SERIALIZED: f"{LENGTH} entries, by a list view of Django REST framework, which is sync",
     SLOW: f"an entry, and a statement that takes {DELAY * 1000:.0f} ms",
 }

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benches import names
 from benches.http.contenders import CONTENDERS
-from benches.http.endpoints import ENDPOINTS, OF_SYNC_VIEWS, SERIALIZED, SLOW
+from benches.http.endpoints import AS_JSON, ENDPOINTS, NO_QUERY, OF_SYNC_VIEWS, SERIALIZED, SLOW
 from benches.http.serve import APPLICATIONS
 
 # Behind the middleware of startproject are those whose handlers are compared. Where a contender
@@ -15,6 +15,8 @@ from benches.http.serve import APPLICATIONS
 _OTHERWISE = ("bare", "django")
 _OF_CONTENDERS = {
     names.TURBO: APPLICATIONS,
+    names.TURBO_MULTIPLEX: ("bare",),
+    names.PSYCOPG_ORJSON: ("bare",),
     names.TURBO_PATCHED: ("django",),
     names.TURBO_HANDLER: ("django", "startproject"),
     names.TURBO_SYNC_VIEWS: ("django", "startproject"),
@@ -38,9 +40,17 @@ class Session(NamedTuple):
 
     def endpoints(self, wanted: Iterable[str] = ENDPOINTS) -> tuple[str, ...]:
         """Return those of some endpoints that the server has."""
-        if self.application == "startproject" and self.contender in _WITH_SYNC_VIEWS:
-            return tuple(wanted)
-        return tuple(each for each in wanted if each not in OF_SYNC_VIEWS)
+        missing: set[str] = set()
+        if self.application != "startproject" or self.contender not in _WITH_SYNC_VIEWS:
+            missing |= {*OF_SYNC_VIEWS}
+        if self.application != "bare" or self.contender != names.TURBO:
+            missing.add(NO_QUERY)
+        if self.application != "bare":
+            missing |= {*AS_JSON}
+        if self.contender == names.PSYCOPG_ORJSON:
+            # Of the others, it would be psycopg.
+            return tuple(each for each in wanted if each in AS_JSON)
+        return tuple(each for each in wanted if each not in missing)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from benches.http.contenders import CONTENDERS
+from benches.http.endpoints import NO_QUERY
 from benches.http.result import Cell, Result
 from benches.report.plots import LOOKS, STYLE, draw_line, label_bars, saved
 
@@ -16,6 +17,7 @@ from benches.report.plots import LOOKS, STYLE, draw_line, label_bars, saved
 def plot_endpoints(result: Result, file: Path, clients: int = 100) -> Path:
     """Plot the rates at each endpoint: bars for the bare application, a mark for Django's."""
     endpoints = result.distinct("endpoint", application="bare")
+    endpoints = [endpoint for endpoint in endpoints if endpoint != NO_QUERY]
     names = _names(result, "bare", "django")
     with mpl.rc_context(STYLE):
         figure, panels = _panels(len(endpoints), 2.6, 0.32 * len(names) + 1.4)

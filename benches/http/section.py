@@ -55,7 +55,9 @@ nor user are loaded.
 
 _CONTENDERS = {
     "turbo-orm": "a pool",
-    "turbo-orm, patched": "the same, with [`PATCH_DJANGO`](patching.md)",
+    "turbo-orm, MULTIPLEX 2": "the same, two of whose connections are shared by the statements of "
+    "several tasks",
+    "turbo-orm, patched": "a pool, with [`PATCH_DJANGO`](patching.md)",
     "turbo-orm, its handler": "behind [that of `turbo_orm.asgi`](requests.md), otherwise "
     "as it comes",
     "turbo-orm, sync views": 'the same handler with `"SYNC_VIEWS": "bridge"`: the views of Django '

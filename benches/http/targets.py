@@ -7,7 +7,7 @@ request, and a pool.
 from collections.abc import Callable
 
 from benches import names
-from benches.http.endpoints import SERIALIZED, SLOW
+from benches.http.endpoints import JOINED_JSON, JSON, NO_QUERY, SERIALIZED, SLOW
 from benches.http.result import Cell, Result
 from benches.report.target import Target
 
@@ -71,6 +71,24 @@ def _target(what: str, measure: Measure, goal: float, form: str) -> Target:
     return Target(what, measure, goal, higher=True, form=form)
 
 
+def _over(what: str, endpoint: str, theirs: Cell, *goals: float) -> list[Target]:
+    """Return the targets of the rate over another one: of turbo-orm as it is, and sharing."""
+
+    def measure(contender: str) -> Measure:
+        ours = Cell("bare", contender, endpoint, theirs.clients)
+        return lambda result: _quotient(*(result.median(each, "rate") for each in (ours, theirs)))
+
+    return [
+        Target(f"requests/s, {name}, {what}", measure(name), *goals, higher=True, form="{:.2f} ×")
+        for name in (TURBO, names.TURBO_MULTIPLEX)
+    ]
+
+
+def _of_json(what: str, theirs: str, endpoint: str, *goals: float) -> list[Target]:
+    """Return the target of the rate at an endpoint over another's: of turbo-orm as it is."""
+    return _over(what, endpoint, Cell("bare", theirs, endpoint, 100), *goals)[:1]
+
+
 TARGETS = [
     _target("requests/s, get, 100 clients, ÷ Django a*", _faster("get", 100), 4, "{:.1f} ×"),
     _target("requests/s, get, 1,000 clients, ÷ Django a*", _faster("get", 1_000), 4, "{:.1f} ×"),
@@ -85,6 +103,21 @@ TARGETS = [
     ),
     _target(
         "requests/s, eight queries, 100 clients, ÷ Django a*", _faster("eight", 100), 4, "{:.1f} ×"
+    ),
+    *_over(
+        "eight queries, 100 clients, ÷ psycopg",
+        "eight",
+        Cell("bare", names.PSYCOPG, "eight", 100),
+        2.5,
+        4,
+    ),
+    *_over("get, 1,000 clients, ÷ psycopg", "get", Cell("bare", names.PSYCOPG, "get", 1_000), 1.6),
+    *_over("get, 1,000 clients, ÷ asyncpg", "get", Cell("bare", names.ASYNCPG, "get", 1_000), 1.4),
+    *_of_json("list of 100 as JSON, ÷ psycopg and json.dumps", names.PSYCOPG, JSON, 1.7, 2.5),
+    *_of_json("list of 100 as JSON, ÷ psycopg and orjson", names.PSYCOPG_ORJSON, JSON, 1.4),
+    *_of_json("joined list of 100 as JSON, ÷ yara-orm", names.YARA, JOINED_JSON, 1.8, 2.5),
+    *_over(
+        "get, 100 clients, ÷ without a query", "get", Cell("bare", TURBO, NO_QUERY, 100), 0.6, 0.8
     ),
 ]
 

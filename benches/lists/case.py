@@ -8,9 +8,17 @@ from django.db.models import Model
 
 from benches.harness.case import Case
 from benches.harness.harness import Harness
-from benches.lists.contenders.orm import DJANGO_SYNC
+from benches.lists.contenders.drivers import RECEIVED
+from benches.lists.contenders.orm import DJANGO_SYNC, TURBO
 from benches.lists.contenders.reader import Query, Reader
-from benches.lists.shape import INSTANCES, SELECT_RELATED, VALUES, VALUES_LIST, Shape
+from benches.lists.shape import (
+    AITERATOR,
+    INSTANCES,
+    SELECT_RELATED,
+    VALUES,
+    VALUES_LIST,
+    Shape,
+)
 from benches.tables.data import fill
 from benches.tables.models import Columns32, Narrow, Text, Wide
 
@@ -18,6 +26,8 @@ ROWS = (1, 20, 100, 1_000, 10_000, 100_000)
 
 # How many queries are timed together, by the number of their rows: a short one alone is noise.
 QUERIES = {1: 100, 20: 50, 100: 20, 1_000: 4}
+# Of so many, what is made of rows is compared with what it takes to receive them.
+COMPARED = 10_000
 # From so many rows on, fewer rounds have to do, and the check for a warm-up.
 MANY = 100_000
 ROUNDS_OF_MANY = 3
@@ -30,6 +40,7 @@ LISTS: list[tuple[type[Model], Shape]] = [
     (Wide, VALUES),
     (Wide, VALUES_LIST),
     (Wide, SELECT_RELATED),
+    (Wide, AITERATOR),
     (Text, INSTANCES),
     (Columns32, INSTANCES),
 ]
@@ -74,6 +85,12 @@ class List(Case):
         return ROUNDS_OF_MANY if self.rows >= MANY else Case.rounds
 
     @property
+    def pacer(self) -> Case | None:
+        """The receiving of the same rows, for what is compared with that."""
+        is_compared = self.rows == COMPARED and self.contender is TURBO
+        return self.by(RECEIVED) if is_compared else None
+
+    @property
     def warm_ups(self) -> int:
         return 0 if self.rows >= MANY else Case.warm_ups
 
@@ -97,7 +114,8 @@ class List(Case):
 
     def answer(self, harness: Harness) -> list[Any]:
         fill(self.model)
-        results = harness.run(self.contender, self.query())
+        read = self.contender.read(self.model, self.shape, self.rows)
+        results = harness.run(self.contender, read)
         assert len(results) == self.rows
         return self.contender.tuples(self.model, self.shape, results)
 

@@ -16,6 +16,8 @@ class Shape:
     queryset: Callable[[Manager[Any]], QuerySet[Any, Any]]
     reader: Callable[..., Callable[[Any], tuple[Any, ...]]]
     relation: str = ""
+    # Whether the results are iterated over, from a cursor on the server.
+    is_iterated: bool = False
 
     def names(self, model: type[Model]) -> list[str]:
         """Return the attributes that a result has, in the order in which they are selected."""
@@ -38,3 +40,4 @@ VALUES_LIST = Shape("values_list()", lambda objects: objects.values_list(), lamb
 SELECT_RELATED = Shape(
     "select_related()", lambda objects: objects.select_related("owner"), attrgetter, "owner"
 )
+AITERATOR = Shape("aiterator()", lambda objects: objects.all(), attrgetter, is_iterated=True)

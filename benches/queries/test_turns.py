@@ -15,7 +15,7 @@ from benches.harness.harness import Harness
 from benches.lists.case import List
 from benches.lists.contenders.orm import BACKEND, DJANGO_ASYNC, TURBO, Orm
 from benches.lists.shape import INSTANCES
-from benches.tables.models import Narrow
+from benches.tables.models import Narrow, Wide
 from turbo_orm import bridge
 
 ROWS = 200_000
@@ -49,7 +49,7 @@ class Heartbeat:
 
 @pytest.mark.parametrize("contender", [DJANGO_ASYNC, BACKEND, TURBO], ids=lambda each: each.name)
 def test_longest_pause(benchmark: Any, harness: Harness, contender: Orm) -> None:
-    case = List(Narrow, INSTANCES, ROWS, contender)
+    case = List(Wide, INSTANCES, ROWS, contender)
     query: Any = case.query()
     pauses = []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benches.report.page import page
 from benches.report.plots import plot_operations, plot_rates, plot_rows, plot_shapes
+from benches.report.plots_of_waiting import plot_distances, plot_statements
 from benches.report.run import RESULTS, Run
 
 
@@ -33,6 +34,8 @@ def report(run: Run, directory: Path) -> None:
         "Rows a second": plot_rates(run, directory / f"{run.name}.svg"),
         "Time per row": plot_rows(run, directory / f"{run.name}-rows.svg"),
         "10,000 rows": plot_shapes(run, directory / f"{run.name}-shapes.svg"),
+        "Statements a second": plot_statements(run, directory / f"{run.name}.svg"),
+        "Time by round trip": plot_distances(run, directory / f"{run.name}.svg"),
     }
     text = page(run, plots)
     (directory / f"{run.name}.md").write_text(text)

@@ -1,10 +1,11 @@
 """The page that is written about a run, in Markdown."""
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benches.report import operations, rates
+from benches.report import concurrent, operations, rates, round_trips
 from benches.report.run import Run
 from benches.report.table import table
 from benches.report.targets import TARGETS
@@ -40,7 +41,8 @@ def _targets(run: Run) -> Iterable[str]:
 
 
 def _compared(run: Run) -> Iterable[str]:
-    for title, (head, *rows) in (*operations.tables(run), *rates.tables(run)):
+    compared = (module.tables(run) for module in (operations, rates, concurrent, round_trips))
+    for title, (head, *rows) in chain.from_iterable(compared):
         yield f"## {title}"
         yield table(head, rows)
 

@@ -26,6 +26,8 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     names.SQLALCHEMY: ("#882255", "<", "-"),
     names.PICCOLO: ("#332288", "h", "-"),
     names.PSYCOPG: ("#000000", "o", "--"),
+    names.PSYCOPG_RECEIVED: ("#000000", ".", ":"),
+    names.PSYCOPG_ORJSON: ("#000000", "d", "-."),
     names.ASYNCPG: ("#8C8C8C", "X", "--"),
     names.DJANGO_THREADS: ("#56B4E9", "D", "-"),
     names.DJANGO_ONE_THREAD: ("#56B4E9", "d", ":"),
@@ -35,6 +37,9 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     names.TURBO_HANDLER: ("#D55E00", "*", "-"),
     names.TURBO_SYNC_VIEWS: ("#E69F00", "p", "-"),
     names.TURBO_SYNC: ("#E69F00", "p", "-"),
+    names.TURBO_ALONE: ("#E69F00", "P", "-"),
+    names.TURBO_MULTIPLEX: ("#D55E00", "P", "-"),
+    names.TURBO_PIPELINE: ("#D55E00", "P", ":"),
     names.TURBO: ("#D55E00", "*", "-"),
 }
 OURS = names.TURBO
@@ -123,11 +128,11 @@ def plot_shapes(run: Run, file: Path, rows: int = 10_000) -> Path | None:
         return None
     contenders = [name for name in LOOKS if name in run.distinct("contender", rows=rows)]
     with mpl.rc_context(STYLE):
-        figure, panels = _grid(len(cases), len(contenders))
+        figure, panels = grid(len(cases), len(contenders))
         for panel, (table, shape) in zip(panels, cases, strict=True):
             times = [(run.time(table, shape, rows, each) or 0) * 1e3 for each in contenders]
             labels = [f"{time:.3g}" if time else "" for time in times]
-            _draw_bars(panel, f"{table} {shape}", contenders, times, labels)
+            draw_bars(panel, f"{table} {shape}", contenders, times, labels)
         figure.suptitle(f"{rows:,} rows, milliseconds: shorter is better")
         return saved(figure, file)
 
@@ -139,7 +144,7 @@ def plot_operations(run: Run, file: Path) -> Path | None:
         return None
     contenders = [name for name in LOOKS if name in run.distinct("contender", "calls")]
     with mpl.rc_context(STYLE):
-        figure, panels = _grid(len(operations), len(contenders))
+        figure, panels = grid(len(operations), len(contenders))
         for panel, operation in zip(panels, operations, strict=True):
             times = [(run.call(operation, each) or 0) * 1e6 for each in contenders]
             labels = [
@@ -148,14 +153,14 @@ def plot_operations(run: Run, file: Path) -> Path | None:
                 else ""
                 for each, time in zip(contenders, times, strict=True)
             ]
-            _draw_bars(panel, operation, contenders, times, labels, room=1.4)
+            draw_bars(panel, operation, contenders, times, labels, room=1.4)
         figure.suptitle("Microseconds, and times as long as psycopg: shorter is better")
         return saved(figure, file)
 
 
-def _grid(number: int, bars: int) -> tuple[Any, list[Any]]:
+def grid(number: int, bars: int, columns: int = 3) -> tuple[Any, list[Any]]:
     """Return a figure with so many panels, each with room for so many bars."""
-    columns = min(3, number)
+    columns = min(columns, number)
     lines = -(-number // columns)
     figure, panels = pyplot.subplots(
         lines,
@@ -170,7 +175,7 @@ def _grid(number: int, bars: int) -> tuple[Any, list[Any]]:
     return figure, [*panels.flat[:number]]
 
 
-def _draw_bars(
+def draw_bars(
     panel: Any,
     title: str,
     contenders: list[str],

@@ -84,6 +84,13 @@ class Run:
         )
         return found["min"] if found else None
 
+    def over_received(self, table: str, shape: str, rows: int, contender: str) -> float | None:
+        """Return its time divided by that of receiving the rows, in alternating rounds."""
+        found = self._found(
+            measured="time", table=table, shape=shape, rows=rows, contender=contender
+        )
+        return found["min"] / found["psycopg"] if found and "psycopg" in found else None
+
     def rate(self, model: str, operation: str, contender: str) -> float | None:
         """Return the rows a second that a contender has had in its best round."""
         found = self._found(measured="rate", model=model, operation=operation, contender=contender)
@@ -128,7 +135,17 @@ class Run:
         return next((each for each in self.benchmarks if _matches(each, wanted)), None)
 
 
-_SUBJECT = ("measured", "model", "table", "shape", "operation", "rows", "contender")
+_SUBJECT = (
+    "measured",
+    "model",
+    "table",
+    "shape",
+    "operation",
+    "rows",
+    "loop",
+    "round_trip",
+    "contender",
+)
 
 
 def _matches(benchmark: dict[str, Any], wanted: dict[str, Any]) -> bool:

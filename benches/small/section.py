@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benches.report import operations
-from benches.report.provenance import provenance
 from benches.report.run import Run
+from benches.report.section import paragraphs
 from benches.report.table import table
-from benches.report.targets import TARGETS
 from benches.small.composed.described import DESCRIBED
 from benches.small.operations import OPERATIONS
 
@@ -33,17 +32,8 @@ what is left in the table, are compared with those of Django. With uvloop, psyco
 
 def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
-    yield _INTRODUCTION.strip()
-    for each in (run, writes):
-        yield provenance(each.name, each.date, each.machine, each.versions)
-    yield table(
-        ["", "measured", "target", "further", "met"],
-        (target.cells(each) for each in (run, writes) for target in TARGETS[each.suite]),
-    )
-    yield f"![Small operations, by contender]({folder}/{_PLOT})"
-    for title, (head, *rows) in operations.tables(run):
-        yield f"### {title}"
-        yield table(head, rows)
+    plot = f"![Small operations, by contender]({folder}/{_PLOT})"
+    yield from paragraphs([run, writes], _INTRODUCTION, plot, operations.tables(run))
     if sync := operations.sync_table(run):
         yield "### In sync code: times as long as Django"
         yield table(sync[0], sync[1:])

@@ -9,7 +9,7 @@ from django.db import connection, models
 from benches.tables.models import Columns32, Narrow, Owner, Text, Wide
 
 OWNERS = 300
-ROWS = {Owner: OWNERS, Narrow: 200_000, Wide: 100_000, Text: 100_000, Columns32: 100_000}
+ROWS = {Owner: OWNERS, Narrow: 1_000_000, Wide: 200_000, Text: 100_000, Columns32: 100_000}
 
 _WORDS = "amber bridge cedar dune ember fjord grove harbour island jasmine Łódź meadow naïve Ōsaka"
 _WORD = f"(ARRAY{_WORDS.split()})[1 + floor(random() * {len(_WORDS.split())})::int]"

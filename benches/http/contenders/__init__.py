@@ -7,6 +7,7 @@ from benches.http.contender import Contender
 
 CONTENDERS = {
     names.TURBO: "turbo.Turbo",
+    names.TURBO_MULTIPLEX: "turbo.TurboMultiplex",
     names.TURBO_PATCHED: "turbo.TurboPatched",
     names.TURBO_HANDLER: "turbo.TurboHandler",
     names.TURBO_SYNC_VIEWS: "turbo.TurboSyncViews",
@@ -17,6 +18,7 @@ CONTENDERS = {
     names.DJANGO_NO_POOL: "django_async.DjangoAsyncNoPool",
     names.BACKEND: "backend.Backend",
     names.PSYCOPG: "psycopg_pool.PsycopgPool",
+    names.PSYCOPG_ORJSON: "psycopg_pool.PsycopgOrjson",
     names.ASYNCPG: "asyncpg_pool.AsyncpgPool",
     names.YARA: "yara.Yara",
     names.SQLALCHEMY: "sqlalchemy_orm.SqlAlchemy",

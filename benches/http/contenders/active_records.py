@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import orjson
+
 from benches.http import answer
 from benches.http.contender import Contender
 from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
@@ -29,6 +31,13 @@ class ActiveRecords(Contender):
     async def joined(self, key: int) -> Any:
         entries = self.Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
         return [answer.joined(entry) for entry in await entries.select_related("author")]
+
+    async def json(self, key: int) -> Any:
+        entries = self.Entry.filter(id__gte=first_of_list(key)).order_by("id").limit(LENGTH)
+        return orjson.dumps([*await entries.values(*answer.ENTRY)])
+
+    async def joined_json(self, key: int) -> Any:
+        return orjson.dumps(await self.joined(key))
 
     async def eight(self, key: int) -> Any:
         return await asyncio.gather(*map(self.get, keys_of_eight(key)))

@@ -43,6 +43,15 @@ class DjangoOrm(Contender):
         entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
         return [answer.joined(entry) async for entry in entries.select_related("author")[:LENGTH]]
 
+    async def json(self, key: int) -> Any:
+        from django.core.serializers.json import DjangoJSONEncoder
+
+        from benches.http.models import Entry
+
+        entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
+        rows = [row async for row in entries.values(*answer.ENTRY)[:LENGTH]]
+        return DjangoJSONEncoder().encode(rows).encode()
+
     async def visit(self, key: int) -> Any:
         """Insert a visit and count it, in the transaction that is open."""
         from django.db.models import F

@@ -74,6 +74,13 @@ class Piccolo(Contender):
         entries = Entry.objects(Entry.author).where(Entry.id >= first_of_list(key))
         return [answer.joined(entry) for entry in await entries.order_by(Entry.id).limit(LENGTH)]
 
+    async def json(self, key: int) -> Any:
+        entries = Entry.select(
+            Entry.id, Entry.created, Entry.level, Entry.text, Entry.author.as_alias("author_id")
+        )
+        entries = entries.where(Entry.id >= first_of_list(key)).order_by(Entry.id).limit(LENGTH)
+        return (await entries.output(as_json=True)).encode()
+
     async def eight(self, key: int) -> Any:
         return await asyncio.gather(*map(self.get, keys_of_eight(key)))
 

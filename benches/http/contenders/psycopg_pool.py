@@ -53,3 +53,20 @@ class PsycopgPool(Contender):
             await connection.execute(VISIT, [key, "https://example.org/"])
             await connection.execute(COUNT, [key])
         return answer.written(key)
+
+
+class PsycopgOrjson(PsycopgPool):
+    """The same rows, encoded by orjson."""
+
+    async def json(self, key: int) -> Any:
+        return _dumps(await self.list(key))
+
+    async def joined_json(self, key: int) -> Any:
+        return _dumps(await self.joined(key))
+
+
+def _dumps(rows: Any) -> bytes:
+    # Who checks answers does without it.
+    import orjson
+
+    return orjson.dumps(rows)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, DateTime, ForeignKey, String, Text, select, update
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship
@@ -78,6 +79,16 @@ class SqlAlchemy(Contender):
         query = query.options(joinedload(Entry.author, innerjoin=True)).limit(LENGTH)
         async with self.session() as session:
             return [answer.joined(entry) for entry in await session.scalars(query)]
+
+    async def json(self, key: int) -> Any:
+        columns = [getattr(Entry, name) for name in answer.ENTRY]
+        query = select(*columns).where(Entry.id >= first_of_list(key)).order_by(Entry.id)
+        async with self.session() as session:
+            rows = (await session.execute(query.limit(LENGTH))).mappings()
+            return orjson.dumps([dict(row) for row in rows])
+
+    async def joined_json(self, key: int) -> Any:
+        return orjson.dumps(await self.joined(key))
 
     async def eight(self, key: int) -> Any:
         return await asyncio.gather(*map(self.get, keys_of_eight(key)))

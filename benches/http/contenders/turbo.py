@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+from benches.http import answer
 from benches.http.contenders.django_orm import DjangoOrm
 from benches.http.contenders.django_sync import SyncEndpoints
-from benches.http.endpoints import keys_of_eight
+from benches.http.endpoints import LENGTH, first_of_list, keys_of_eight
 
 
 class Turbo(DjangoOrm):
@@ -23,6 +24,24 @@ class Turbo(DjangoOrm):
 
         async with async_atomic():
             return await self.visit(key)
+
+    async def json(self, key: int) -> Any:
+        return await self._rows(key).values(*answer.ENTRY)[:LENGTH].ajson()
+
+    async def joined_json(self, key: int) -> Any:
+        names = [*answer.ENTRY, *(f"author__{name}" for name in answer.AUTHOR)]
+        return await self._rows(key).values(*names)[:LENGTH].ajson(nested=True)
+
+    def _rows(self, key: int) -> Any:
+        from benches.http.models import Entry
+
+        return Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
+
+
+class TurboMultiplex(Turbo):
+    """The same with two connections that the statements of several tasks share."""
+
+    settings: dict[str, Any] = {"TURBO_ORM": {"PATCH_DJANGO": False, "MULTIPLEX": 2}}
 
 
 class TurboPatched(Turbo):

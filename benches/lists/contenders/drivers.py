@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import JSONField, Model
 
+from benches import names
 from benches.contenders import drivers
 from benches.lists.contenders.reader import Query, Reader
 from benches.lists.shape import Shape
@@ -44,6 +45,22 @@ class Psycopg(Driver, drivers.Psycopg):
             return await cursor.fetchall()
 
         return fetch
+
+
+class Received(Psycopg):
+    """What every contender over psycopg does at least: the rows are sent, and in memory."""
+
+    name = names.PSYCOPG_RECEIVED
+
+    def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        sql = self.statement(model, shape, rows)
+        return lambda: self.connection.execute(sql)
+
+    def read(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        return super().query(model, shape, rows)
+
+
+RECEIVED = Received()
 
 
 class Asyncpg(Driver, drivers.Asyncpg):

@@ -11,7 +11,8 @@ class Orm(Reader, django.DjangoOrm):
     """A queryset, made for each query."""
 
     def query(self, model: type[Model], shape: Shape, rows: int) -> Query:
-        objects, listed, queryset = self.objects(model), self.listed, shape.queryset
+        objects, queryset = self.objects(model), shape.queryset
+        listed = self.iterated if shape.is_iterated else self.listed
         return lambda: listed(queryset(objects)[:rows])
 
 

@@ -23,6 +23,10 @@ class Reader(Contender):
         """Return a function that reads the first rows, from the queryset to the results."""
         raise NotImplementedError
 
+    def read(self, model: type[Model], shape: Shape, rows: int) -> Query:
+        """Return a function that reads what is compared, where ``query()`` makes nothing of it."""
+        return self.query(model, shape, rows)
+
     def tuples(
         self, model: type[Model], shape: Shape, results: list[Any]
     ) -> list[tuple[Any, ...]]:

@@ -12,13 +12,16 @@ ROWS = 10_000
 type Measure = Callable[[Run], float | None]
 
 
-def _over_psycopg(table: str, shape: str) -> Measure:
-    """Return a measure: turbo-orm's time in relation to that of psycopg's tuples."""
+def _over_received(table: str, shape: str) -> Measure:
+    """Return a measure: turbo-orm's time in relation to that of receiving the rows."""
+    return lambda run: run.over_received(table, shape, ROWS, names.TURBO)
+
+
+def _over_psycopg(table: str, shape: str, other: str = names.PSYCOPG) -> Measure:
+    """Return a measure: turbo-orm's time in relation to another's, that of psycopg's tuples."""
 
     def measure(run: Run) -> float | None:
-        turbo, psycopg = (
-            run.time(table, shape, ROWS, each) for each in (names.TURBO, names.PSYCOPG)
-        )
+        turbo, psycopg = (run.time(table, shape, ROWS, each) for each in (names.TURBO, other))
         return quotient(turbo, psycopg)
 
     return measure
@@ -56,6 +59,11 @@ def _memory(measured: str) -> Measure:
     return measure
 
 
+def _memory_of_parts(run: Run) -> float | None:
+    size = run.extra("megabytes", measured="memory of parts", contender=names.TURBO)
+    return None if size is None else float(size)
+
+
 def _longest_pause(run: Run) -> float | None:
     seconds = run.extra("longest_pause", measured="longest pause", contender=names.TURBO)
     return None if seconds is None else seconds * 1000
@@ -78,6 +86,38 @@ TARGETS = [
         0.60,
         0.50,
     ),
+    Target(
+        "wide `select_related()` ÷ psycopg's tuples",
+        _over_psycopg("wide", "select_related()"),
+        0.75,
+    ),
+    *(
+        Target(f"{table} {shape} ÷ rows that psycopg receives", measure, goal)
+        for table, shape, goal in (
+            ("narrow", "instances", 1.4),
+            ("wide", "instances", 1.2),
+            ("wide", "values()", 1.3),
+            ("wide", "values_list()", 1.3),
+            ("wide", "aiterator()", 1.3),
+        )
+        for measure in [_over_received(table, shape)]
+    ),
+    *(
+        Target(f"{table} rows as JSON ÷ psycopg's and orjson", measure, 0.4, 0.3)
+        for table in ("narrow", "wide")
+        for measure in [_over_psycopg(table, "JSON", names.PSYCOPG_ORJSON)]
+    ),
+    *(
+        Target(f"{table} rows as JSON ÷ Django's and its encoder", measure, 0.15, 0.1)
+        for table in ("narrow", "wide")
+        for measure in [_over_psycopg(table, "JSON", names.DJANGO_SYNC)]
+    ),
+    Target(
+        "memory that a million rows take as JSON in parts",
+        _memory_of_parts,
+        20,
+        form="{:.1f} MB",
+    ),
     _faster("narrow instances", "narrow", "instances", 4, 5, than=names.DJANGO_ASYNC),
     _faster("wide instances", "wide", "instances", 2.7, 3.5, than=names.DJANGO_ASYNC),
     _faster("narrow `values()`", "narrow", "values()", 1.8, 2.2),
@@ -97,7 +137,7 @@ TARGETS = [
         0.8,
     ),
     Target(
-        "longest pause of the event loop, 200,000 rows",
+        "longest pause of the event loop, 200,000 wide rows",
         _longest_pause,
         10,
         5,

@@ -32,6 +32,8 @@ class Calls(Case):
     reference = DJANGO_ASYNC
     measured = "calls"
     rounds = 40
+    #: How many calls a round is.
+    calls = CALLS
 
     def __str__(self) -> str:
         return f"{self.operation}-{self.contender.name}".replace(",", "").replace(" ", "-")
@@ -42,7 +44,7 @@ class Calls(Case):
 
     @property
     def size(self) -> str:
-        return f"{CALLS} calls"
+        return f"{self.calls} calls"
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -50,7 +52,7 @@ class Calls(Case):
 
     @property
     def figures(self) -> dict[str, Any]:
-        return {"calls": CALLS}
+        return {"calls": self.calls}
 
     @property
     def pacer(self) -> Case:
@@ -60,7 +62,7 @@ class Calls(Case):
         """Return the argument of each call: an instance, or the statements of psycopg."""
         if self.operation.writes:
             shelf.restore()
-        return [self._given(n) for n in range(CALLS)]
+        return [self._given(n) for n in range(self.calls)]
 
     def _given(self, n: int) -> Any:
         given = self.operation.given
@@ -72,7 +74,7 @@ class Calls(Case):
             if self.operation.writes:
                 shelf.restore()
             replay = contender.replay
-            executed = [statements(self.operation, n, self._given(n)) for n in range(CALLS)]
+            executed = [statements(self.operation, n, self._given(n)) for n in range(self.calls)]
 
             async def repeat(prepared: Any) -> None:
                 for each in executed:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Sum
+from django.db.models import Count, Exists, OuterRef, Sum
 
 from benches.small.composed import shelf
 from benches.small.composed.orms import Orm
@@ -92,14 +92,14 @@ def _prefetch(number: int) -> Call:
     def prefetch(orm: Orm, n: int, given: Any) -> Any:
         first = shelf.author(n) % (shelf.AUTHORS - number + 1)
         authors = orm(Author).filter(pk__gt=first).order_by("pk")[:number]
-        return orm.list(authors.prefetch_related(Prefetch("books", orm(Book).all())))
+        return orm.list(authors.prefetch_related(orm.prefetch("books", Book)))
 
     return prefetch
 
 
 def _prefetch_tags(orm: Orm, n: int, given: Any) -> Any:
     books = orm(Book).filter(author=shelf.author(n)).order_by("pk")
-    return orm.list(books.prefetch_related(Prefetch("tags", orm(Tag).all())))
+    return orm.list(books.prefetch_related(orm.prefetch("tags", Tag)))
 
 
 def _earliest(orm: Orm, n: int, given: Any) -> Any:

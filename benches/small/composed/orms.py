@@ -1,12 +1,12 @@
 """The contenders over Django's models: what they call differently."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, Prefetch
 
 from benches.contenders import django
 
@@ -18,10 +18,13 @@ class Orm(django.DjangoOrm):
     has_instances = True
     #: The operations that it has no methods for, or executes other statements for.
     lacks: frozenset[str] = frozenset()
+    #: The database, if it is not the default one.
+    alias: str | None = None
 
     def __call__(self, model: type[Model]) -> Any:
         """Return the manager of a model, as an application looks it up."""
-        return getattr(model, self.manager)
+        manager = getattr(model, self.manager)
+        return manager if self.alias is None else manager.db_manager(self.alias)
 
     def list(self, queryset: Any) -> Any:
         """Return an awaitable of a queryset's results."""
@@ -31,9 +34,17 @@ class Orm(django.DjangoOrm):
         """Return the manager of what is related to an instance."""
         return manager
 
+    def prefetch(self, name: str, model: type[Model]) -> Any:
+        """Return what is prefetched of a relation: by the same kind of manager."""
+        return Prefetch(name, self(model).all())
+
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Return a transaction."""
         raise NotImplementedError
+
+    async def each(self, *calls: Callable[[], Awaitable[Any]]) -> Any:
+        """Await statements that are independent of each other, and return their results."""
+        return [await call() for call in calls]
 
     def save(self, instance: Any) -> Any:
         return instance.asave()
@@ -46,7 +57,7 @@ class Turbo(Orm, django.Turbo):
     def atomic(self) -> AbstractAsyncContextManager[None]:
         from turbo_orm import async_atomic
 
-        return async_atomic()
+        return async_atomic(self.alias)
 
 
 class Backend(Orm, django.Backend):
@@ -77,7 +88,7 @@ class DjangoAsync(Orm, django.DjangoAsync):
 
     @asynccontextmanager
     async def _atomic(self) -> AsyncIterator[None]:
-        atomic = transaction.atomic()
+        atomic = transaction.atomic(self.alias)
         await sync_to_async(atomic.__enter__)()
         try:
             yield
