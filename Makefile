@@ -22,6 +22,8 @@ RUST := Cargo.toml rust/turbo_core/Cargo.toml $(shell find rust/turbo_core/src -
 MADE := .venv/.made
 VENV := $(MADE)/python-$(PYTHON_VERSION)
 EXTENSION := $(MADE)/extension
+# For those who only look: built without LTO, if there is none yet.
+QUICK_EXTENSION := $(or $(wildcard $(EXTENSION)),$(MADE)/extension-demo)
 group = $(MADE)/group-$(1)
 
 say = @echo "==> $(1)"
@@ -30,20 +32,24 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo test checked conformance pgbouncer soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
+.PHONY: help demo site test checked conformance ecosystem pgbouncer topology postgis chromium soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and time turbo-orm beside Django
+demo: $(QUICK_EXTENSION) $(call group,demo) ## load real cities into PostgreSQL and time turbo-orm beside Django
 	$(call say,running the demo)
 	@$(BIN)/python examples/atlas/manage.py tour $(ARGS)
+
+site: $(QUICK_EXTENSION) $(call group,site) ## serve the atlas as a site, with an admin, an API and events
+	$(call say,starting the site)
+	@PYTHONPATH=examples $(BIN)/python -m atlas.site $(ARGS)
 
 # Tests wait for the server as long as they compute, so there are more workers than processors. What
 # they import is compiled once, for them and for the processes that they start.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(EXTENSION) $(call group,tools) ## run the tests, by a worker for each processor and one more
+test: $(EXTENSION) $(call group,tools) $(call group,bench) ## run the tests, by a worker for each processor and one more
 	$(call say,running the tests)
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
@@ -87,6 +93,20 @@ conformance: $(if $(filter .venv,$(DJANGO_VENV)),$(EXTENSION) $(call group,confo
 		.venvs/django-$*/wheel/*.whl 'django==$*.*' --group conformance
 	@touch $@
 
+ECOSYSTEM := .venvs/ecosystem
+ECOSYSTEM_ARGS = $(if $(PACKAGES),--packages $(PACKAGES)) $(if $(CELL),--cell $(CELL)) $(if $(MODES),--modes $(MODES))
+
+ecosystem: $(ECOSYSTEM)/made $(call group,conformance) ## run other packages' tests: PACKAGES=… CELL=fast MODES="patched hot bridge"
+	$(call say,running the tests of other packages)
+	@PYTHONPATH=examples $(BIN)/python -m tests.ecosystem $(ECOSYSTEM_ARGS) $(ARGS)
+
+$(ECOSYSTEM)/made: $(VENV) $(RUST) $(shell find python -name '*.py*') pyproject.toml constraints.txt
+	$(need_cargo)
+	$(call say,building the wheel into $(ECOSYSTEM))
+	@rm -rf $(ECOSYSTEM)/wheel
+	@$(BIN)/maturin build --release --quiet --interpreter $(BIN)/python --out $(ECOSYSTEM)/wheel
+	@touch $@
+
 PGBOUNCER = .cache/pgbouncer
 
 pgbouncer: $(PGBOUNCER)/usr/sbin/pgbouncer ## unpack Debian's PgBouncer for tests/topology, which skip themselves without one
@@ -96,6 +116,51 @@ $(PGBOUNCER)/usr/sbin/pgbouncer:
 	@mkdir -p $(PGBOUNCER)
 	@cd $(PGBOUNCER) && apt-get download -q pgbouncer libc-ares2 libevent-2.1-7 2>/dev/null
 	@for package in $(PGBOUNCER)/*.deb; do dpkg-deb -x $$package $(PGBOUNCER); done
+
+topology: $(PGBOUNCER)/usr/sbin/pgbouncer $(EXTENSION) $(call group,tools) ## test poolers, replicas, failover, tenants, migrations under load
+	$(call say,running the tests of topologies)
+	@$(BIN)/python -m pytest --numprocesses auto tests/topology $(ARGS)
+
+POSTGIS = .cache/postgis
+
+postgis: $(POSTGIS)/made ## unpack Debian's PostGIS, GDAL and GEOS for tests/geodjango, which skip themselves without
+
+# Of the newest PostgreSQL that Debian has PostGIS for: the server, and what is not installed of
+# all that they depend on. The package's postinst names the extension without its version.
+$(POSTGIS)/made:
+	$(call say,unpacking PostgreSQL with PostGIS)
+	@command -v apt-get >/dev/null || { echo "PostGIS is unpacked from Debian's packages."; exit 1; }
+	@rm -rf $(POSTGIS) && mkdir -p $(POSTGIS)/debs
+	@cd $(POSTGIS)/debs && server=$$(apt-cache pkgnames postgresql- \
+			| sed -n 's/^\(postgresql-[0-9]*\)-postgis-3$$/\1/p' | sort -V | tail -1) \
+		&& { apt-get install --simulate --no-install-recommends $$server $$server-postgis-3 \
+			| sed -n 's/^Inst \([^ ]*\).*/\1/p'; echo $$server; } | sort -u > list \
+		&& apt-get download -qq $$(cat list) 2>/dev/null
+	@for package in $(POSTGIS)/debs/*.deb; do dpkg-deb -x $$package $(POSTGIS); done
+	@cd $(POSTGIS)/usr/share/postgresql/*/extension \
+		&& for each in *-3.control; do ln -s $$each $${each%-3.control}.control; done
+	@rm -r $(POSTGIS)/debs && touch $@
+
+CHROMIUM = .cache/chromium
+BROWSER = $(shell for each in chromium google-chrome chromium-browser; do command -v $$each; done)
+
+chromium: $(if $(BROWSER),,$(CHROMIUM)/run) $(call group,browser) ## unpack Debian's Chromium for tests/integrations/test_browser.py, which skips itself without
+
+# The one that has no windows, and what is not installed of all that it depends on.
+$(CHROMIUM)/run:
+	$(call say,unpacking Chromium)
+	@command -v apt-get >/dev/null || { echo "Chromium is unpacked from Debian's packages."; exit 1; }
+	@rm -rf $(CHROMIUM) && mkdir -p $(CHROMIUM)/debs
+	@cd $(CHROMIUM)/debs && browser=chromium-headless-shell \
+		&& { apt-get install --simulate --no-install-recommends $$browser \
+			| sed -n 's/^Inst \([^ ]*\).*/\1/p'; echo $$browser; } | sort -u > list \
+		&& apt-get download -qq $$(cat list) 2>/dev/null
+	@for package in $(CHROMIUM)/debs/*.deb; do dpkg-deb -x $$package $(CHROMIUM); done
+	@rm -r $(CHROMIUM)/debs
+	@cd $(CHROMIUM) && lib=$$(echo $$PWD/usr/lib/*-linux-gnu*) \
+		&& printf '#!/bin/sh\nLD_LIBRARY_PATH=%s:%s/pulseaudio exec %s "$$@"\n' \
+			$$lib $$lib $$PWD/usr/lib/chromium/chromium-headless-shell > run
+	@chmod +x $@
 
 SECONDS = 60
 
@@ -126,13 +191,17 @@ lint: types ## check format, rules, types, the direction of imports, and the wor
 	@cargo clippy --quiet --manifest-path $(FUZZ)/Cargo.toml --all-targets -- -D warnings
 	$(call say,workflows)
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --quiet .github
 	@if command -v actionlint >/dev/null; then actionlint; else echo "(actionlint is not installed: CI runs it)"; fi
 
-types: $(EXTENSION) $(call group,lint) ## check types: mypy strict, and _core.pyi against the built module
+types: $(EXTENSION) $(call group,lint) $(call group,test) ## check types: mypy strict, _core.pyi against the built module, and what a project sees
 	$(call say,mypy)
 	@$(BIN)/mypy
 	$(call say,stubtest)
 	@$(BIN)/stubtest turbo_orm._core --mypy-config-file pyproject.toml
+	$(call say,mypy and pyright on code that uses turbo-orm)
+	@$(BIN)/python -m pytest --quiet tests/test_typing.py
 
 # All of them, unless ARGS names some.
 BENCH = $(BIN)/python -m pytest $(if $(findstring benches/,$(ARGS)),,benches) --benchmark-sort=min \
@@ -182,18 +251,9 @@ methods: $(VENV) ## write the tables of docs/compatibility.md and docs/requests.
 private-api: $(EXTENSION) $(call group,test) ## write the tables of private names in docs/architecture.md
 	@$(BIN)/python -m tests.support.private_names
 
-wheel: $(VENV) ## build the wheel into dist/ and import it where there is no Rust
+wheel: $(VENV) $(call group,wheel) ## build a wheel for each Python found, and prove it where there is no Rust; PYTHONS="3.13" selects
 	$(need_cargo)
-	$(call say,building the wheel)
-	@rm -rf dist .venvs/wheel
-	@$(BIN)/maturin build --release --quiet --interpreter $(BIN)/python --out dist
-	$(call say,installing it into an empty environment)
-	@$(PYTHON) -m venv --without-pip .venvs/wheel
-	@PATH=$(CURDIR)/.venvs/wheel/bin $(BIN)/python -m pip --python .venvs/wheel/bin/python \
-		install --quiet --constraint constraints.txt --only-binary :all: dist/*.whl psycopg-binary
-	@cd .venvs && PATH=$(CURDIR)/.venvs/wheel/bin python -c \
-		'import turbo_orm, turbo_orm._core as c; print(turbo_orm.__version__, c.__file__)'
-	@ls dist/*.whl
+	@$(BIN)/python .ci/wheel $(PYTHONS)
 
 matrix: $(VENV) ## run the tests for every Python and Django; CELLS="3.12-5.2 newest" selects
 	$(need_cargo)
@@ -213,10 +273,12 @@ $(VENV): constraints.txt
 	@$(PIP_INSTALL) maturin
 	@mkdir -p $(MADE) && touch $@
 
-$(EXTENSION): $(VENV) $(RUST) pyproject.toml constraints.txt
+$(MADE)/extension-demo: PROFILE = demo
+$(EXTENSION): PROFILE = release
+$(EXTENSION) $(MADE)/extension-demo: $(VENV) $(RUST) pyproject.toml constraints.txt
 	$(need_cargo)
 	$(call say,compiling the extension (about a minute the first time))
-	@VIRTUAL_ENV=$(CURDIR)/.venv PIP_CONSTRAINT=constraints.txt PIP_QUIET=1 $(BIN)/maturin develop --release
+	@VIRTUAL_ENV=$(CURDIR)/.venv PIP_CONSTRAINT=constraints.txt PIP_QUIET=1 $(BIN)/maturin develop --profile $(PROFILE)
 	@touch $@
 
 $(MADE)/group-%: $(VENV) pyproject.toml constraints.txt
