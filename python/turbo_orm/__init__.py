@@ -16,10 +16,10 @@ except ImportError as exc:
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
-if lacking := {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core)):
+if _lacking := {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core)):
     raise ImportError(
         f"{getattr(_core, '__file__', _core)} is not the native module of this turbo-orm: it "
-        f"lacks {', '.join(sorted(lacking))}. It is that of another version, or of another "
+        f"lacks {', '.join(sorted(_lacking))}. It is that of another version, or of another "
         "project: on PyPI the name turbo-orm belongs to an unrelated one. Run `pip uninstall "
         "turbo-orm` until there is none, and install the wheel that `make wheel` builds in a "
         "checkout of turbo-orm."

@@ -592,6 +592,15 @@ def sessions(driver):
     return found
 
 
+@pytest.fixture
+def interruptible():
+    """Have SIGINT raise ``KeyboardInterrupt``, also in a process that was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("lock", [False, True], ids=["quick", "slow"])
 @pytest.mark.parametrize("ends", ["run", "interrupt", "close"])
 @pytest.mark.parametrize("new_loop", ["asyncio", "uvloop"])
