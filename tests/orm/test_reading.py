@@ -289,6 +289,19 @@ def test_in_bulk_asks_for_as_many_keys_as_a_statement_may_have(library, run):
     assert len(expected["statements"]) == 3
 
 
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="in_bulk() asks the feature alone")
+def test_in_bulk_asks_for_as_many_keys_as_the_engine_says(library, run):
+    keys = [*Author.objects.values_list("pk", flat=True)]
+    process = process_connection("default").ops
+    with (
+        mock.patch.object(connection.ops, "bulk_batch_size", return_value=2),
+        mock.patch.object(process, "bulk_batch_size", return_value=2),
+    ):
+        expected = django_answer(lambda: Author.objects.in_bulk(keys))
+        assert run(lambda: turbo_answer(partial(Author.objects.ain_bulk, keys))) == expected
+    assert len(expected["statements"]) == 3
+
+
 def test_in_a_slice_of_rows_at_a_time(run, monkeypatch):
     """The event loop gets a turn between slices, and the rows stay in order."""
     monkeypatch.setattr("turbo_orm.execution.fetching.SLICE", 7)

@@ -30,10 +30,18 @@ def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> A
         return queryset._chain()
     if not id_list:
         return None
-    if process_connection(queryset.db).features.max_query_params is not None:
+    keys = tuple(id_list)
+    if _is_limited(process_connection(queryset.db), queryset.model._meta.pk, keys):
         # Django asks for so many at a time.
         return None
-    return queryset.filter(**{f"{field_name}__in": tuple(id_list)})
+    return queryset.filter(**{f"{field_name}__in": keys})
+
+
+def _is_limited(connection: Any, field: Any, keys: tuple[Any, ...]) -> bool:
+    if connection.features.max_query_params is not None:
+        return True
+    most: int = connection.ops.bulk_batch_size([field], keys)
+    return most < len(keys)
 
 
 def _is_unique(meta: Any, field_name: str) -> bool:
