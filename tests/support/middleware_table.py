@@ -23,20 +23,20 @@ WHERE: dict[Any, str] = {
     Place.INLINE: INLINE,
     Place.BRIDGE: "bridge",
     middleware._database: "bridge",
-    middleware._user: "bridge; thread if [sessions](#sessions-and-caches) go to one, or users are "
+    middleware._user: "bridge; thread if [sessions](#sessions-and-caches) use one, or if users are "
     "loaded by a backend that is neither Django's nor listed",
-    middleware._saved_session: "inline, or nothing where the session was not touched; if it is to "
-    "be saved, as [sessions](#sessions-and-caches)",
-    middleware._new_messages: "inline: the storage is made when it is first touched",
-    middleware._messages: "nothing, or inline; as sessions, if there are messages; thread for a "
-    "storage that is neither Django's nor listed",
-    middleware._csrf_secret: "inline; as sessions with `CSRF_USE_SESSIONS`",
-    middleware._csrf_cookie: "nothing, unless there is a new cookie; then as `process_request`",
-    middleware._csrf_check: "inline, of a safe method; thread for a [large form](#uploads); "
-    "else where the view for failures runs",
-    middleware._cache: "where [the cache](#sessions-and-caches) is kept",
+    middleware._saved_session: "not called if the session wasn't touched; inline, or where "
+    "[sessions](#sessions-and-caches) are stored if it has to be saved",
+    middleware._new_messages: "inline: the storage is created when it is first accessed",
+    middleware._messages: "not called, or inline; where sessions are stored if there are messages; "
+    "thread for a storage that is neither Django's nor listed",
+    middleware._csrf_secret: "inline; where sessions are stored with `CSRF_USE_SESSIONS`",
+    middleware._csrf_cookie: "called only if there is a new cookie; then as `process_request`",
+    middleware._csrf_check: "inline for a safe method; thread for a [large form](#uploads); "
+    "otherwise where the CSRF failure view runs",
+    middleware._cache: "where [the cache](#sessions-and-caches) is stored",
 }
-ASYNC = "it is async itself"
+ASYNC = "none: it is async"
 THREAD = "thread"
 
 
