@@ -13,11 +13,11 @@ PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "compatibility.m
 BEGIN, END = "<!-- methods -->\n\n", "<!-- end of methods -->\n"
 
 ABOUT = {
-    "Manager": "Besides those of the queryset that managers have, as the first table says:",
-    "Reverse foreign key": "Besides those of a manager, on which the same can be said:",
-    "Many to many": "Besides those of a manager:",
-    "Generic relation": "Besides those of a manager:",
-    "Attributes of instances": "Where what they stand for has not been fetched:",
+    "Manager": "In addition to the queryset methods that managers have, see the first table:",
+    "Reverse foreign key": "In addition to the methods of a manager, which work in the same way:",
+    "Many to many": "In addition to the methods of a manager:",
+    "Generic relation": "In addition to the methods of a manager:",
+    "Attributes of instances": "If the object or value that they stand for hasn't been loaded:",
 }
 
 OPERATORS = {
@@ -73,7 +73,8 @@ def _table(title: str) -> Iterator[str]:
     if title in ABOUT:
         yield ABOUT[title]
         yield ""
-    head = ["", "in a coroutine", "how", *["on managers"] * of_querysets, "proved by"]
+    what = "attribute" if title == "Attributes of instances" else "method"
+    head = [what, "in a coroutine", "how", *["on managers"] * of_querysets, "tested by"]
     yield _line(head)
     yield _line(["---"] * len(head))
     for alike, methods in groupby(TABLES[title], _likeness):
