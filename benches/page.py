@@ -22,20 +22,23 @@ PLOTS = PAGE.with_suffix("")
 _INTRODUCTION = """\
 # Benchmarks
 
-This page is written by
+These commands write this page, from the results that they record in `benches/results`:
 
 ```console
-$ make report ARGS="benches/small benches/writes"   # single operations, in some minutes
-$ make report ARGS="benches/concurrent benches/round_trips"   # what waits, in some minutes
-$ make bench-http                                   # servers under load, in an hour
-$ make bench-http ARGS=--quick                      # a part of it, in two minutes, printed
-$ make bench-http ARGS=--handlers                   # Django's handlers, in ten minutes, printed
+$ make report ARGS="benches/small benches/writes"   # single operations; takes some minutes
+$ make report ARGS="benches/concurrent benches/round_trips"   # waiting times; takes some minutes
+$ make bench-http                                   # servers under load; takes an hour
+$ make bench-http ARGS=--quick                      # a part of it; two minutes, only printed
+$ make bench-http ARGS=--handlers                   # Django's handlers; ten minutes, only printed
 $ make bench-http ARGS=--help
 ```
 
-from what they have recorded in `benches/results`. How long lists of up to 100,000 rows take, and
-the operations of a benchmark of ORMs, is what the rest of `make report` measures: its
-reports are there, too.
+The rest of `make report` measures lists of up to 100,000 rows, and the operations of a well-known
+ORM benchmark. Its reports are in `benches/results`, too.
+
+In the first three sections, a ratio such as "÷ psycopg" compares a contender with the rounds of
+psycopg that alternated with its own. It can differ from the ratio of the times in a table, which
+were measured at different moments.
 """
 
 

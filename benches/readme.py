@@ -18,18 +18,18 @@ BEGIN, END = "<!-- measured -->\n\n", "<!-- end of measured -->\n"
 _ROWS = 10_000
 _LISTS = {
     ("narrow", "instances"): "10,000 instances of four columns",
-    ("wide", "instances"): "10,000 of twelve columns, with JSON",
-    ("wide", "select_related()"): "the same with a related one each",
+    ("wide", "instances"): "10,000 instances of twelve columns, with JSON",
+    ("wide", "select_related()"): "the same, each with a related instance",
     ("narrow", "values()"): "10,000 dicts of four columns",
 }
 _OPERATIONS = {
-    "aget": "time of an `aget()` on one connection",
-    "join": "time of ten rows of a join, filtered and sorted",
-    "acreate": "time of an `acreate()`",
+    "aget": "time of an `aget()`, ÷ psycopg",
+    "join": "time of ten rows of a join, filtered and sorted, ÷ psycopg",
+    "acreate": "time of an `acreate()`, ÷ psycopg",
 }
 _SERVED = (names.TURBO, names.DJANGO_THREADS, names.PSYCOPG)
 _ENDPOINTS = {
-    ("get", 100): "requests/s, a row by its key, 100 clients",
+    ("get", 100): "requests/s, one row by primary key, 100 clients",
     ("get", 1_000): "the same, 1,000 clients",
     ("list", 100): "requests/s, 100 rows, 100 clients",
     ("eight", 100): "requests/s, eight queries each, 100 clients",
@@ -46,15 +46,15 @@ def table() -> str:
     http, small, lists = (latest(suite) for suite in ("http", "small", "queries"))
     result, (calls,), (run,) = Result.read(http), Run.read(small), Run.read(lists)
     lines = [
-        "| | turbo-orm | Django's own async | psycopg, by hand |",
+        "| | turbo-orm | Django's own async | psycopg, hand-written SQL |",
         "|---|---:|---:|---:|",
         *(
             f"| {' | '.join(cells)} |"
             for cells in [*_served(result), *_called(calls), *_listed(run)]
         ),
         "",
-        f"Servers: [{http.stem}]({_address(http)}), by `make bench-http`; single operations: "
-        f"[{small.stem}]({_address(small)}), lists: [{lists.stem}]({_address(lists)}), by "
+        f"Servers: [{http.stem}]({_address(http)}), with `make bench-http`. Single operations: "
+        f"[{small.stem}]({_address(small)}); lists: [{lists.stem}]({_address(lists)}); both with "
         "`make report`.",
         "",
     ]
@@ -74,11 +74,14 @@ def _served(result: Result) -> Iterator[list[str]]:
         yield [what, *(_number(result.median(cell, "rate")) for cell in cells)]
     cells = (Cell("bare", name, "get", 1_000) for name in _SERVED)
     waits = (result.median(cell, "p99") for cell in cells)
-    yield ["99 of 100 answered within, 1,000 clients", *(_number(ms, " ms") for ms in waits)]
+    yield [
+        "99th percentile of the response time, 1,000 clients",
+        *(_number(ms, " ms") for ms in waits),
+    ]
     measured = (names.TURBO, names.DJANGO_NO_POOL, names.PSYCOPG)
     sizes = (result.memory("bare", name, 1_000) for name in measured)
     yield [
-        "memory of server and PostgreSQL, 1,000 clients",
+        "memory of the server and PostgreSQL, 1,000 clients",
         *(_number(size and sum(size), " MB") for size in sizes),
     ]
 

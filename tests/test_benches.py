@@ -117,7 +117,7 @@ def test_the_page_has_a_section_for_each_record(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(page, "recorded", runs.__getitem__)
     text = page.text()
     assert "## Many tasks, few connections" in text
-    assert "## The way to the server" not in text
+    assert "## A distant server" not in text
 
 
 def test_the_proxy_of_the_benchmarks_counts_round_trips(driver: psycopg.Connection):
@@ -211,7 +211,7 @@ def test_what_has_no_query_is_behind_nothing():
 
 def test_the_page_of_a_run_with_middleware():
     text = "\n\n".join(section.section(_result(Plan()), "plots"))
-    assert "## startproject's middleware, 100 clients: requests a second" in text
+    assert "## startproject's middleware, 100 clients: requests per second" in text
     assert "plots/http-startproject.svg" in text
     assert "not measured" not in text
     for target in HANDLER_TARGETS:

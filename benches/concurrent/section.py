@@ -13,18 +13,20 @@ _PLOT = "concurrent.svg"
 _INTRODUCTION = """\
 ## Many tasks, few connections
 
-200 tasks get articles by their keys, one after the other, over a pool of twenty connections to a
-PostgreSQL on the same machine. The pools of psycopg and asyncpg are as they come, psycopg's in
-autocommit mode; both prepare statements. turbo-orm makes instances, with the statements of several
-tasks on shared connections (`MULTIPLEX`) and without.
+200 tasks get articles by their keys, one after the other, using a pool of twenty connections to a
+PostgreSQL on the same machine. The pools of psycopg and asyncpg have their default settings,
+except that psycopg's is in autocommit mode; both prepare statements. turbo-orm creates model
+instances, with and without sharing connections between the statements of several tasks
+(`MULTIPLEX`).
 """
 
 _METHOD = """\
-The rounds of each contender alternate with those over psycopg's pool, and the best rounds are
-compared. The server's processor time is what the system says that the contender's backends have
-computed, in alternating rounds, too. How long a statement takes is mostly the wait for the other
-tasks: with and without a statement for which the server sleeps 200 ms, in alternating seconds.
-Before that, what 400 statements find at once is compared with what Django does.
+The rounds of each contender alternate with those of psycopg's pool, and the best rounds are
+compared. The server's CPU time is that of the contender's backends, as reported by the operating
+system, also in alternating rounds. The duration of a statement is mostly the time that it waits
+for the other tasks: it is measured with and without a statement that makes the server sleep for
+200 ms, in alternating seconds. Before the measurement, the results of 400 concurrent statements
+are compared with Django's.
 """
 
 

@@ -22,12 +22,12 @@ ENDPOINTS = {
     "get": "an entry by its primary key",
     "list": f"{LENGTH} entries",
     "joined": f"{LENGTH} entries with their authors, by a join",
-    "eight": "eight entries, by eight queries: at once, where that is possible",
-    JSON: f"{LENGTH} entries, as JSON by whatever the library has for that",
+    "eight": "eight entries, with eight queries: concurrent ones, if that is possible",
+    JSON: f"{LENGTH} entries, as JSON, in the way that the library provides",
     JOINED_JSON: f"{LENGTH} entries with their authors, in the same way",
     WRITE: "a transaction that inserts a visit and adds to a counter",
-    NO_QUERY: "an entry as get has it, without a query",
-    SERIALIZED: f"{LENGTH} entries, by a list view of Django REST framework, which is sync",
+    NO_QUERY: "the same response as get, without a query",
+    SERIALIZED: f"{LENGTH} entries, with a list view of Django REST framework, which is sync",
     SLOW: f"an entry, and a statement that takes {DELAY * 1000:.0f} ms",
 }
 

@@ -19,83 +19,83 @@ _APPLICATIONS = {
 _INTRODUCTION = """\
 ## Behind a server
 
-`make bench-http` starts a PostgreSQL and, for one contender after the other, an HTTP server in
-front of it, checks that all have the same responses, and puts them under load.
+`make bench-http` starts a PostgreSQL server. For each contender in turn, it starts an HTTP server
+in front of it, checks that all contenders send the same responses, and measures them under load.
 """
 
 _METHOD = """\
-## How it is measured
+## Method
 
-One process of [uvicorn](https://www.uvicorn.org) with uvloop and httptools serves. The load
-generator, [wrk](https://github.com/wg/wrk), keeps so many connections open, and sends a request
-on each as soon as it has the last response. It runs on the same machine, as does PostgreSQL, and
-no process is bound to a core: threads suffer from several, as they do on any machine that has
-them. Each contender has {pool} connections to PostgreSQL, all open from the beginning; *Django
-sync* has as many threads of gunicorn instead, with a connection each. Keys are random. Each
-contender is started
-{rounds}, in turn with the others, warmed up, and loaded at each endpoint for {seconds};
-the tables have the median. Before that, its responses are compared with those of psycopg; after
-it, a check finds transactions of which only a half was written.
+The HTTP server is one process of [uvicorn](https://www.uvicorn.org) with uvloop and httptools.
+The load generator, [wrk](https://github.com/wg/wrk), keeps a given number of connections open,
+and sends a request on each of them as soon as it has received the previous response. It runs on
+the same machine, as does PostgreSQL. No process is bound to a CPU core: threads suffer from
+several cores, as they do on any machine that has them. Each contender has {pool} connections to
+PostgreSQL, which are all open from the beginning; *Django sync* has the same number of gunicorn
+threads instead, with a connection each. Keys are random. Each contender is started {rounds}, in
+turn with the others, warmed up, and loaded at each endpoint for {seconds}; the tables show the
+median. Before that, its responses are compared with those of psycopg; afterwards, a check looks
+for transactions that were only half written.
 
 | endpoint | response, as JSON |
 |---|---|
 {endpoints}
 
-There are {entries:,} entries of five columns and {authors} authors of three. A *bare* application
-does nothing but to parse the path, query, and send. *Django's handler* is what Django's
-`get_asgi_application()` returns, or, for contenders that say so, that of `turbo_orm.asgi`, with
-one route and no middleware. *startproject's middleware* is the same with the apps and the
-middleware that `django-admin startproject` writes down. Requests have no cookies: neither session
-nor user are loaded.
+There are {entries:,} entries with five columns and {authors} authors with three. A *bare*
+application only parses the path, queries, and sends the response. *Django's handler* is what
+Django's `get_asgi_application()` returns or, for contenders that say so, the one of
+`turbo_orm.asgi`, with one route and no middleware. *startproject's middleware* is the same with
+the apps and the middleware of a project created by `django-admin startproject`. Requests have no
+cookies, so neither sessions nor users are loaded.
 
-| contender |  |
+| contender | how it is set up |
 | --- | --- |
 {contenders}
 """
 
 _CONTENDERS = {
     "turbo-orm": "a pool",
-    "turbo-orm, MULTIPLEX 2": "the same, two of whose connections are shared by the statements of "
+    "turbo-orm, MULTIPLEX 2": "the same; two of its connections are shared by the statements of "
     "several tasks",
     "turbo-orm, patched": "a pool, with [`PATCH_DJANGO`](patching.md)",
-    "turbo-orm, its handler": "behind [that of `turbo_orm.asgi`](requests.md), otherwise "
-    "as it comes",
+    "turbo-orm, its handler": "with [the handler of `turbo_orm.asgi`](requests.md) and default "
+    "settings",
     "turbo-orm, sync views": 'the same handler with `"SYNC_VIEWS": "bridge"`: the views of Django '
     "sync, in the event loop",
     "Django sync": "WSGI: gunicorn with threads, persistent connections",
     "Django sync, 1,000 threads": "the same with a thread for each client, and Django's pool",
-    "Django a*": "Django's async methods, which hop to a thread: one for each request, as its "
-    "handler has it, and Django's pool",
+    "Django a*": "Django's async methods, which run in a thread: one for each request, as in "
+    "Django's handler, with Django's pool",
     "Django a*, one thread": "all requests in one thread and on one connection, which is what a "
-    "bare application gets without what Django's handler does",
-    "Django a*, no pool": "as it is by default: each request opens a connection",
+    "bare application gets without Django's handler",
+    "Django a*, no pool": "Django's default: each request opens a connection",
     "django-async-backend": "its own ORM, with its pool",
-    "psycopg, asyncpg": "a pool and SQL, and plain dicts of rows",
-    "yara-orm, SQLAlchemy, Tortoise, Piccolo": "as their documentation has it; the last three "
-    "over asyncpg",
+    "psycopg, asyncpg": "a pool and SQL; rows become plain dicts",
+    "yara-orm, SQLAlchemy, Tortoise, Piccolo": "as in their documentation; the last three "
+    "with asyncpg",
 }
 
 _NOT_CLAIMED = """\
 ## What is not claimed
 
-- That a site gets faster by these factors. A request that spends its time in templates, other
-  services or slow queries has little to gain. In Django's handler, with its signals, its
-  request and its response, the ORM is the smaller part of a short request.
-- That the figures hold on another machine, network or PostgreSQL: it runs on the same machine, on
-  a socket, with everything in memory and nothing flushed. What a round trip takes is left out, and
-  that is where async code gains most.
-- That clients are like wrk, which never sleeps. With so many clients as it has, each server is as
-  busy as it can be, and the time of a response is mostly that in the queue:
-  P99 follows from the rate and the number of clients.
-- That one process is what you would run. Several share the machine's cores, and multiply both
-  rate and memory.
-- That small differences mean something. Where rounds differ by a tenth, contenders do, too.
+- That your site gets faster by these factors. A request that spends its time in templates, other
+  services or slow queries has little to gain. In Django's handler, with its signals, its request
+  and its response, the ORM is the smaller part of a short request.
+- That the results are the same on another machine, network or PostgreSQL. Here PostgreSQL runs on
+  the same machine, is reached by a socket, has everything in memory and flushes nothing to disk.
+  So the time of a network round trip is missing, and that is where async code gains most.
+- That your clients behave like wrk, which never pauses. With that many clients, each server is
+  fully loaded, and the time of a response is mostly the time in the queue: P99 follows from the
+  rate and the number of clients.
+- That one process is what you would run. Several processes share the CPU cores of the machine,
+  and multiply both rate and memory.
+- That small differences are significant. If rounds differ by a tenth, contenders do, too.
 """
 
 
 _PLOTS = {
-    "http-endpoints.svg": "Requests a second at each endpoint",
-    "http-clients.svg": "Rate and P99 by the number of clients",
+    "http-endpoints.svg": "Requests per second at each endpoint",
+    "http-clients.svg": "Rate and P99, by the number of clients",
     "http-memory.svg": "Memory with 1,000 clients",
 }
 _MIDDLEWARE_PLOT = "http-startproject.svg"
@@ -122,10 +122,10 @@ def section(result: Result, folder: str) -> Iterator[str]:
     yield _INTRODUCTION.strip()
     date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
     yield provenance(f"http-{date}", date, machine, versions)
-    yield "The targets, on the bare application:"
+    yield "Targets for the bare application:"
     yield _targets(result, TARGETS)
     if _has_middleware(result):
-        yield "Those of a request that Django handles:"
+        yield "Targets for requests that Django handles:"
         yield _targets(result, HANDLER_TARGETS)
         yield f"![Rates with startproject's middleware]({folder}/{_MIDDLEWARE_PLOT})"
     for name, title in _PLOTS.items():
@@ -149,7 +149,7 @@ def _targets(result: Result, targets: list[Target]) -> str:
 def _rates(result: Result) -> Iterator[str]:
     for application in result.distinct("application"):
         for clients in result.distinct("clients", application=application):
-            yield f"## {_APPLICATIONS[application]}, {clients:,} clients: requests a second"
+            yield f"## {_APPLICATIONS[application]}, {clients:,} clients: requests per second"
             endpoints = result.distinct("endpoint", application=application)
             yield table(
                 ["", *endpoints],
@@ -201,17 +201,17 @@ def _wait(result: Result, cell: Cell) -> str:
 def _usage(result: Result) -> Iterator[str]:
     clients = max(result.distinct("clients"))
     for application in result.distinct("application"):
-        yield f"## {_APPLICATIONS[application]}, {clients:,} clients: what it takes"
+        yield f"## {_APPLICATIONS[application]}, {clients:,} clients: memory and threads"
         yield (
-            "At the endpoint that takes most. Memory is the proportional set size: what processes "
-            "share is divided among them. What clients add is counted from when the server has "
-            "been warmed up by as many as it has connections."
+            "At the endpoint that uses most. Memory is the proportional set size: memory that "
+            "processes share is divided among them. Memory added by clients is what was added "
+            "after the server had been warmed up with as many clients as it has connections."
         )
         yield table(
             [
                 "",
                 "server, MB",
-                "of these added by clients",
+                "of these, added by clients",
                 "PostgreSQL's processes, MB",
                 "threads",
                 "connections",

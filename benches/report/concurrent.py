@@ -59,9 +59,9 @@ def tables(run: Run) -> Iterable[tuple[str, list[list[str]]]]:
     for loop in loops(run):
         head = [
             "",
-            "statements a second",
+            "statements per second",
             "÷ psycopg's pool",
-            "the server's processor time, µs a statement",
+            "the server's CPU time, µs per statement",
             "÷ psycopg's pool",
         ]
         rows = [
@@ -76,8 +76,8 @@ def tables(run: Run) -> Iterable[tuple[str, list[list[str]]]]:
         ]
         yield f"200 tasks, twenty connections, {loop}", [head, *rows]
     if found := run.distinct("contender", _WAITS):
-        head = ["", "P99, ms", "with a statement of 200 ms each second, ms", "÷ without"]
-        yield "How long a statement takes", [head, *(_waits(run, name) for name in found)]
+        head = ["", "P99, ms", "P99 with a 200 ms statement each second, ms", "÷ without"]
+        yield "Duration of a statement", [head, *(_waits(run, name) for name in found)]
 
 
 def _waits(run: Run, contender: str) -> list[str]:

@@ -8,7 +8,7 @@ from benches.report.run import Run
 def tables(run: Run) -> Iterable[tuple[str, list[list[str]]]]:
     """Return titles, and tables whose first rows are their heads: the quotients first."""
     operations, contenders = run.distinct("operation", "calls"), run.distinct("contender", "calls")
-    for title, cell in (("Times as long as psycopg", quotient), ("Microseconds", microseconds)):
+    for title, cell in (("Time ÷ psycopg's", quotient), ("Microseconds", microseconds)):
         if operations:
             rows = ([each, *(cell(run, each, name) for name in contenders)] for each in operations)
             yield title, [["", *contenders], *rows]

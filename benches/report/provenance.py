@@ -9,4 +9,4 @@ def provenance(
     """Return a sentence about a run that is recorded under a name."""
     where = ", ".join(machine.values())
     what = ", ".join(f"{package} {version}" for package, version in versions.items())
-    return f"The run of {date}, recorded in `benches/results/{name}.json`: {where}; {what}."
+    return f"Measured on {date}, recorded in `benches/results/{name}.json`: {where}; {what}."

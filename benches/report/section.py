@@ -20,7 +20,7 @@ def paragraphs(
     for run in runs:
         yield provenance(run.name, run.date, run.machine, run.versions)
     yield table(
-        ["", "measured", "target", "further", "met"],
+        ["", "measured", "target", "stretch", "met"],
         (target.cells(run) for run in runs for target in TARGETS[run.suite]),
     )
     yield plot

@@ -11,26 +11,26 @@ SUITE = "round_trips"
 _PLOT = "round-trips.svg"
 
 _INTRODUCTION = """\
-## The way to the server
+## A distant server
 
-The same server with a round trip of some milliseconds in between: twenty books with their tags,
-chapters and notes by `prefetch_related("tags", "chapters", "notes")`, and a transaction of five
-statements that are independent of each other: two reads, an insert, and two updates. psycopg
-executes the statements that Django does, one after the other.
+The same server, at a distance of some milliseconds per round trip: reading twenty books with their
+tags, chapters and notes by `prefetch_related("tags", "chapters", "notes")`, and a transaction of
+five independent statements: two reads, an insert, and two updates. psycopg executes the same
+statements as Django, one after the other.
 """
 
 _METHOD = """\
-A proxy, in a process of its own, lets pass in each direction what has arrived half a round trip
-ago, however much that is. It takes some time itself, which is all that there is with 0 ms. A round
-trip begins whenever the client sends something after it has received something. The rounds of each
-contender alternate with psycopg's, and the best rounds are compared. Before that, answers, and
-what is left in the tables, are compared with those of Django.
+A proxy in a separate process delays everything by half a round trip in each direction, however
+much data that is. The proxy takes some time itself, which is the only delay with 0 ms. A round
+trip begins whenever the client sends something after it has received something. The rounds of
+each contender alternate with those of psycopg, and the best rounds are compared. Before the
+measurement, the results and the contents of the tables are compared with Django's.
 """
 
 
 def section(run: Run, folder: str) -> Iterator[str]:
     """Yield the paragraphs. Plots are in a folder beside the page."""
-    plot = f"![Time by that of a round trip]({folder}/{_PLOT})"
+    plot = f"![Time, by the duration of a round trip]({folder}/{_PLOT})"
     yield from paragraphs([run], _INTRODUCTION, plot, tables(run))
     yield _METHOD.strip()
 

@@ -8,8 +8,8 @@ OPERATIONS = [
     Operation("alist", "the twenty articles of a section", "rows", "all", values.section),
     Operation(
         "join",
-        "ten articles with their writers: those of a country who write at length, but for a "
-        "section, the latest first",
+        "ten articles with their writers: long ones by writers from a given country, except in "
+        "one section, latest first",
         "join",
         "all",
         values.words_country_and_section,
@@ -17,7 +17,7 @@ OPERATIONS = [
     Operation("acount", "how many articles a section has", "count", "one", values.section),
     Operation(
         "aexists",
-        "whether it has one of so many words",
+        "whether a section has an article with at least a given number of words",
         "exists",
         "one",
         values.section_and_words,
@@ -26,7 +26,9 @@ OPERATIONS = [
     Operation(
         "aupdate", "one column of an article", "update", "", values.words_and_key, writes=True
     ),
-    Operation("adelete", "an article that is not there", "delete", "", values.no_key, writes=True),
+    Operation(
+        "adelete", "an article that doesn't exist", "delete", "", values.no_key, writes=True
+    ),
 ]
 
 #: Those of sync code.

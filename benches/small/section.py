@@ -15,18 +15,19 @@ _PLOT = "small.svg"
 _INTRODUCTION = """\
 ## Small operations
 
-What a single small operation takes on one connection to a PostgreSQL on the same machine, each
-with values of its own. psycopg is configured as Django does, keeps one cursor, executes the SQL
-that Django writes, and returns tuples. turbo-orm goes through the whole chain of methods each
-time, and has the statement in its cache since the first.
+The time of a single small operation on one connection to a PostgreSQL on the same machine, with
+different values each time. psycopg is configured in the same way as in Django, uses one cursor for
+all operations, executes the SQL that Django generates, and returns tuples. turbo-orm calls the
+whole chain of methods each time, and has had the statement in its cache since the first.
 """
 
 _METHOD = """\
-The rounds of each contender alternate with psycopg's, so that both see the same machine, and
-the best rounds are compared. psycopg alternates with itself, too: how far that is from 1 is the
-error of the other figures. For operations of several statements, psycopg executes those that
-Django does, in the same transactions, and fetches what they return. Before that, answers, and
-what is left in the table, are compared with those of Django. With uvloop, psycopg runs on it, too.
+The rounds of each contender alternate with those of psycopg, so that both are measured under the
+same conditions, and the best rounds are compared. psycopg also alternates with itself: the
+difference of its ratio from 1 is the error of the other ratios. For operations with several
+statements, psycopg executes the same statements as Django, in the same transactions, and fetches
+their results. Before the measurement, the results and the contents of the tables are compared with
+Django's. The column with uvloop is compared with psycopg on uvloop.
 """
 
 
@@ -35,12 +36,12 @@ def section(run: Run, writes: Run, folder: str) -> Iterator[str]:
     plot = f"![Small operations, by contender]({folder}/{_PLOT})"
     yield from paragraphs([run, writes], _INTRODUCTION, plot, operations.tables(run))
     if sync := operations.sync_table(run):
-        yield "### In sync code: times as long as Django"
+        yield "### In sync code: time ÷ Django's"
         yield table(sync[0], sync[1:])
     yield _METHOD.strip()
     what = "\n".join(f"| {operation} | {operation.what} |" for operation in OPERATIONS)
     what += "".join(f"\n| {each.name} | {each.what} |" for each in DESCRIBED)
-    yield f"| operation |  |\n|---|---|\n{what}"
+    yield f"| operation | what it does |\n|---|---|\n{what}"
 
 
 def draw(run: Run, folder: Path) -> None:

@@ -28,7 +28,7 @@ TESTS = [
     ),
     Listed(
         "basic.tests.ManagerTest.test_manager_methods",
-        "lists the public methods of a queryset, and ours has one more: alist()",
+        "lists the public methods of a queryset, and an AsyncQuerySet has more, such as alist()",
         modes=DRIVEN,
     ),
     Listed(

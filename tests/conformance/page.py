@@ -14,9 +14,9 @@ PATH = ROOT / "docs" / "conformance.md"
 _INTRODUCTION = """\
 # Django's own tests
 
-turbo-orm promises the same answer as Django. Django has tests of its own answers, thousands of
-them, which come with its source distribution. They are run on turbo-orm, unchanged, on a real
-PostgreSQL, and this page is written by the run.
+turbo-orm promises the same results as Django. Django's source distribution comes with thousands
+of tests for its own behavior. They are run on turbo-orm, unchanged, with a real PostgreSQL. The
+run writes this page.
 
 ```console
 $ make conformance                                    # everything, as below, for one mode
@@ -26,45 +26,46 @@ $ make postgis conformance LABELS=gis                 # GeoDjango's, on PostGIS
 $ make conformance ARGS=--help
 ```
 
-The tests know nothing of turbo-orm. It is put under them in five ways:
+The tests know nothing about turbo-orm. It is used in five modes:
 
 | mode | what runs |
 |---|---|
-| *hot* | Each sync method that has an async namesake calls that: `get()` drives `aget()`, \
-`save()` drives `asave()`, a `for` drives an `async for`; of querysets, instances, related \
-managers and prefetching. There is no event loop: what waits for the server blocks. Sync and \
-async code share one connection, so that each test's transaction is that of both. |
-| *loop* | The same, each call on an event loop. |
-| *bridge* | The whole test suite runs on the bridge, in one task of an event loop, on an asyncio \
-connection of its own: all of Django's sync ORM, transactions and fixtures too. |
-| *requests* | The handlers of `turbo_orm.asgi` and `turbo_orm.test.AsyncClient` are in the place \
-of Django's, for the labels that make requests. Such a handler answers the sync test client, too, \
-which waits for it. Sync views run in a thread, which is that of the test. |
-| *requests-bridge* | The same with the whole test suite on the bridge. Sync views run there \
+| *hot* | Each sync method that has an async version calls it: `get()` calls `aget()`, \
+`save()` calls `asave()`, and `for` calls `async for`; for querysets, instances, related \
+managers and prefetching. There is no event loop, so waiting for the server blocks. Sync and \
+async code share one connection, and so each test's transaction. |
+| *loop* | The same, but each call runs on an event loop. |
+| *bridge* | The whole test suite runs on [the bridge](requests.md#what-happens-to-a-request), in \
+one task of an event loop, on its own asyncio connection. This includes all of Django's \
+sync ORM, transactions and fixtures. |
+| *requests* | The handlers of `turbo_orm.asgi` and `turbo_orm.test.AsyncClient` replace \
+Django's, for the labels that make requests. The handler also answers the sync test client, \
+which waits for it. Sync views run in a thread, which is the test's thread. |
+| *requests-bridge* | The same, but the whole test suite runs on the bridge. Sync views run there \
 (`SYNC_VIEWS`), and so do middleware and receivers of the tests (`ON_EVENT_LOOP`). |
 
-In *hot* and *loop*, each model has an `AsyncManager` in the place of Django's `Manager`. In the
-others, and everywhere for the labels of ordinary use (the admin, users, sessions, forms, views,
-caches), the managers are Django's, and [`PATCH_DJANGO`](patching.md) is on. All rows are hydrated
-by the native core.
+In *hot* and *loop*, each model has an `AsyncManager` instead of Django's `Manager`. In the other
+modes, and in all modes for the labels of ordinary use (the admin, users, sessions, forms, views,
+caches), the managers are Django's, and [`PATCH_DJANGO`](patching.md) is on. All rows are turned
+into objects in Rust.
 
-In every mode, a sync cursor that is opened while an async operation runs is an error. In *hot*,
-each result is hydrated a second time, by Django's own iterables from the rows that psycopg makes
-of it, and both are compared: types, values, `__dict__`, `_state`, related objects.
+In every mode, it is an error if a sync cursor is opened while an async operation runs. In *hot*,
+each result is hydrated a second time, by Django's own iterables from psycopg's rows, and both are
+compared: types, values, `__dict__`, `_state` and related objects.
 
-The ten largest labels are run with other settings, too. Where a test needs those that it was
-written for, it fails in Django as well, and what is expected of it is just that. So it is with
-[GeoDjango](geodjango.md)'s, where a test needs newer libraries: they are run by themselves, and
-have no line in the tables.
+The ten largest labels are also run with other settings. A test that needs the settings that it
+was written for then fails in Django, too; it is counted as "fail in Django, too", and is expected
+to fail here. [GeoDjango](geodjango.md)'s tests are run separately, and aren't in the tables;
+those that need newer libraries are treated in the same way.
 """
 
 _LISTED = """\
 ## The tests that fail
 
-They are these, and no other. A test that fails and is not listed fails the run, and so does one
-that is listed and passes.
+These are all of them. A test that fails and isn't listed makes the run fail, and so does one that
+is listed and passes.
 
-| test | in | it |
+| test | mode | reason |
 |---|---|---|
 """
 
@@ -99,8 +100,9 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
             "tests",
             "passed",
             "skipped by Django",
+            "fail in Django, too",
             "listed",
-            "of those run",
+            "passed of those run",
         ],
         3,
     )
@@ -120,10 +122,10 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
             "Django",
             "mode",
             "cursors on async connections",
-            "sync ones meanwhile",
+            "sync cursors in the meantime",
             "requests",
             "results hydrated twice",
-            "their rows",
+            "rows in these",
             "differences",
         ],
         2,
@@ -145,7 +147,7 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
             *again,
         )
     yield ""
-    yield from _table(["recorded", "mode", "minutes", "with"], 4)
+    yield from _table(["recorded", "mode", "minutes", "versions"], 4)
     for found in records:
         versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
         minutes = f"{found['seconds'] / 60:.0f}"

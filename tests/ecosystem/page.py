@@ -15,8 +15,8 @@ PATH = ROOT / "docs" / "ecosystem.md"
 _INTRODUCTION = """\
 # Other packages
 
-Packages that use Django's ORM have tests of their own. They are run with turbo-orm, unchanged, on
-a real PostgreSQL, and this page is written by the run.
+Packages that use Django's ORM have their own tests. They are run with turbo-orm, unchanged, with
+a real PostgreSQL. The run writes this page.
 
 ```console
 $ make ecosystem                                            # everything, as below
@@ -25,74 +25,76 @@ $ make ecosystem CELL=fast                                  # four packages
 $ make ecosystem ARGS=--help
 ```
 
-The tests of a package are in its source distribution, which is fetched from PyPI in the version
-that `tests/ecosystem/constraints.txt` has. pytest runs them in an environment of their own, in
-which the wheel of turbo-orm is installed, with the settings of the package: only `DATABASES` is
-another one, `"turbo_orm"` is in `INSTALLED_APPS`, and `TURBO_ORM` is set. What else is set, and
-which of the tests are run, `tests/ecosystem/packages.toml` says: a fast hash of passwords, a
-cache without a server. First they are run with Django alone, on its own engine. Then:
+A package's tests are in its source distribution, which is downloaded from PyPI in the version
+that `tests/ecosystem/constraints.txt` names. pytest runs them in a separate environment, in which
+the wheel of turbo-orm is installed, with the package's own settings. Only these are changed:
+`DATABASES`, `"turbo_orm"` in `INSTALLED_APPS`, and `TURBO_ORM`. `tests/ecosystem/packages.toml`
+lists other changes (a fast password hasher, a cache without a server), and which of the tests are
+run. First they are run with Django alone, on its own engine, and then in three modes:
 
 | mode | what runs |
 |---|---|
 | *patched* | The engine is `turbo_orm.backends.postgresql`, all of Django is patched \
 ([`PATCH_DJANGO`](patching.md)), and all managers use the \
-[query cache](query_cache.md#models-without-an-asyncmanager), in sync code too. |
-| *hot* | As in [conformance](conformance.md): each sync method that has an async namesake calls \
-that, each model has an `AsyncManager` in the place of Django's `Manager`, and each result is \
+[query cache](query_cache.md#models-without-an-asyncmanager), in sync code, too. |
+| *hot* | As in [Django's own tests](conformance.md): each sync method that has an async version \
+calls it, each model has an `AsyncManager` instead of Django's `Manager`, and each result is \
 hydrated a second time, by Django, and compared. |
-| *bridge* | As there: the whole suite runs on the bridge, on an asyncio connection, with all of \
-Django patched. |
+| *bridge* | As there: the whole test suite runs on the bridge, on an asyncio connection, with \
+all of Django patched. |
 
-In every mode each statement that is reused is compared with the one that Django would execute
-(`TURBO_ORM_VERIFY`). In *hot* and *bridge*, a sync cursor that is opened while an async operation
-runs is an error.
+In every mode, each statement that is reused is compared with the one that Django would execute
+(`TURBO_ORM_VERIFY`). In *hot* and *bridge*, it is an error if a sync cursor is opened while an
+async operation runs.
 
-A test that passes in Django alone and fails in a mode, or is skipped there, is a new failure, and
-fails the run, unless it is listed below with a fact. What fails in Django alone (the version of
-the package may be older than that of Django, or be written for SQLite) is expected to do so here,
-too.
+If a test passes in Django alone, but fails or is skipped in a mode, this is a new failure. It
+makes the run fail, unless it is listed below with a reason. If a test fails in Django alone (the
+package may be older than this version of Django, or be written for SQLite), it is expected to
+fail here, too.
 
 ## The results
 """
 
 _TOTALS = """\
-Results that were hydrated twice: {results:,}, with {rows:,} rows and {differences} differences.
-Cursors on async connections: {async_cursors:,}; sync ones meanwhile: {sync_cursors}.
+{results:,} results with {rows:,} rows were hydrated twice, with {differences} differences.
+{async_cursors:,} cursors were opened on async connections, and {sync_cursors} sync cursors in the
+meantime.
 """
 
 _ENGINES = """\
-## Packages that look at `ENGINE`
+## Packages that check `ENGINE`
 
 `turbo_orm.backends.postgresql` is Django's engine with an async connection beside it:
-`connection.vendor` is `"postgresql"`, and features, operations and introspection are Django's. A
-package that asks for these finds what it knows. A few compare `ENGINE` itself with names that they
+`connection.vendor` is `"postgresql"`, and features, operations and introspection are Django's, so
+a package that checks these works. A few packages compare `ENGINE` itself with the names that they
 know, and have a setting or an argument for others:
 
-| package | without it | what to give it |
+| package | without the setting | what to set |
 |---|---|---|
 | django-cachalot | warns (`cachalot.W002`), and caches nothing | \
 `CACHALOT_ADDITIONAL_SUPPORTED_DATABASES = ["turbo_orm.backends.postgresql"]` |
-| django-extensions | `sqldsn`, `sqlcreate` and `reset_db` do not know the database | \
+| django-extensions | `sqldsn`, `sqlcreate` and `reset_db` don't recognize the database | \
 `DJANGO_EXTENSIONS_RESET_DB_POSTGRESQL_ENGINES = ["turbo_orm.backends.postgresql"]` |
-| dj-database-url | a URL of `postgres://` means Django's engine | \
+| dj-database-url | a `postgres://` URL selects Django's engine | \
 `dj_database_url.config(engine="turbo_orm.backends.postgresql")` |
-| django-environ | a URL of `postgres://` means Django's engine | \
+| django-environ | a `postgres://` URL selects Django's engine | \
 `env.db(engine="turbo_orm.backends.postgresql")` |
 
-djangorestframework looks at it in its tests alone, some of which are skipped: see below.
+djangorestframework checks it only in its tests, some of which are skipped: see below.
 
 django-tenants is an engine that wraps another one, which `ORIGINAL_BACKEND` names. Its wrapper
-sets the `search_path` of a tenant when a sync cursor is opened, and it has no async one. So sync
-code works with `ORIGINAL_BACKEND = "turbo_orm.backends.postgresql"` as with Django's engine, and
-the async methods of Django's managers stay in a thread. Those of an `AsyncManager`, and the
-bridge, raise `ImproperlyConfigured`, which names the engine.
+sets a tenant's `search_path` when a sync cursor is opened, and it has no async connection. So
+with `ORIGINAL_BACKEND = "turbo_orm.backends.postgresql"` alone, sync code works as with Django's
+engine, and the async methods of Django's managers run in a thread. Those of an `AsyncManager`,
+and code on the bridge, raise `ImproperlyConfigured`, which names the engine.
+[Tenants](tenants.md#django-tenants) shows an engine with which async code works, too.
 
 """
 
 _LISTED = """\
 ## The tests that fail
 
-| package | test | in | it |
+| package | test | mode | reason |
 |---|---|---|---|
 """
 
@@ -121,7 +123,7 @@ def write() -> None:
 
 def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield from _table(
-        ["package", "version", "tests", "fail in Django alone", "skipped there"]
+        ["package", "version", "tests", "fail in Django alone", "skipped in Django alone"]
         + [f"new, *{mode}*" for mode in MODES]
         + ["listed", "minutes", "recorded"],
         2,
@@ -144,7 +146,7 @@ def _results(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _number_of_new(mode: dict[str, Any]) -> str:
-    return "does not end" if mode["errors"] else str(len(mode["new"]))
+    return "doesn't finish" if mode["errors"] else str(len(mode["new"]))
 
 
 def _totals(records: Iterable[dict[str, Any]]) -> str:
@@ -154,7 +156,7 @@ def _totals(records: Iterable[dict[str, Any]]) -> str:
         for found in records
     }
     numbers = {name: sum(suite[name] for suite in suites) for name in COUNTED}
-    return _TOTALS.format(**numbers) + f"With {'; '.join(versions)}.\n"
+    return _TOTALS.format(**numbers) + f"Versions: {'; '.join(versions)}.\n"
 
 
 def _listed() -> Iterator[str]:
@@ -174,7 +176,7 @@ def _new(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     ]
     if rows:
         yield "## New failures\n"
-        yield from _table(["package", "test", "in"], 3)
+        yield from _table(["package", "test", "mode"], 3)
         yield from rows
         yield ""
 
@@ -183,6 +185,6 @@ def _left_out() -> Iterator[str]:
     rows = [_row(each.name, each.left_out) for each in PACKAGES.values() if each.left_out]
     if rows:
         yield "## Packages that are left out\n"
-        yield from _table(["package", "why"], 2)
+        yield from _table(["package", "reason"], 2)
         yield from rows
         yield ""

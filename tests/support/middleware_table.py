@@ -23,13 +23,13 @@ WHERE: dict[Any, str] = {
     Place.INLINE: INLINE,
     Place.BRIDGE: "bridge",
     middleware._database: "bridge",
-    middleware._user: "bridge; thread if [sessions](#sessions-and-caches) use one, or if users are "
-    "loaded by a backend that is neither Django's nor listed",
+    middleware._user: "bridge; thread if [sessions](#sessions-and-caches) use one, or if users "
+    "are loaded by a backend that is neither Django's nor listed",
     middleware._saved_session: "not called if the session wasn't touched; inline, or where "
     "[sessions](#sessions-and-caches) are stored if it has to be saved",
     middleware._new_messages: "inline: the storage is created when it is first accessed",
-    middleware._messages: "not called, or inline; where sessions are stored if there are messages; "
-    "thread for a storage that is neither Django's nor listed",
+    middleware._messages: "not called, or inline; where sessions are stored if there are "
+    "messages; thread for a storage that is neither Django's nor listed",
     middleware._csrf_secret: "inline; where sessions are stored with `CSRF_USE_SESSIONS`",
     middleware._csrf_cookie: "called only if there is a new cookie; then as `process_request`",
     middleware._csrf_check: "inline for a safe method; thread for a [large form](#uploads); "

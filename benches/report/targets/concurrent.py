@@ -30,12 +30,12 @@ TARGETS = [
     ),
     *(
         Target(
-            f"the server's processor time for each, {loop}, ÷ psycopg's pool",
+            f"the server's CPU time per statement, {loop}, ÷ psycopg's pool",
             partial(concurrent.processor_time_over_psycopg, loop=loop, contender=_OURS),
             0.6,
             0.4,
         )
         for loop in _LOOPS
     ),
-    Target("their P99 while a statement of 200 ms runs each second ÷ without it", _waiting, 1.5),
+    Target("P99 of a statement while one of 200 ms runs each second ÷ without it", _waiting, 1.5),
 ]
