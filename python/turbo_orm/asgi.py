@@ -12,11 +12,11 @@ __all__ = ["get_asgi_application"]
 
 
 def get_asgi_application() -> ASGIHandler:
-    """Set Django up, and return its ASGI application, which starts no thread without need.
+    """Set Django up, and return its ASGI application, which uses threads only if necessary.
 
-    It is to be used in place of ``django.core.asgi.get_asgi_application()``, and answers as that
-    does. Sync views run in a thread unless ``TURBO_ORM["SYNC_VIEWS"]`` is ``"bridge"``, and so
-    does third-party middleware that is sync and not in ``TURBO_ORM["ON_EVENT_LOOP"]``.
+    Use it instead of ``django.core.asgi.get_asgi_application()``; it returns the same responses.
+    Sync views run in a thread unless ``TURBO_ORM["SYNC_VIEWS"]`` is ``"bridge"``, and so does
+    third-party middleware that is sync and not in ``TURBO_ORM["ON_EVENT_LOOP"]``.
     """
     # Through Django's function: tools wrap what it returns.
     module: Any = djangos

@@ -23,15 +23,16 @@ __all__ = ["AsyncClient", "AsyncTestCase", "shared_connections"]
 
 
 class AsyncTestCase(TestCase):
-    """Django's ``TestCase``, with fixtures and assertions that are awaited.
+    """Django's ``TestCase``, with async fixtures and assertions.
 
-    Everything of Django's works: ``setUpTestData()``, ``databases``, ``client``, ``async_client``,
-    fixtures. What sync code writes async code reads, and the other way round. Coroutine functions
-    named ``asyncSetUp`` and ``asyncTearDown`` run around an async test, on its event loop.
+    Everything that Django's ``TestCase`` has works: ``setUpTestData()``, ``databases``,
+    ``client``, ``async_client``, fixtures. Sync and async code see each other's writes. Coroutine
+    functions named ``asyncSetUp`` and ``asyncTearDown`` run before and after an async test, in its
+    event loop.
 
-    Tasks take turns on the test's one connection, so ``asyncio.gather()`` gives its results, but
-    nothing runs side by side; for that, and for what is only seen after a commit, there is
-    Django's ``TransactionTestCase``.
+    Tasks take turns to use the test's one connection, so ``asyncio.gather()`` works, but its
+    queries don't run concurrently. For concurrent queries, and for anything that is visible only
+    after a commit, use Django's ``TransactionTestCase``.
     """
 
     def __call__(self, result: Any = None) -> Any:
@@ -54,10 +55,10 @@ class AsyncTestCase(TestCase):
         return with_fixtures
 
     async def asyncSetUp(self) -> None:
-        """Prepare an async test, on its event loop."""
+        """Prepare an async test, in its event loop."""
 
     async def asyncTearDown(self) -> None:
-        """Clean up after an async test, on its event loop, whether it has passed or not."""
+        """Clean up after an async test, in its event loop, whether it has passed or not."""
 
     def aassertNumQueries(
         self,
@@ -67,9 +68,9 @@ class AsyncTestCase(TestCase):
         using: str = DEFAULT_DB_ALIAS,
         **kwargs: Any,
     ) -> Any:
-        """Assert that ``num`` statements are executed, those of tasks started meanwhile included.
+        """Assert that ``num`` statements are executed, including those of tasks started meanwhile.
 
-        For ``async with``; with a coroutine function and its arguments, to be awaited.
+        Use it with ``async with``, or await it with a coroutine function and its arguments.
         """
         block = self._assert_num_queries(num, using)
         if func is None:
@@ -92,7 +93,7 @@ class AsyncTestCase(TestCase):
     ) -> AsyncIterator[list[Callable[[], Any]]]:
         """Yield the list of the functions that were registered with ``on_commit()``.
 
-        With ``execute`` they are called at the end of the block, and awaited if they can be.
+        With ``execute``, they are called at the end of the block; coroutine functions are awaited.
         """
         block = self.captureOnCommitCallbacks(using=using, execute=execute)
         callbacks = block.__enter__()
@@ -109,7 +110,7 @@ class AsyncClientHandler(EventLoopHandler, client.AsyncClientHandler):
 class AsyncClient(client.AsyncClient):
     """Django's ``AsyncClient``, whose requests are handled as ``turbo_orm.asgi`` handles them.
 
-    ``async_client_class = AsyncClient`` has the ``async_client`` of a test case be one.
+    To use it as the ``async_client`` of a test case, set ``async_client_class = AsyncClient``.
     """
 
     def __init__(

@@ -40,18 +40,19 @@ _blocks: ContextVar[Mapping[str, PipelineBlock]] = ContextVar(
 
 @asynccontextmanager
 async def async_pipeline(using: str | None = None) -> AsyncIterator[None]:
-    """Have the tasks that are started in an ``async with`` block use its one connection.
+    """Let the tasks that are started in an ``async with`` block use its one connection.
 
-    That is the running task's: ``asyncio.gather()`` works in a transaction, too. Statements are
-    executed in the order in which they are started. Those of cached SQL are sent without waiting
-    for the results of those before (PostgreSQL 14's libpq or later): several are one round trip.
-    Each is answered by itself; in a transaction, those behind one that fails raise
-    ``InternalError``, since it is aborted. If the task of one is cancelled, it is executed all the
-    same, unless the block ends before it has. Any other is cancelled on the server.
+    The connection is the running task's, so ``asyncio.gather()`` works in a transaction, too.
+    Statements are executed in the order in which they are started. Statements with cached SQL are
+    sent without waiting for the results of previous ones (with libpq of PostgreSQL 14 or later),
+    so several take one round trip. Each has its own result; in a transaction, those after one that
+    fails raise ``InternalError``, because the transaction is aborted. If the task of such a
+    statement is cancelled, the statement is still executed, unless the block ends before. Other
+    statements are cancelled on the server.
 
-    At its end, the block waits for what is on its way. Inside, no transaction and no savepoint can
-    begin: ``TransactionManagementError`` says so. Raises ``ImproperlyConfigured`` for a database
-    without async connection.
+    The block waits at its end for statements in progress. No transaction and no savepoint can
+    begin inside it: this raises ``TransactionManagementError``. Raises ``ImproperlyConfigured``
+    for a database without an async connection.
     """
     installation.require()
     alias = using or DEFAULT_DB_ALIAS

@@ -307,11 +307,11 @@ class SharedConnection(ConnectionState):
 
 @contextmanager
 def shared_connections(aliases: Iterable[str] | None = None) -> Iterator[None]:
-    """Have async code use the sync connections of the thread that enters this block.
+    """Let async code use the sync connections of the thread that enters this block.
 
-    For tests: in the block, a transaction of one is a transaction of the other. ``aliases`` are
-    those of databases with an async connection; by default all. Code that a task sends to a thread
-    uses the same connections, and any other thread has its own, as with Django.
+    Use it in tests: in the block, sync and async code share their transactions. ``aliases`` are
+    those of databases with an async connection; by default all of them. Code that a task runs in a
+    thread uses the same connections. Any other thread has its own, as in Django.
 
     Raises ``SynchronousOnlyOperation`` in an event loop, which has no sync connection.
     """

@@ -68,15 +68,15 @@ def async_atomic(
     using: str | None = None, savepoint: bool = True, durable: bool = False
 ) -> AsyncAtomic: ...
 def async_atomic(using: Any = None, savepoint: bool = True, durable: bool = False) -> Any:
-    """Return a context manager and decorator under which statements form a transaction.
+    """Return a context manager and decorator that executes statements in a transaction.
 
-    As Django's ``atomic``, for ``async with`` and coroutine functions: within a transaction it
-    creates a savepoint, unless ``savepoint=False``; with ``durable=True`` it raises
-    ``RuntimeError`` within a transaction. Raises ``ImproperlyConfigured`` for a database without
+    It works like Django's ``atomic``, with ``async with`` and for coroutine functions: in a
+    transaction it creates a savepoint, unless ``savepoint=False``; with ``durable=True`` it raises
+    ``RuntimeError`` in a transaction. Raises ``ImproperlyConfigured`` for a database without an
     async connection.
 
-    The connection is the task's until the end. A task that is started inside the block cannot use
-    the database: ``TransactionManagementError`` says what to do.
+    The task keeps its connection until the end. A task that is started inside the block can't use
+    the database: it raises ``TransactionManagementError``, which says what to do.
     """
     if callable(using):
         return AsyncAtomic(DEFAULT_DB_ALIAS, savepoint, durable)(using)
@@ -85,15 +85,15 @@ def async_atomic(using: Any = None, savepoint: bool = True, durable: bool = Fals
 
 @asynccontextmanager
 async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
-    """Pin one connection for all statements of the running task in an ``async with`` block.
+    """Use one connection for all statements of the running task in an ``async with`` block.
 
-    For what belongs to a session of the server: temporary tables, advisory locks, ``SET``,
-    ``COPY``. Yields the connection of django-async-backend, whose ``connection`` is psycopg's
-    ``AsyncConnection``. Where there is a pool, the session is reset (``DISCARD ALL``) before
-    another task gets it.
+    Use it for things that belong to a session of the server: temporary tables, advisory locks,
+    ``SET``, ``COPY``. It yields django-async-backend's connection, whose ``connection`` is
+    psycopg's ``AsyncConnection``. If there is a pool, the session is reset (``DISCARD ALL``)
+    before another task gets it.
 
-    In a task that was started inside a transaction or such a block of another task, it gives the
-    task a connection of its own. Raises ``ImproperlyConfigured`` for a database without async
+    In a task that was started inside a transaction or such a block of another task, it uses a
+    separate connection. Raises ``ImproperlyConfigured`` for a database without an async
     connection.
     """
     installation.require()
@@ -106,15 +106,15 @@ async def async_connection(using: str | None = None) -> AsyncIterator[Any]:
 
 
 async def release_connection(using: str | None = None) -> None:
-    """Give the running task's connection back to the pool, or close it where there is none.
+    """Return the running task's connection to the pool, or close it if there is no pool.
 
-    For a task that is to wait for something else for long, as that of a websocket. Where there is
-    a pool, an idle connection goes back by itself within a second or two. The next statement
+    Use it in a task that will wait for something else for a long time, such as a websocket. With a
+    pool, an idle connection is returned automatically within a second or two. The next statement
     acquires one again.
 
     Raises ``TransactionManagementError`` while the connection is in use: in a transaction, an
-    ``async_connection()``, an iterator or sync code that ``run_sync()`` has called. Raises
-    ``ImproperlyConfigured`` for a database without async connection.
+    ``async_connection()``, an iterator or sync code called by ``run_sync()``. Raises
+    ``ImproperlyConfigured`` for a database without an async connection.
     """
     installation.require()
     alias = using or DEFAULT_DB_ALIAS

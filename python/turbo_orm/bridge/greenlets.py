@@ -260,17 +260,17 @@ def outermost() -> Bridge:
 async def run[**P, R](function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a sync function on the bridge and return what it returns: ``turbo_orm.run_sync()``.
 
-    For sync code that queries, and has no async form: ``full_clean()``, a form's ``is_valid()``, a
-    serializer. Its queries await the task's asyncio connection, in the transaction that is open
-    there. Everything else that it does blocks the event loop until it is done. Raises
-    ``ImproperlyConfigured`` where turbo-orm is not installed.
+    Use it for sync code that queries, and has no async version: ``full_clean()``, a form's
+    ``is_valid()``, a serializer. Its queries await the task's asyncio connection, in the
+    transaction that is open there. Anything else that it does blocks the event loop. Raises
+    ``ImproperlyConfigured`` if turbo-orm is not installed.
 
-    Exceptions pass through in both directions: what an await raises, cancellation included, is
-    raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run.
-    One that the caller is handling is being handled in the function, too (``sys.exception()``).
+    Exceptions pass through in both directions: what an await raises, including cancellation, is
+    raised in the function at the place where it waits, so its ``finally`` and ``__exit__`` run. An
+    exception that the caller is handling is visible in the function, too (``sys.exception()``).
 
-    In a coroutine that a thread inside ``atomic()`` has called by ``async_to_sync()``, that thread
-    calls the function, on its own connection.
+    In a coroutine that a thread inside ``atomic()`` has called with ``async_to_sync()``, that
+    thread calls the function, on its own connection.
     """
     if not installation.is_installed:
         installation.require()

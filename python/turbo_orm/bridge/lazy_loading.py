@@ -28,15 +28,15 @@ def lazy_loading[F: Callable[..., Any]](function: F) -> F:
 
     In it, ``city.country.name``, ``for city in queryset``, ``bool(queryset)``, deferred fields,
     templates and all other sync code await the task's asyncio connection, in the transaction that
-    is open there, where Django raises ``SynchronousOnlyOperation``. For async views and their
-    methods, and for any coroutine function or async generator function.
+    is open there; elsewhere Django raises ``SynchronousOnlyOperation``. Use it for async views and
+    their methods, and for any coroutine function or async generator function.
 
-    While the function awaits something else, it keeps no connection, but for an open transaction,
-    an ``async_connection()`` or an iterator. Tasks that it starts are not covered: what they run
-    has to be decorated itself. Neither is a coroutine that a thread inside ``atomic()`` has called
-    by ``async_to_sync()``.
+    While the function awaits something else, it keeps no connection, except for an open
+    transaction, an ``async_connection()`` or an iterator. Tasks that it starts aren't covered:
+    decorate what they run. A coroutine that a thread inside ``atomic()`` has called with
+    ``async_to_sync()`` isn't covered either.
 
-    Raises ``TypeError`` for a sync function, which ``run_sync()`` calls. Where turbo-orm is not
+    Raises ``TypeError`` for a sync function: call it with ``run_sync()``. If turbo-orm is not
     installed, the decorated function raises ``ImproperlyConfigured``.
     """
     decorated: Any

@@ -42,7 +42,7 @@ class Hop:
 
 @dataclass
 class Recording:
-    """What the code of a context, and of the tasks and threads that it starts, has done.
+    """The hops of the code in a context, and of the tasks and threads that it starts.
 
     It grows until the block of ``recording()`` is left.
     """
@@ -56,7 +56,7 @@ class Recording:
     is_open: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return hops and totals, of which ``json.dumps()`` makes an object."""
+        """Return hops and totals, as a dict that ``json.dumps()`` can encode."""
         return {
             "total": len(self.hops),
             "threads_started": self.threads_started,
@@ -75,14 +75,14 @@ _creators: WeakKeyDictionary[asyncio.Task[Any], list[Place]] = WeakKeyDictionary
 def recording(by_turbo_orm: bool = False) -> Iterator[Recording]:
     """Record the thread hops of the code in the block, and return the recording.
 
-    Tasks and threads that are started in the block are recorded, too: they inherit its context.
-    What other requests do meanwhile is not. In a recorded block, the inner recording has it all.
-    ``by_turbo_orm`` says that a handler of turbo-orm serves the requests, which the cures of
-    Django's own hops need not advise then.
+    Tasks and threads that are started in the block are recorded, too, because they inherit its
+    context; other requests aren't. If recorded blocks are nested, only the inner recording has the
+    hops of its block. ``by_turbo_orm`` states that a handler of turbo-orm serves the requests, so
+    the recording doesn't suggest one as the cure of Django's own hops.
 
-    Recorded are the calls of an event loop's ``run_in_executor()``, which ``sync_to_async()``,
-    ``asyncio.to_thread()`` and ``loop.getaddrinfo()`` make. Not recorded is what submits to an
-    executor of its own, and the threads of uvloop's C code (its ``getaddrinfo()``).
+    It records calls of an event loop's ``run_in_executor()``, which ``sync_to_async()``,
+    ``asyncio.to_thread()`` and ``loop.getaddrinfo()`` make. It doesn't record code that submits to
+    an executor itself, or the threads of uvloop's C code (its ``getaddrinfo()``).
     """
     found = Recording(by_turbo_orm=by_turbo_orm)
     replaced = _replace_methods()

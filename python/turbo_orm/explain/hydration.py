@@ -39,9 +39,9 @@ from turbo_orm.orm.queryset import AsyncQuerySet
 class ColumnExplanation:
     """How the values of one column are read.
 
-    ``decoder`` is the native reader, or "loader", psycopg's own, for a ``reason``. ``converters``
-    are the functions of Django's, or of yours, that are called for each value after that.
-    ``writes_json`` says whether ``ajson()`` writes the values without making them.
+    ``decoder`` is the native reader, or "loader" for psycopg's own, with a ``reason``.
+    ``converters`` are the functions, Django's or yours, that are then called for each value.
+    ``writes_json`` is true if ``ajson()`` writes the values without creating Python objects.
     """
 
     name: str
@@ -59,9 +59,9 @@ class ColumnExplanation:
 
 @dataclass(frozen=True)
 class InstanceExplanation:
-    """How the instances of one model are made: directly, or by ``from_db()`` for ``reasons``.
+    """How the instances of one model are created: directly, or by ``from_db()`` for ``reasons``.
 
-    ``path`` leads to them from the query's own instances, by the names of relations.
+    ``path`` is the path of relations from the query's own instances to them.
     """
 
     model: str
@@ -71,10 +71,10 @@ class InstanceExplanation:
 
 @dataclass(frozen=True)
 class HydrationExplanation:
-    """How the rows of a queryset become objects. Print it.
+    """How the rows of a queryset become objects. Print it to read it.
 
-    ``known_fields`` are set to objects that the queryset knows, as that of a related manager does.
-    ``is_native`` says whether no Python code runs for a row.
+    ``known_fields`` are set to objects that the queryset knows, as a related manager's queryset
+    does. ``is_native`` is true if no Python code runs for a row.
     """
 
     label: str
@@ -119,13 +119,14 @@ class HydrationExplanation:
 
 
 def explain_hydration(queryset: QuerySet[Any, Any]) -> HydrationExplanation:
-    """Tell how the rows of a queryset become objects, and what slows that down.
+    """Show how the rows of a queryset become objects, and what slows that down.
 
-    The query is executed for one row at most, since only its result says of which types it is;
-    another query asks for their names. Results that the queryset has stay as they are.
+    The query is executed, but fetches at most one row, because only the result shows the types of
+    the columns; another query looks up the names of the types. The queryset's cached results
+    aren't changed.
 
-    Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, whose rows Django
-    itself hydrates, unless it is patched.
+    Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``: Django hydrates the
+    rows of others itself, unless it is patched.
     """
     if not isinstance(queryset, AsyncQuerySet) and not sync_to_async.redirects_everything():
         raise TypeError(

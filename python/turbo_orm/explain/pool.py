@@ -11,9 +11,10 @@ from turbo_orm.driver.pool import loop_pools
 
 @dataclass(frozen=True)
 class PoolStats:
-    """The connections of a pool, and who has them.
+    """The connections of a pool, and what uses them.
 
-    What is neither ``available``, ``held`` nor ``shared`` is used by a statement, or being opened.
+    Connections that are neither ``available``, ``held`` nor ``shared`` are used by a statement, or
+    being opened.
     """
 
     alias: str
@@ -31,10 +32,10 @@ class PoolStats:
 
 
 def pool_stats(using: str = DEFAULT_DB_ALIAS) -> PoolStats | None:
-    """Return the numbers of the running event loop's pool for a database.
+    """Return the statistics of the running event loop's pool for a database.
 
-    ``None`` if that has no pool, or none yet: it is made when a task connects first. Nothing is
-    asked of the server. Raises ``RuntimeError`` where no event loop is running.
+    Returns ``None`` if the loop has no pool, or none yet: it is created when a task first
+    connects. The server isn't queried. Raises ``RuntimeError`` if no event loop is running.
     """
     pool = loop_pools().get(using)
     if pool is None:

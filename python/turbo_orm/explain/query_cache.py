@@ -34,12 +34,12 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class CacheExplanation:
-    """Whether a method of a queryset has a cached statement. Print it.
+    """Whether a method of a queryset has a cached statement. Print it to read it.
 
-    On a "hit" it has one, and neither Django's query nor its compiler is used. After a "miss" it
-    may have one from the next time on. A "bypass" is compiled by Django each time, for the
-    ``reason``. ``literals`` says why a statement is always executed with literals, if it can never
-    be prepared.
+    If ``outcome`` is "hit", it has one, and neither Django's ``Query`` nor its compiler is used.
+    After a "miss" it may have one from the next call on. With "bypass", Django compiles the
+    statement each time, for the ``reason``. ``literals`` says why a statement is always executed
+    with literals, if it can never be prepared.
     """
 
     label: str
@@ -64,14 +64,14 @@ class CacheExplanation:
 def explain_cache(
     queryset: QuerySet[Any, Any], method: str = "alist", *args: Any, **kwargs: Any
 ) -> CacheExplanation:
-    """Explain whether the statement of a method of a queryset is cached, and if not, why.
+    """Explain whether the statement of a queryset's method is cached, and if not, why.
 
-    No query is executed, nothing is traced or counted, and the queryset stays as it is. The
-    routers are asked for its database. For ``aget(…)``, ask about ``filter(…)`` and ``"aget"``.
-    The arguments are those of ``aaggregate()``: ``explain_cache(cities, "aaggregate", Max("id"))``
+    No query is executed, nothing is traced or counted, and the queryset isn't changed. The routers
+    are asked for its database. For ``aget(…)``, pass ``filter(…)`` and ``"aget"``. The arguments
+    are those of ``aaggregate()``: ``explain_cache(cities, "aaggregate", Max("id"))``
 
     Raises ``TypeError`` for anything but a queryset of an ``AsyncManager``, and ``ValueError`` for
-    a method whose statements are not cached, or depend on more than the queryset.
+    a method whose statements aren't cached, or depend on more than the queryset.
     """
     if not isinstance(queryset, AsyncQuerySet):
         raise TypeError(
@@ -107,5 +107,5 @@ def explain_shape(queryset: QuerySet[Any, Any], method: str = "alist") -> CacheE
 
 
 def cache_info() -> CacheInfo:
-    """Return how often the query cache of this process was asked, and how large it is."""
+    """Return the hits, misses, bypasses and the size of this process's query cache."""
     return cache.info()

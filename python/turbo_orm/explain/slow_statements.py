@@ -14,11 +14,11 @@ _logger = logging.getLogger("turbo_orm.slow")
 
 
 def log_slow_statements(milliseconds: float = 200) -> Callable[..., Any]:
-    """Return an ``execute_wrapper()`` that logs each statement that takes so long, or longer.
+    """Return an ``execute_wrapper()`` that logs each statement that takes this long or longer.
 
-    The logger ``turbo_orm.slow`` warns, with the alias, the line of the site's own code, and the
-    SQL without its values. In an event loop the time is that until the task goes on. As long as it
-    is installed, all statements take Django's cursor.
+    The logger ``turbo_orm.slow`` issues a warning with the alias, the line of your own code, and
+    the SQL without its values. In an event loop, the time is the time until the task continues.
+    While the wrapper is installed, all statements use Django's cursor.
     """
 
     def logging_slow(

@@ -38,22 +38,22 @@ _ATTRIBUTE = "turbo_orm_place"
 
 
 def on_bridge[V: View](view: V) -> V:
-    """Have a sync view run on the event loop: its queries await the task's connection.
+    """Run a sync view on the event loop: its queries await the task's connection.
 
-    For a view that waits for nothing but the database, whatever ``TURBO_ORM["SYNC_VIEWS"]`` says.
-    Put it outermost, or on ``dispatch()`` of a class by Django's ``method_decorator``. It returns
-    the view itself. Raises ``TypeError`` for an async view. It has no effect under Django's own
-    handlers, which run the view in a thread.
+    Use it for a view that waits for nothing but the database, whatever ``TURBO_ORM["SYNC_VIEWS"]``
+    is. Make it the outermost decorator, or apply it to ``dispatch()`` of a class with Django's
+    ``method_decorator``. It returns the view itself. Raises ``TypeError`` for an async view. It
+    has no effect under Django's own handlers, which run the view in a thread.
     """
     return _placed(view, Place.BRIDGE)
 
 
 def in_thread[V: View](view: V) -> V:
-    """Have a sync view run in a thread, as Django's ASGI handler does.
+    """Run a sync view in a thread, as Django's ASGI handler does.
 
-    For a view that waits for more than the database (a file, another service), where
-    ``TURBO_ORM["SYNC_VIEWS"]`` is ``"bridge"``. It returns the view itself. Raises ``TypeError``
-    for an async view.
+    Use it for a view that waits for something other than the database (a file, another service),
+    if ``TURBO_ORM["SYNC_VIEWS"]`` is ``"bridge"``. It returns the view itself. Raises
+    ``TypeError`` for an async view.
     """
     return _placed(view, Place.THREAD)
 

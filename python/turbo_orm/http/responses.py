@@ -19,15 +19,16 @@ CONTENT_TYPE = "application/json"
 async def ajson_response(
     queryset: Any, *, nested: Nested = False, chunk_size: int = 2000, **options: Any
 ) -> HttpResponseBase:
-    """Return a response whose content is the JSON array of a queryset's rows, as ``ajson()`` has.
+    """Return a response with a queryset's rows as a JSON array, as ``ajson()`` writes it.
 
-    Up to ``chunk_size`` rows are an ``HttpResponse``, whose length and ``ETag`` middleware can
-    compute. More of them are a ``StreamingHttpResponse``: they are received while others are
-    sent, so that memory does not grow with them. If an error occurs then, the response is cut off
-    and is no JSON. In a transaction they are an ``HttpResponse`` after all: it ends with the view,
-    and the cursor with it. ``options`` (``status``, ``headers``, ``content_type``) are Django's.
+    Up to ``chunk_size`` rows are returned as an ``HttpResponse``, for which middleware can compute
+    the length and an ``ETag``. More rows are returned as a ``StreamingHttpResponse``: they are
+    fetched while others are sent, so memory use doesn't grow with their number. If an error occurs
+    then, the response is cut off and isn't valid JSON. In a transaction, the response is always an
+    ``HttpResponse``, because the transaction and its cursor end with the view. ``options``
+    (``status``, ``headers``, ``content_type``) are Django's.
 
-    Raises what ``ajson()`` raises, before there is a response, for the first of the rows.
+    Raises the exceptions of ``ajson()`` for the first rows, before there is a response.
     """
     options.setdefault("content_type", CONTENT_TYPE)
     found, is_in_transaction = None, has_open_transaction()
@@ -62,7 +63,7 @@ async def _content(first: bytes, second: bytes, chunks: JsonChunks) -> AsyncIter
 
 
 def json_response(queryset: Any, *, nested: Nested = False, **options: Any) -> HttpResponse:
-    """Return a response whose content is the JSON array of a queryset's rows, as ``json()`` has.
+    """Return a response with a queryset's rows as a JSON array, as ``json()`` writes it.
 
     ``options`` (``status``, ``headers``, ``content_type``) are Django's.
     """

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 
 class WrittenJSON:
-    """JSON in bytes, as ``ajson()`` returns it, which a renderer of ours leaves as it is."""
+    """JSON in bytes, as ``ajson()`` returns it, which turbo-orm's renderers leave as it is."""
 
     __slots__ = ("json",)
 

@@ -35,9 +35,9 @@ _OWN = ("django.", "turbo_orm.")
 class AsyncManager(Manager[_ModelT]):
     """A Django manager whose ``a*`` methods run on an async connection, without a thread.
 
-    ``objects = AsyncManager()`` is all that a model needs. It is a manager like any other:
-    subclass it, override ``get_queryset()``, use ``from_queryset()``, and use it from sync code.
-    Related managers are built from it where it is the model's default manager.
+    ``objects = AsyncManager()`` is all that a model needs. It is a manager like any other: you can
+    subclass it, override ``get_queryset()``, use ``from_queryset()``, and call it from sync code.
+    Related managers are based on it if it is the model's default manager.
     """
 
     _queryset_class = AsyncQuerySet

@@ -61,9 +61,9 @@ def alters_data[F: Callable[..., Any]](method: F) -> F:
 class AsyncQuerySet(JsonQuerySet[_ModelT, _Row]):
     """A Django queryset whose ``a*`` methods run on an async connection, without a thread.
 
-    Everything that is not async works as in Django, on Django's sync connection. Arguments,
-    results and exceptions of the ``a*`` methods are those of Django's methods of that name;
-    in addition, each raises ``ImproperlyConfigured`` for a database without async connection.
+    Sync methods work as in Django, on Django's sync connection. The ``a*`` methods have the same
+    arguments, results and exceptions as Django's methods; in addition, each raises
+    ``ImproperlyConfigured`` for a database without an async connection.
     """
 
     if TYPE_CHECKING:

@@ -51,15 +51,16 @@ _wanted = (False, False)
 
 
 def patch_django() -> None:
-    """Have the ``a*`` methods of all of Django run on an async connection, without a thread.
+    """Make all of Django's ``a*`` methods run on an async connection, without a thread.
 
-    They are those of all models, querysets, raw querysets and related managers, whatever their
-    manager, and of ``django.contrib.auth``, ``sessions`` and ``contenttypes``. Querysets on
-    PostgreSQL are hydrated by the native core, in sync code, too. Done again, it does nothing.
+    These are the methods of all models, querysets, raw querysets and related managers, whatever
+    their manager, and of ``django.contrib.auth``, ``sessions`` and ``contenttypes``. Rows of
+    querysets on PostgreSQL are hydrated by the native core, in sync code, too. Calling it again
+    has no effect.
 
     Raises ``AppRegistryNotReady`` before the models are loaded, and ``ImproperlyConfigured``
-    unless ``"turbo_orm"`` is in ``INSTALLED_APPS``. What leads to a database of another engine, as
-    the routers name it for each call, goes to a thread as before.
+    unless ``"turbo_orm"`` is in ``INSTALLED_APPS``. Queries to databases of other engines, as the
+    routers decide for each call, still run in a thread.
     """
     apps.check_models_ready()
     if apps.is_installed("turbo_orm"):
@@ -70,7 +71,7 @@ def patch_django() -> None:
 
 
 def unpatch_django() -> None:
-    """Put back what ``patch_django()`` has replaced, if it has."""
+    """Restore what ``patch_django()`` has replaced, if anything."""
     GROUP.uninstall()
 
 

@@ -23,11 +23,11 @@ _UNKNOWN = "unknown"
 
 
 class ReadYourWritesMiddleware:
-    """Makes each request a session, which begins with what the client has written before.
+    """Makes each request a session, which continues the client's previous ones.
 
-    The response of a request that has written has a cookie and a header with the position of the
-    primary's log, signed. A client that sends either of them back reads from a replica that has
-    replayed the log up to there, or from the primary. Put it first in ``MIDDLEWARE``.
+    If a request has written something, its response has a cookie and a header with the position in
+    the primary's log, signed. If a client sends either of them back, it reads from a replica that
+    has replayed the log up to this position, or from the primary. Put it first in ``MIDDLEWARE``.
     """
 
     sync_capable = True

@@ -20,9 +20,9 @@ from turbo_orm.routers.positions import Positions
 class ReplicaRouter:
     """Reads from replicas by weight, and writes to the primary.
 
-    A read goes to the primary where the running code is in a transaction there, and where no
-    replica is known to have what its session has written. The replicas are those of
-    ``TURBO_ORM["REPLICAS"]``; a subclass may name its own, and another primary.
+    A read is sent to the primary if the running code is in a transaction there, or if no replica
+    is known to have what its session has written. The replicas are those in
+    ``TURBO_ORM["REPLICAS"]``; a subclass can name other ones, and another primary.
     """
 
     #: The alias of the primary.
@@ -66,12 +66,12 @@ class ReplicaRouter:
         return self.primary
 
     def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool | None:
-        """Allow relations of objects of the primary and its replicas: all are one database."""
+        """Allow relations among the primary and its replicas, which are one database."""
         ours = {self.primary, *self.weights}
         return True if {one._state.db, other._state.db} <= ours else None
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
-        """Refuse migrations of replicas, which have what the primary has."""
+        """Refuse migrations of replicas, which replicate those of the primary."""
         return False if db in self.weights else None
 
     def _is_in_transaction(self) -> bool:

@@ -13,11 +13,12 @@ from turbo_orm.backend.writes import Session
 
 @contextmanager
 def causal_session() -> Iterator[Session]:
-    """Have the reads of a block see the block's writes, and not wait for those of other code.
+    """Let reads in the block see the block's writes, independently of other code.
 
-    For a job, a consumer or a command, in sync and in async code. What is started inside belongs
-    to it: tasks, and threads of ``sync_to_async()``. Code that is in none, and in no request with
-    ``ReadYourWritesMiddleware``, shares one with all such code of the process.
+    Use it in jobs, consumers and commands, in sync and in async code. Tasks that are started
+    inside belong to the session, and so do threads of ``sync_to_async()``. Code that is in no such
+    block, and in no request with ``ReadYourWritesMiddleware``, shares one session with all such
+    code of the process.
     """
     session = Session()
     token = writes.session.set(session)
@@ -28,10 +29,10 @@ def causal_session() -> Iterator[Session]:
 
 
 def note_write(using: str | None = None) -> None:
-    """Have the session read from the primary until a replica has what was written by now.
+    """Let the session read from the primary until a replica has what was written by now.
 
-    For writes that SQL does not show: a function that is selected, ``COPY`` by a sync cursor,
-    another program that the code has waited for.
+    Use it for writes that the SQL doesn't show: a function called in a ``SELECT``, ``COPY`` with a
+    sync cursor, or another program that the code has waited for.
     """
     alias = using or DEFAULT_DB_ALIAS
     if alias in writes.watched:
