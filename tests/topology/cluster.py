@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -83,11 +83,18 @@ class Node:
         """Return a command of ``pg_ctl``, which is to be run by ``user``."""
         return [self._binaries / "pg_ctl", "-D", self._data, *arguments]
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes."""
+        postmaster = psutil.Process(self.pid())
+        for process in [postmaster, *postmaster.children()]:
+            # One that serves a session may end by itself meanwhile.
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def kill(self) -> None:
         """Kill its processes, which write nothing any more."""
         postmaster = psutil.Process(self.pid())
-        for process in [postmaster, *postmaster.children()]:
-            process.send_signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         psutil.wait_procs([postmaster])
 
     def is_running(self) -> bool:
