@@ -32,7 +32,7 @@ need_python = @$(or $(PYTHON),false) $(IS_RECENT) \
 need_cargo = @command -v cargo >/dev/null \
 	|| { echo "Rust is needed, and cargo was not found: https://rustup.rs"; exit 1; }
 
-.PHONY: help demo site test checked conformance ecosystem pgbouncer topology postgis chromium soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
+.PHONY: help demo site test checked conformance ecosystem pgbouncer haproxy topology postgis chromium soak fuzz lint types bench bench-http anatomy report docs methods private-api wheel matrix clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -117,7 +117,23 @@ $(PGBOUNCER)/usr/sbin/pgbouncer:
 	@cd $(PGBOUNCER) && apt-get download -q pgbouncer libc-ares2 libevent-2.1-7 2>/dev/null
 	@for package in $(PGBOUNCER)/*.deb; do dpkg-deb -x $$package $(PGBOUNCER); done
 
-topology: $(PGBOUNCER)/usr/sbin/pgbouncer $(EXTENSION) $(call group,tools) ## test poolers, replicas, failover, tenants, migrations under load
+HAPROXY = .cache/haproxy
+
+haproxy: $(HAPROXY)/made $(call group,patroni) ## unpack Debian's HAProxy and etcd, and install Patroni, for tests/topology/test_haproxy.py
+
+# With what is not installed of all that they depend on.
+$(HAPROXY)/made:
+	$(call say,unpacking HAProxy and etcd)
+	@command -v apt-get >/dev/null || { echo "HAProxy is unpacked from Debian's packages."; exit 1; }
+	@rm -rf $(HAPROXY) && mkdir -p $(HAPROXY)/debs
+	@cd $(HAPROXY)/debs && servers="haproxy etcd-server" \
+		&& { apt-get install --simulate --no-install-recommends $$servers \
+			| sed -n 's/^Inst \([^ ]*\).*/\1/p'; printf '%s\n' $$servers; } | sort -u > list \
+		&& apt-get download -qq $$(cat list) 2>/dev/null
+	@for package in $(HAPROXY)/debs/*.deb; do dpkg-deb -x $$package $(HAPROXY); done
+	@rm -r $(HAPROXY)/debs && touch $@
+
+topology: $(PGBOUNCER)/usr/sbin/pgbouncer $(HAPROXY)/made $(EXTENSION) $(call group,tools) $(call group,patroni) ## test poolers, replicas, failover, tenants, migrations under load
 	$(call say,running the tests of topologies)
 	@$(BIN)/python -m pytest --numprocesses auto tests/topology $(ARGS)
 

@@ -33,6 +33,12 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Return whether a connection to a port is accepted."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def pgbouncer(entry: dict[str, Any], **options: Any) -> Iterator[dict[str, Any]]:
     """Start one in front of a database, and yield the ``DATABASES`` entry of what is behind it."""
