@@ -180,9 +180,10 @@ $(CHROMIUM)/run:
 
 SECONDS = 60
 
-soak: $(EXTENSION) $(call group,test) ## let 2,000 tasks at a pool of 10 for SECONDS=60, cancel some, and audit
+soak: $(if $(filter pgbouncer,$(THROUGH)),$(PGBOUNCER)/usr/sbin/pgbouncer) $(EXTENSION) $(call group,test) ## let 2,000 tasks at a pool of 10 for SECONDS=60, cancel some, and audit; THROUGH=pgbouncer|replica
 	$(call say,soaking)
-	@PYTHONPATH=examples $(BIN)/python -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
+	@PYTHONPATH=examples $(BIN)/python -m tests.faults.soak --seconds $(SECONDS) \
+		$(if $(THROUGH),--through $(THROUGH)) $(ARGS)
 
 fuzz: ## let libFuzzer at the parsers for SECONDS=60
 	$(need_cargo)

@@ -25,6 +25,7 @@ pytest.register_assert_rewrite(
 # The longest files, which workers begin with: none is still at one when the others have finished.
 LONGEST = [
     "tests/test_typing.py",
+    "tests/topology/test_soak.py",
     "tests/faults/test_soak.py",
     "tests/test_pytest_django.py",
 ]

@@ -9,6 +9,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -37,6 +39,17 @@ class Fate(IntEnum):
     UNDONE = 3
 
 
+@dataclass
+class Drawer:
+    """The row of a clerk's own: where it is, and what it holds, as far as that is known."""
+
+    key: int | None = None
+    balance: int | None = None
+
+
+drawer: ContextVar[Drawer] = ContextVar("drawer")
+
+
 class Bank:
     """Orders to be carried out by many tasks at once, and what is known of them."""
 
@@ -49,6 +62,9 @@ class Bank:
         self.kinds = list(self.ORDERS)
         self.placed = 0
         self.counts: dict[str, Counter[Fate]] = {kind: Counter() for kind in self.kinds}
+        #: How often clerks have read their own rows, by the database that has answered.
+        self.reads: Counter[str] = Counter()
+        self.misread = 0
 
     def open(self) -> None:
         """Open the accounts, in an empty table."""
@@ -136,6 +152,34 @@ class Bank:
         account, _ = await Account.objects.aget_or_create(owner=name)
         assert account.owner == name
 
+    async def _own(self, number: int) -> None:
+        """Read what was written the last time, write, and read that, at once and after a while.
+
+        A replica that is late has it only then, and reads may go there.
+        """
+        own = drawer.get()
+        await self._read_own(own)
+        # Cancelled from here on, it is written or not.
+        own.balance = None
+        if own.key is None:
+            made = await Account.objects.acreate(owner=f"own {number}", balance=number)
+            own.key = made.pk
+        else:
+            assert await Account.objects.filter(pk=own.key).aupdate(balance=number) == 1
+        own.balance = number
+        await self._read_own(own)
+        await asyncio.sleep(self.random.random())
+        await self._read_own(own)
+
+    async def _read_own(self, own: Drawer) -> None:
+        if own.balance is not None:
+            found = await Account.objects.filter(pk=own.key).afirst()
+            is_there = found is not None and found.balance == own.balance
+            self.misread += not is_there
+            assert found is not None, "it is not there"
+            assert is_there, f"it is what it was, by {found._state.db!r}"
+            self.reads[found._state.db] += 1
+
     async def _sum(self, number: int) -> None:
         customers = Account.objects.filter(pk__lte=ACCOUNTS)
         assert await customers.aaggregate(total=Sum("balance")) == {"total": TOTAL}
@@ -169,6 +213,7 @@ class Bank:
         "insert of many": _bulk,
         "insert and delete": _single_that_is_deleted,
         "get or create": _shared,
+        "own row": _own,
         "sum": _sum,
         "list": _list,
         "gather": _gather,
@@ -210,6 +255,7 @@ class Bank:
                 count == 1 for (kind, _), count in written.items() if kind != "bulk"
             ),
             "what was done is there": self._is_complete(written),
+            "each task reads what it has written": self.misread == 0,
         }
 
     def _is_complete(self, written: Counter[tuple[str, ...]]) -> bool:

@@ -4,26 +4,33 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from django.db import connections
 
-from tests.faults.bank import Bank
+from tests.faults.bank import Bank, Drawer, drawer
 from tests.support.cancellation import CancelledAt
 from tests.support.clients import until
 from turbo_orm import async_atomic, bridge
 from turbo_orm.backend.task_connections import async_connections
+from turbo_orm.routers import causal_session
 
 # A clerk who is not ready by then never will be.
 PATIENCE = 120
 
 
 class Clerks:
-    """Tasks that take one order after the other. Some are carried out in a task of their own."""
+    """Tasks that take one order after the other. Some are carried out in a task of their own.
 
-    def __init__(self, bank: Bank, number: int, cancelled: float) -> None:
+    Each is a session of its own to a router: it reads what it has written.
+    """
+
+    def __init__(
+        self, bank: Bank, number: int, cancelled: float, pools: Iterable[str] = ("default",)
+    ) -> None:
         self.bank = bank
+        self.pools = pools
         self.number = number
         self.cancelled = cancelled
         self.random = bank.random
@@ -44,9 +51,19 @@ class Clerks:
             task.print_stack(file=sys.stderr)
         for task in done:
             task.result()
-        await until(lambda: stats()["pool_available"] == stats()["pool_size"])
+        await until(
+            lambda: all(
+                stats["pool_available"] == stats["pool_size"]
+                for stats in map(stats_of, self.pools)
+            )
+        )
 
     async def _clerk(self, end: float) -> None:
+        drawer.set(Drawer())
+        with causal_session():
+            await self._take_orders(end)
+
+    async def _take_orders(self, end: float) -> None:
         while time.monotonic() < end:
             number, kind = self.bank.order()
             order = self.bank.carry_out(number, kind)
@@ -82,19 +99,19 @@ async def awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
-def stats() -> dict[str, int]:
-    """Return what the pool says of itself."""
-    found: dict[str, int] = async_connections["default"].pool.get_stats()
+def stats_of(alias: str) -> dict[str, int]:
+    """Return what a pool says of itself."""
+    found: dict[str, int] = async_connections[alias].pool.get_stats()
     return found
 
 
-async def cursors_on_all(number: int) -> int:
-    """Have a transaction open on each connection at once, and count the cursors left on them."""
+async def cursors_on_all(alias: str, number: int) -> int:
+    """Have so many transactions open at once, and count the cursors left on their connections."""
     barrier = asyncio.Barrier(number)
 
     async def look() -> int:
-        async with async_atomic():
-            count: int = await bridge.run(open_cursors)
+        async with async_atomic(alias):
+            count: int = await bridge.run(open_cursors, alias)
             await barrier.wait()
             return count
 
@@ -102,13 +119,13 @@ async def cursors_on_all(number: int) -> int:
         return sum(await asyncio.gather(*(look() for _ in range(number))))
 
 
-def open_cursors() -> int:
-    with connections["default"].cursor() as cursor:
+def open_cursors(alias: str) -> int:
+    with connections[alias].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_cursors")
         (count,) = cursor.fetchone()
     return int(count)
 
 
-async def at_rest() -> tuple[dict[str, int], int]:
-    """Return what the pool says of itself, and how many tasks there are."""
-    return stats(), len(asyncio.all_tasks())
+async def at_rest(pools: Iterable[str]) -> tuple[dict[str, dict[str, int]], int]:
+    """Return what the pools say of themselves, and how many tasks there are."""
+    return {alias: stats_of(alias) for alias in pools}, len(asyncio.all_tasks())

@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import random
 import sys
 from collections.abc import Iterator
@@ -15,16 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import django
-import psycopg
 from django.conf import settings
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from atlas.postgres import server_dsn
-from tests.support.databases import database
+from tests.faults.topologies import TOPOLOGIES, Topology
 
 # The part of the time after which memory has to stay as it is.
 WARM = 1 / 3
@@ -39,8 +34,10 @@ BYTES = 16_000_000
 MEASURED = 4
 
 
-def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def soak(options: argparse.Namespace, topology: Topology, console: Console) -> dict[str, Any]:
     """Return what happened, and what holds of it."""
+    from django.db import connections
+
     # The models are there once Django is set up.
     from tests.faults.bank import Bank, Fate
     from tests.faults.clerks import Clerks, at_rest, cursors_on_all
@@ -49,7 +46,8 @@ def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
     bank = Bank(options.seed, books="books")
     bank.open()
-    clerks = Clerks(bank, options.tasks, options.cancelled)
+    topology.ready()
+    clerks = Clerks(bank, options.tasks, options.cancelled, topology.pools)
     columns = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
     with (
         Progress(*columns, console=console, auto_refresh=False) as progress,
@@ -63,7 +61,7 @@ def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 progress.update(bar, completed=begin + gone, refresh=True)
 
             runner.run(clerks.work(end - begin, tick))
-            _, tasks = runner.run(at_rest())
+            _, tasks = runner.run(at_rest(topology.pools))
             gc.collect()
             return [clerks.orders, tasks, sys.getallocatedblocks(), resident()]
 
@@ -79,8 +77,12 @@ def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 break
             before = after
         progress.update(bar, completed=options.seconds, description="soaked", refresh=True)
-        cursors = runner.run(cursors_on_all(options.connections))
-        pool, _ = runner.run(at_rest())
+        cursors = sum(
+            runner.run(cursors_on_all(alias, topology.sessions)) for alias in topology.pools
+        )
+        pools, _ = runner.run(at_rest(topology.pools))
+    audit = bank.audit()
+    connections["books"].close()
     return {
         "seed": options.seed,
         "orders": {
@@ -89,59 +91,45 @@ def soak(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         },
         "per second": round(orders / (options.seconds - warm)),
         "grown": {"orders": orders, "blocks": blocks, "bytes": size},
-        "pool": pool,
+        "resident": {"first": before[-1], "last": after[-1]},
+        "pools": pools,
+        "own rows read": dict(bank.reads),
+        "servers": topology.told(),
         "failures": dict(clerks.failures.most_common(10)),
         "held": {
-            **bank.audit(),
+            **audit,
+            **topology.held(),
+            "each database was read": all(bank.reads[alias] for alias in topology.pools),
             "no order failed": not clerks.failures,
             "no task is stuck": clerks.stuck == 0,
             "no task is left over": tasks <= 0,
             # It is an exception if not all connections can be had at once.
             "no cursor is left on a connection": cursors == 0,
-            "nobody waits for a connection": pool.get("requests_waiting", 0) == 0,
-            "the pool is no larger than it may be": pool["pool_size"] <= options.connections,
-            "no connection is left open": others() == 0,
+            "nobody waits for a connection": not any(
+                pool.get("requests_waiting", 0) for pool in pools.values()
+            ),
+            "no pool is larger than it may be": all(
+                pool["pool_size"] <= options.connections for pool in pools.values()
+            ),
             "blocks of memory are level": level,
             "the memory of the process is level": size < BYTES,
         },
     }
 
 
-def others() -> int:
-    """Return how many clients the database has beside this one."""
-    from django.db import connections
-
-    with connections["books"].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        (count,) = cursor.fetchone()
-    return int(count)
-
-
 @contextmanager
-def project(options: argparse.Namespace) -> Iterator[None]:
-    """Set Django up, with a database that is there for the block."""
-    dsn = server_dsn("TURBO_ORM_TEST_DSN")
-    name = f"turbo_orm_soak_{os.getpid()}"
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        books = database(make_conninfo(dsn, dbname=name))
-        pool = {"min_size": 1, "max_size": options.connections, "timeout": 120}
+def project(options: argparse.Namespace) -> Iterator[Topology]:
+    """Set Django up, with databases that are there for the block."""
+    with TOPOLOGIES[options.through](options.connections) as topology:
         settings.configure(
-            DATABASES={
-                "default": {**books, "OPTIONS": {**books["OPTIONS"], "pool": pool}},
-                # The same, for Django's sync ORM.
-                "books": books,
-            },
+            DATABASES=topology.databases,
             ASYNC_BACKEND_DISABLE_POOL_WARNING=True,
             DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
             INSTALLED_APPS=["django.contrib.contenttypes", "turbo_orm", "tests.library"],
             SECRET_KEY="for tests only",
-            TURBO_ORM={"MULTIPLEX": options.multiplex},
+            TURBO_ORM={"MULTIPLEX": options.multiplex, **topology.turbo_orm},
             USE_TZ=True,
+            **topology.settings,
         )
         django.setup()
         from django.db import connections
@@ -151,13 +139,7 @@ def project(options: argparse.Namespace) -> Iterator[None]:
         with connections["books"].schema_editor() as editor:
             editor.create_model(Account)
             editor.create_model(Entry)
-        yield
-        connections["books"].close()
-    finally:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+        yield topology
 
 
 def show(found: dict[str, Any], console: Console) -> None:
@@ -178,18 +160,30 @@ def show(found: dict[str, Any], console: Console) -> None:
     grown = found["grown"]
     console.print(
         f"Over {grown['orders']:,} orders after the warm-up, memory grew by {grown['blocks']:,} "
-        f"blocks and {grown['bytes'] / 1e6:.1f} MB."
+        f"blocks and {grown['bytes'] / 1e6:.1f} MB, from {found['resident']['first'] / 1e6:.1f} "
+        f"to {found['resident']['last'] / 1e6:.1f} MB."
     )
-    console.print(
-        f"Pool: {', '.join(f'{name} {value:,}' for name, value in found['pool'].items())}"
-    )
+    for alias, pool in found["pools"].items():
+        console.print(f"Pool of {alias}: {numbers(pool)}")
+    console.print(f"Own rows read: {numbers(found['own rows read'])}")
+    console.print(f"Servers: {numbers(found['servers'])}")
     for failure, count in found["failures"].items():
         console.print(f"{count:,} × {failure}", markup=False)
+
+
+def numbers(found: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value:,}" for name, value in found.items())
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make soak", description="Let many tasks loose on a small pool, and audit."
+    )
+    parser.add_argument(
+        "--through",
+        choices=[name for name in TOPOLOGIES if name],
+        help="what is between the tasks and the database: a PgBouncer that pools transactions,"
+        " or a router that reads from a late replica (nothing)",
     )
     parser.add_argument("--seconds", type=float, default=60, help="how long (%(default)s)")
     parser.add_argument("--tasks", type=int, default=2000, help="at a time (%(default)s)")
@@ -209,8 +203,8 @@ def main() -> int:
     options = parse()
     console = Console(stderr=options.json)
     console.print(f"Seed: {options.seed}")
-    with project(options):
-        found = soak(options, console)
+    with project(options) as topology:
+        found = soak(options, topology, console)
     if options.json:
         print(json.dumps(found))
     else:
