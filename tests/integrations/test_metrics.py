@@ -10,17 +10,25 @@ import pytest
 from django.db import connection
 
 from tests.library.models import Account
+from tests.support.engines import ENGINE
+from tests.support.project import databases, run_in_project
+from tests.topology.pgbouncer import pgbouncer, program
 from turbo_orm import async_atomic, run_sync
 from turbo_orm.explain.slow_statements import log_slow_statements
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
 
 
+def block(title):
+    """Return a block of the page."""
+    found = re.search(rf'^```py title="{title}"\n(.*?)^```$', PAGE.read_text(), re.M | re.S)
+    return found[1]
+
+
 def recipe(title):
     """Return the names of a block of the page."""
-    found = re.search(rf'^```py title="{title}"\n(.*?)^```$', PAGE.read_text(), re.M | re.S)
     namespace = {}
-    exec(found[1], namespace)
+    exec(block(title), namespace)
     return SimpleNamespace(**namespace)
 
 
@@ -159,3 +167,66 @@ def test_pg_stat_statements(scratch, run):
     assert writes == [40]
     assert sum(reads) == 40
     assert len(reads) == 2
+
+
+NAMES = """
+    import os
+    from django.db import connection
+    from turbo_orm import async_atomic, run_sync
+
+    def name():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+            )
+            return cursor.fetchone()[0]
+
+    async def of_pool():
+        async with async_atomic():
+            found = await run_sync(name)
+            await barrier.wait()
+        return found
+
+    async def of_pools_connections():
+        return await asyncio.gather(*[of_pool() for _ in range(3)])
+
+    def of_fork():
+        "Return what the worker of a server has that has loaded the settings before it forks."
+        connection.close()
+        reading, writing = os.pipe()
+        if not os.fork():
+            os.write(writing, name().encode())
+            os._exit(0)
+        os.wait()
+        return os.read(reading, 100).decode()
+
+    barrier = asyncio.Barrier(3)
+    answer([os.getpid(), name(), asyncio.run(of_pools_connections()), of_fork()])
+"""
+
+
+def named(entry):
+    """Return the number of a process that has the recipe's settings, and its sessions' names."""
+    before = f"DATABASES = settings.DATABASES\n{block('settings.py')}"
+    found = databases()
+    return run_in_project(NAMES, before, DATABASES={**found, "default": entry})
+
+
+def test_application_name(scratch):
+    entry = databases(ENGINE=ENGINE)["default"]
+    for _ in range(2):
+        pid, of_sync_code, of_pool, of_fork = named(entry)
+        assert of_sync_code == f"mysite {pid}"
+        assert of_pool == [f"mysite {pid}"] * 3
+        assert of_fork == f"mysite {pid}"
+
+
+@pytest.mark.skipif(program() is None, reason="There is no PgBouncer: make pgbouncer")
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+def test_application_name_behind_pgbouncer(pool_mode, scratch):
+    """Each session of PgBouncer's has the name of the client that it serves."""
+    entry = databases(ENGINE=ENGINE)["default"]
+    with pgbouncer(entry, pool_mode=pool_mode) as behind:
+        for _ in range(2):
+            pid, of_sync_code, of_pool, of_fork = named(behind)
+            assert {of_sync_code, *of_pool, of_fork} == {f"mysite {pid}"}
