@@ -52,7 +52,15 @@ def run_in_project(code: str, before: str = "", **changes: Any) -> Any:
 
     ``before`` is run before the project is set up.
     """
-    configuration = {
+    project = forks(*python_path())
+    code = "\n".join([SET_UP, dedent(before), "django.setup()", dedent(code)])
+    printed = output(project.run(code, configuration(**changes)))
+    return json.loads(printed.splitlines()[-1])
+
+
+def configuration(**changes: Any) -> str:
+    """Return the settings of a project, as JSON."""
+    settings = {
         "DATABASES": databases(),
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "INSTALLED_APPS": APPS,
@@ -60,10 +68,17 @@ def run_in_project(code: str, before: str = "", **changes: Any) -> Any:
         "USE_TZ": True,
         **changes,
     }
-    project = forks(*python_path())
-    code = "\n".join([SET_UP, dedent(before), "django.setup()", dedent(code)])
-    printed = output(project.run(code, json.dumps(configuration)))
-    return json.loads(printed.splitlines()[-1])
+    return json.dumps(settings)
+
+
+def environment(**changes: Any) -> dict[str, str]:
+    """Return the environment of a program that looks for Django's settings by itself."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.support.given_settings",
+        "PYTHONPATH": os.pathsep.join(python_path()),
+        "TURBO_ORM_TEST_SETTINGS": configuration(**changes),
+    }
 
 
 def python_path() -> list[str]:
