@@ -25,20 +25,20 @@ _INTRODUCTION = """\
 These commands write this page, from the results that they record in `benches/results`:
 
 ```console
-$ make report ARGS="benches/small benches/writes"   # single operations; takes some minutes
-$ make report ARGS="benches/concurrent benches/round_trips"   # waiting times; takes some minutes
-$ make bench-http                                   # servers under load; takes an hour
-$ make bench-http ARGS=--quick                      # a part of it; two minutes, only printed
-$ make bench-http ARGS=--handlers                   # Django's handlers; ten minutes, only printed
+$ make bench-http                  # servers under load; takes an hour
+$ make bench-http ARGS=--quick     # a part of it; two minutes, only printed
+$ make bench-http ARGS=--handlers  # Django's handlers; ten minutes, only printed
 $ make bench-http ARGS=--help
+$ make report ARGS="benches/small benches/writes"            # single operations; minutes
+$ make report ARGS="benches/concurrent benches/round_trips"  # waiting times; minutes
 ```
 
 The rest of `make report` measures lists of up to 100,000 rows, and the operations of a well-known
 ORM benchmark. Its reports are in `benches/results`, too.
 
-In the first three sections, a ratio such as "÷ psycopg" compares a contender with the rounds of
-psycopg that alternated with its own. It can differ from the ratio of the times in a table, which
-were measured at different moments.
+In the sections after the first, a ratio such as "÷ psycopg" compares a contender with the rounds
+of psycopg that alternated with its own. It can differ from the ratio of the times in a table,
+which were measured at different moments.
 """
 
 
@@ -47,13 +47,14 @@ def text() -> str:
     result, operations, writes = _records()
     parts = [
         _INTRODUCTION.strip(),
+        *served.section(result, PLOTS.name),
         *small.section(operations, writes, PLOTS.name),
         *(
             paragraph
             for module, run in _waiting()
             for paragraph in module.section(run, PLOTS.name)
         ),
-        *served.section(result, PLOTS.name),
+        served.NOT_CLAIMED.strip(),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -31,7 +31,7 @@ def plot_endpoints(result: Result, file: Path, clients: int = 100) -> Path:
             panel.scatter(handled, range(len(names)), marker="|", s=140, color="black", zorder=3)
             _dress(panel, endpoint, names, max(rates + handled))
         figure.suptitle(
-            f"Requests a second, {clients:,} clients: bars, a bare application; "
+            f"Requests per second, {clients:,} clients: bars, a bare application; "
             "marks, Django's handler"
         )
         return saved(figure, file)
@@ -46,7 +46,7 @@ def plot_clients(result: Result, file: Path, endpoint: str = "get") -> Path:
             (waits, "p99", lambda value, _: f"{value:,g} ms"),
         ):
             _draw_lines(panel, result, endpoint, what, form)
-        rates.set_title(f"{endpoint}: requests a second")
+        rates.set_title(f"{endpoint}: requests per second")
         waits.set_title(f"{endpoint}: 99 of 100 answered within")
         lines = {line.get_label(): line for line in rates.get_lines()}
         figure.legend(
@@ -85,25 +85,25 @@ def plot_memory(result: Result, file: Path, clients: int = 1_000) -> Path:
         return saved(figure, file)
 
 
-def plot_middleware(result: Result, file: Path, clients: int = 100) -> Path:
-    """Plot the rates of Django's handlers behind startproject's middleware, by endpoint."""
-    endpoints = result.distinct("endpoint", application="startproject")
-    names = _names(result, "startproject")
+def plot_handled(result: Result, file: Path, application: str, clients: int = 100) -> Path:
+    """Plot the rates of requests that Django's handlers handle, by endpoint."""
+    endpoints = result.distinct("endpoint", application=application)
+    names = _names(result, application)
     with mpl.rc_context(STYLE):
         figure, panels = _panels(len(endpoints), 2.6, 0.32 * len(names) + 1.4)
         for panel, endpoint in zip(panels, endpoints, strict=True):
-            rates = [_rate(result, "startproject", name, endpoint, clients) for name in names]
+            rates = [_rate(result, application, name, endpoint, clients) for name in names]
             colours = [LOOKS[name][0] for name in names]
             bars = panel.barh(range(len(names)), rates, color=colours, height=0.72)
             panel.bar_label(bars, [f"{rate:,.0f}" if rate else "" for rate in rates], padding=3)
             _dress(panel, endpoint, names, max(rates))
-        figure.suptitle(f"Requests a second, {clients:,} clients: startproject's middleware")
+        figure.suptitle(f"Requests per second, {clients:,} clients: {_APPLICATIONS[application]}")
         return saved(figure, file)
 
 
 _APPLICATIONS = {
     "bare": "bare application",
-    "django": "Django's handler",
+    "django": "Django's handler, no middleware",
     "startproject": "startproject's middleware",
 }
 

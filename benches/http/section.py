@@ -11,9 +11,9 @@ from benches.report.table import table
 from benches.report.target import Target
 
 _APPLICATIONS = {
-    "bare": "A bare ASGI application",
-    "django": "Django's handler, no middleware",
     "startproject": "startproject's middleware",
+    "django": "Django's handler, no middleware",
+    "bare": "A bare ASGI application",
 }
 
 _INTRODUCTION = """\
@@ -24,7 +24,7 @@ in front of it, checks that all contenders send the same responses, and measures
 """
 
 _METHOD = """\
-## Method
+### How the servers are measured
 
 The HTTP server is one process of [uvicorn](https://www.uvicorn.org) with uvloop and httptools.
 The load generator, [wrk](https://github.com/wg/wrk), keeps a given number of connections open,
@@ -75,7 +75,8 @@ _CONTENDERS = {
     "with asyncpg",
 }
 
-_NOT_CLAIMED = """\
+#: The end of the page.
+NOT_CLAIMED = """\
 ## What is not claimed
 
 - That your site gets faster by these factors. A request that spends its time in templates, other
@@ -93,28 +94,41 @@ _NOT_CLAIMED = """\
 """
 
 
-_PLOTS = {
-    "http-endpoints.svg": "Requests per second at each endpoint",
-    "http-clients.svg": "Rate and P99, by the number of clients",
-    "http-memory.svg": "Memory with 1,000 clients",
+# The applications in the order of the page, each with its targets and its plots.
+_PARTS: dict[str, tuple[list[Target], dict[str, str]]] = {
+    "startproject": (
+        HANDLER_TARGETS,
+        {"http-startproject.svg": "Requests per second behind startproject's middleware"},
+    ),
+    "django": ([], {"http-django.svg": "Requests per second of Django's handler"}),
+    "bare": (
+        TARGETS,
+        {
+            "http-endpoints.svg": "Requests per second at each endpoint",
+            "http-clients.svg": "Rate and P99, by the number of clients",
+        },
+    ),
 }
-_MIDDLEWARE_PLOT = "http-startproject.svg"
+_MEMORY_PLOT = "http-memory.svg"
 
 
-def _has_middleware(result: Result) -> bool:
-    """Return whether a record has requests that pass through middleware. Older ones do not."""
-    return "startproject" in result.distinct("application")
+def _parts(result: Result) -> dict[str, tuple[list[Target], dict[str, str]]]:
+    """Return what a record has. Older ones do not have requests that pass through middleware."""
+    applications = result.distinct("application")
+    return {each: part for each, part in _PARTS.items() if each in applications}
 
 
 def draw(result: Result, folder: Path) -> None:
     """Draw the plots."""
     # matplotlib is not needed to write the text.
-    from benches.http.plots import plot_clients, plot_endpoints, plot_memory, plot_middleware
+    from benches.http import plots
 
-    for name, plot in zip(_PLOTS, (plot_endpoints, plot_clients, plot_memory), strict=True):
-        plot(result, folder / name)
-    if _has_middleware(result):
-        plot_middleware(result, folder / _MIDDLEWARE_PLOT)
+    parts = _parts(result)
+    for application in parts.keys() - {"bare"}:
+        plots.plot_handled(result, folder / f"http-{application}.svg", application)
+    plots.plot_endpoints(result, folder / "http-endpoints.svg")
+    plots.plot_clients(result, folder / "http-clients.svg")
+    plots.plot_memory(result, folder / _MEMORY_PLOT)
 
 
 def section(result: Result, folder: str) -> Iterator[str]:
@@ -122,19 +136,16 @@ def section(result: Result, folder: str) -> Iterator[str]:
     yield _INTRODUCTION.strip()
     date, machine, versions = (result.record[each] for each in ("date", "machine", "versions"))
     yield provenance(f"http-{date}", date, machine, versions)
-    yield "Targets for the bare application:"
-    yield _targets(result, TARGETS)
-    if _has_middleware(result):
-        yield "Targets for requests that Django handles:"
-        yield _targets(result, HANDLER_TARGETS)
-        yield f"![Rates with startproject's middleware]({folder}/{_MIDDLEWARE_PLOT})"
-    for name, title in _PLOTS.items():
-        yield f"![{title}]({folder}/{name})"
-    yield from _rates(result)
-    yield from _waits(result)
-    yield from _usage(result)
+    for application, (targets, plots) in _parts(result).items():
+        yield f"### {_APPLICATIONS[application]}"
+        if targets:
+            yield _targets(result, targets)
+        for name, title in plots.items():
+            yield f"![{title}]({folder}/{name})"
+        yield from _rates(result, application)
+        yield from _waits(result, application)
+    yield from _usage(result, folder)
     yield _method(result)
-    yield _NOT_CLAIMED.strip()
 
 
 def _targets(result: Result, targets: list[Target]) -> str:
@@ -146,24 +157,20 @@ def _targets(result: Result, targets: list[Target]) -> str:
     return table(head, rows)
 
 
-def _rates(result: Result) -> Iterator[str]:
-    for application in result.distinct("application"):
-        for clients in result.distinct("clients", application=application):
-            yield f"## {_APPLICATIONS[application]}, {clients:,} clients: requests per second"
-            endpoints = result.distinct("endpoint", application=application)
-            yield table(
-                ["", *endpoints],
-                (
-                    [
-                        name,
-                        *(
-                            _rate(result, Cell(application, name, each, clients))
-                            for each in endpoints
-                        ),
-                    ]
-                    for name in result.distinct("contender", application=application)
-                ),
-            )
+def _rates(result: Result, application: str) -> Iterator[str]:
+    for clients in result.distinct("clients", application=application):
+        yield f"#### {_APPLICATIONS[application]}, {clients:,} clients: requests per second"
+        endpoints = result.distinct("endpoint", application=application)
+        yield table(
+            ["", *endpoints],
+            (
+                [
+                    name,
+                    *(_rate(result, Cell(application, name, each, clients)) for each in endpoints),
+                ]
+                for name in result.distinct("contender", application=application)
+            ),
+        )
 
 
 def _rate(result: Result, cell: Cell) -> str:
@@ -175,20 +182,19 @@ def _rate(result: Result, cell: Cell) -> str:
     return f"{rate:,.0f}{spread}" + (f", {errors:,} errors" if errors else "")
 
 
-def _waits(result: Result) -> Iterator[str]:
-    for application in result.distinct("application"):
-        clients = result.distinct("clients", application=application)
-        yield f"## {_APPLICATIONS[application]}: P50 and P99 of get, in milliseconds"
-        yield table(
-            ["", *(f"{number:,} clients" for number in clients)],
-            (
-                [
-                    name,
-                    *(_wait(result, Cell(application, name, "get", number)) for number in clients),
-                ]
-                for name in result.distinct("contender", application=application)
-            ),
-        )
+def _waits(result: Result, application: str) -> Iterator[str]:
+    clients = result.distinct("clients", application=application)
+    yield f"#### {_APPLICATIONS[application]}: P50 and P99 of get, in milliseconds"
+    yield table(
+        ["", *(f"{number:,} clients" for number in clients)],
+        (
+            [
+                name,
+                *(_wait(result, Cell(application, name, "get", number)) for number in clients),
+            ]
+            for name in result.distinct("contender", application=application)
+        ),
+    )
 
 
 def _wait(result: Result, cell: Cell) -> str:
@@ -198,15 +204,17 @@ def _wait(result: Result, cell: Cell) -> str:
     return f"{p50:,.3g} / {p99:,.3g}" if p99 < 1000 else f"{p50:,.0f} / {p99:,.0f}"
 
 
-def _usage(result: Result) -> Iterator[str]:
+def _usage(result: Result, folder: str) -> Iterator[str]:
     clients = max(result.distinct("clients"))
-    for application in result.distinct("application"):
-        yield f"## {_APPLICATIONS[application]}, {clients:,} clients: memory and threads"
-        yield (
-            "At the endpoint that uses most. Memory is the proportional set size: memory that "
-            "processes share is divided among them. Memory added by clients is what was added "
-            "after the server had been warmed up with as many clients as it has connections."
-        )
+    yield f"### Memory and threads with {clients:,} clients"
+    yield (
+        "At the endpoint that uses most. Memory is the proportional set size: memory that "
+        "processes share is divided among them. Memory added by clients is what was added "
+        "after the server had been warmed up with as many clients as it has connections."
+    )
+    yield f"![Memory with {clients:,} clients]({folder}/{_MEMORY_PLOT})"
+    for application in _parts(result):
+        yield f"#### {_APPLICATIONS[application]}: memory and threads"
         yield table(
             [
                 "",
