@@ -32,16 +32,6 @@ TESTS = [
         modes=DRIVEN,
     ),
     Listed(
-        "composite_pk.tests.CompositePKTests.test_in_bulk_batching",
-        "mocks a feature of the thread's connection, and in_bulk() asks for that of the process's",
-        modes=frozenset({"loop"}),
-    ),
-    Listed(
-        "lookup.tests.LookupTests.test_in_bulk_preserve_ordering_with_batch_size",
-        "mocks operations of the thread's connection, and in_bulk() asks those of the process's",
-        modes=frozenset({"loop"}),
-    ),
-    Listed(
         "queries.test_iterator.QuerySetIteratorTests.test_default_iterator_chunk_size",
         "mocks cursor_iter(), by which Django's compiler makes tuples of rows",
     ),
