@@ -16,7 +16,8 @@ except ImportError as exc:
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
 
-if _lacking := {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core)):
+_lacking = {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core))
+if _lacking:
     raise ImportError(
         f"{getattr(_core, '__file__', _core)} is not the native module of this turbo-orm: it "
         f"lacks {', '.join(sorted(_lacking))}. It is that of another version, or of another "
