@@ -26,6 +26,15 @@ def leaving_open() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _frozen(tables: None) -> Iterator[None]:
+    """Have each collection of a module's tests look only at what they leave."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _project() -> Any:
     with override_settings(
