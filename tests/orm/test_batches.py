@@ -5,7 +5,7 @@ import datetime
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, connections
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections
 from django.db.models import F, Value
 from django.db.models.functions import Upper
 from django_async_backend.db import async_connections
@@ -466,3 +466,26 @@ def test_in_a_pipeline(scratch, run):
     (before, more, rows, none), after = run(steps)
     assert [before, rows, none, after] == [0, 5, 0, 5]
     assert {each.pk for each in more} == {6, 7, 8, 9, 10}
+
+
+# A connection that is closed
+
+
+@pytest.mark.parametrize("size", [2, 5], ids=["several batches", "one batch"])
+@pytest.mark.parametrize("method", ["bulk_create", "bulk_update"])
+def test_a_transaction_whose_connection_was_closed_before(method, size, compare):
+    """As psycopg does where it cannot cancel a statement. The exception is none of psycopg's."""
+
+    async def steps(orm, objs):
+        objs += owners(*"abcde") if method == "bulk_create" else changed()
+        fields = (["balance"],) if method == "bulk_update" else ()
+        async with orm.atomic():
+            await orm.call(Account.objects, "count")
+            await orm.run(lambda: connection.connection.pgconn.finish())
+            await orm.call(Account.objects, method, objs, *fields, batch_size=size)
+
+    try:
+        raised, text, *_ = compare(steps)[2][0][2]
+    finally:
+        connection.close()
+    assert (raised, text) == ((type, OperationalError), (str, "the connection is closed"))

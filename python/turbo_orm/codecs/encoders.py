@@ -88,6 +88,9 @@ def _encoders_in_force(driver: Any) -> set[str]:
 
     ``driver`` is psycopg's connection.
     """
+    if driver.closed:
+        # It has no parameters any more. Django's cursor raises what says so.
+        return set()
     adapters = driver.adapters
     # Django sends a list of the values; what an encoder writes is sent as a text.
     if not (has_default_dumper(adapters, list) and has_default_dumper(adapters, str)):
