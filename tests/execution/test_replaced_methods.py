@@ -76,9 +76,9 @@ def test_statements_are_direct_before_and_after(run, monkeypatch):
     from turbo_orm.execution import direct
 
     by_cursor = []
-    execute = direct._execute_by_cursor
+    execute = direct.execute_by_cursor
     monkeypatch.setattr(
-        direct, "_execute_by_cursor", lambda *args: by_cursor.append(args) or execute(*args)
+        direct, "execute_by_cursor", lambda *args: by_cursor.append(args) or execute(*args)
     )
 
     async def ask():

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections
 from django.db.models import F, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Upper
 from django_async_backend.db import async_connections
 
@@ -186,6 +187,10 @@ CREATED = {
     "values of the database": lambda: ([Stamp() for _ in range(5)], {}),
     "some values of the database": lambda: ([Stamp(price=1), Stamp(), Stamp(price=2)] * 2, {}),
     "expressions": lambda: ([Account(owner=Upper(Value(each))) for each in "abcde"], {}),
+    "placeholders of other kinds": lambda: (
+        [*owners(*"abc"), *owners(RawSQL("%t", ["d"])), *owners(*"efg")],
+        {},
+    ),
     "related objects": lambda: ([Entry(account=Account(pk=1), amount=n) for n in range(5)], {}),
 }
 ALONE = {
@@ -208,6 +213,12 @@ REFUSED = {
         {},
     ),
     "one that is there, before what is no text": lambda: (owners(*"ab", "Ada", "d", "a\0b"), {}),
+    "raw SQL with a percent sign": lambda: (owners(*"abc", RawSQL("'%'", [])), {}),
+    "raw SQL without its parameter": lambda: (owners(*"abc", RawSQL("%s", [])), {}),
+    "one that is there, before raw SQL without its parameter": lambda: (
+        owners(*"ab", "Ada", "d", RawSQL("%s", [])),
+        {},
+    ),
     "an object of another model": lambda: ([*numbered(3), Seat(row=1, number=1)], {}),
 }
 
@@ -269,6 +280,14 @@ UPDATED = {
     "one that is there, before what is no number": lambda: (
         Account.objects,
         [Account(pk=1, owner="Bo"), *changed()[1:3], Account(pk=3, owner="x", balance="many")],
+    ),
+    "a condition with a percent sign": lambda: (
+        Account.objects.extra(where=["owner LIKE 'A%'"]),
+        changed(),
+    ),
+    "a condition with a placeholder of another kind": lambda: (
+        Account.objects.extra(where=["owner > %t"], params=["A"]),
+        changed(),
     ),
     "none": lambda: (Account.objects, []),
 }

@@ -46,7 +46,7 @@ class Ways:
     """Which way each statement has gone: ``direct`` or ``cursor``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        by_cursor = direct._execute_by_cursor
+        by_cursor = direct.execute_by_cursor
         self._by_cursor = 0
         self.last = ""
 
@@ -54,7 +54,7 @@ class Ways:
             self._by_cursor += 1
             return by_cursor(using, statement)
 
-        monkeypatch.setattr(direct, "_execute_by_cursor", counted)
+        monkeypatch.setattr(direct, "execute_by_cursor", counted)
 
     async def of(self, sql: str = "SELECT 1", *params: Any, using: str = "default") -> str:
         """Execute a statement and return its way, whatever comes of it."""

@@ -7,7 +7,7 @@ message to its end before it executes any of it: neither side waits for the othe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
 from psycopg.adapt import Transformer
@@ -38,6 +38,13 @@ class _Batch(BoundStatement):
         return self.text
 
 
+class _Uncompiled(NamedTuple):
+    """A statement for the driver to read, or refuse: it has other placeholders than ``%s``."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+
 def execute(
     using: str, statements: Iterable[tuple[str, tuple[Any, ...]]]
 ) -> Iterator[tuple[Any, Any]]:
@@ -47,6 +54,9 @@ def execute(
     What making one raises is raised after those before it are executed. Runs on the bridge.
     """
     for message in _messages(using, statements, direct.driver_of(using)):
+        if isinstance(message, _Uncompiled):
+            yield direct.execute_by_cursor(using, message)
+            continue
         results = None
         if len(message) > 1:
             results = bridge.await_(direct.execute_together(using, message))
@@ -68,7 +78,7 @@ def _messages(
     using: str,
     statements: Iterable[tuple[str, tuple[Any, ...]]],
     driver: AsyncConnection | None,
-) -> Iterator[Sequence[BoundStatement]]:
+) -> Iterator[Sequence[BoundStatement] | _Uncompiled]:
     """Yield the statements that are sent together: each alone if no connection receives them."""
     message: list[BoundStatement] = []
     size = 0
@@ -77,6 +87,12 @@ def _messages(
         for sql, params in statements:
             if compiled is None or compiled.sql != sql:
                 compiled = _compiled(using, sql, len(params))
+            if compiled is None:
+                if message:
+                    yield message
+                    message, size = [], 0
+                yield _Uncompiled(sql, params)
+                continue
             if driver is None:
                 yield [BoundStatement(compiled, params)]
                 continue
@@ -95,12 +111,16 @@ def _messages(
         yield message
 
 
-def _compiled(using: str, sql: str, params: int) -> CompiledStatement:
-    statement = CompiledStatement(
-        using,
-        sql,
-        [PlainBinder(slot) for slot in range(params)],
-        [(slot, 0) for slot in range(params)],
-    )
+def _compiled(using: str, sql: str, params: int) -> CompiledStatement | None:
+    """Return the statement for its literals to be written, ``None`` if it is the driver's."""
+    try:
+        statement = CompiledStatement(
+            using,
+            sql,
+            [PlainBinder(slot) for slot in range(params)],
+            [(slot, 0) for slot in range(params)],
+        )
+    except ValueError:
+        return None
     statement.literals_reason = "it has the values of a batch"
     return statement

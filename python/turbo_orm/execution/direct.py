@@ -27,7 +27,7 @@ from turbo_orm.bridge import installation
 from turbo_orm.driver import durations, multiplexing
 from turbo_orm.driver.connection import AsyncConnection
 from turbo_orm.driver.pool import Pool, loop_pools
-from turbo_orm.execution.executable import Executable
+from turbo_orm.execution.executable import ByCursor, Executable
 from turbo_orm.execution.pipelines import in_block, on_shared_connection
 from turbo_orm.execution.results import POSITION, WANTED, first, is_as_if_alone
 
@@ -136,7 +136,7 @@ async def execute(
         finally:
             if writes.watched:
                 writes.note_statement(using, statement.sql)
-    return await bridge.run(_execute_by_cursor, using, statement)
+    return await bridge.run(execute_by_cursor, using, statement)
 
 
 async def execute_together(
@@ -329,12 +329,13 @@ def _source(using: str) -> Source | None:
     return pool if pool is not None and pool.serves_statements() else None
 
 
-def _execute_by_cursor(using: str, statement: Executable) -> tuple[Any, Any]:
+def execute_by_cursor(using: str, statement: ByCursor) -> tuple[Any, Any]:
+    """Do what ``execute()`` does, by Django's cursor. Runs on the bridge."""
     with connections[using].cursor() as cursor:
         return _executed(cursor, cursor.cursor, statement)
 
 
-def _executed(cursor: Any, driver: Any, statement: Executable) -> tuple[Any, Any]:
+def _executed(cursor: Any, driver: Any, statement: ByCursor) -> tuple[Any, Any]:
     """Execute a statement by Django's cursor over the driver's."""
     cursor.execute(statement.sql, statement.params)
     pgresult = driver.pgresult

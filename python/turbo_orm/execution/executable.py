@@ -11,8 +11,8 @@ from turbo_orm._core import Parameters
 from turbo_orm.driver.prepared import Bound
 
 
-class Executable(Bound, Protocol):
-    """A statement with its parameters, for Django's cursor and for libpq."""
+class ByCursor(Protocol):
+    """A statement with its parameters, for Django's cursor."""
 
     @property
     def sql(self) -> str:
@@ -23,6 +23,10 @@ class Executable(Bound, Protocol):
     def params(self) -> Sequence[Any]:
         """The values."""
         ...
+
+
+class Executable(Bound, ByCursor, Protocol):
+    """A statement with its parameters, for Django's cursor and for libpq."""
 
     def render(self, connection: psycopg.AsyncConnection[Any]) -> bytes:
         """Return the statement with literals for the values, as psycopg's client cursor would."""
