@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections
-from django.db.models import F, Value
+from django.db.models import F, IntegerField, Model, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Upper
+from django.test.utils import isolate_apps
 from django_async_backend.db import async_connections
 
 from tests.library.bulk import Parcel, Stamp
@@ -19,7 +20,7 @@ from tests.support.project import run_in_project
 from tests.support.scenario import TurboPlayer, contents, without_loop
 from tests.support.sent import Wire
 from tests.support.tables import empty
-from turbo_orm import async_atomic, async_connection, async_pipeline
+from turbo_orm import AsyncManager, async_atomic, async_connection, async_pipeline
 from turbo_orm.execution import batches, direct
 
 # What is sent
@@ -383,6 +384,41 @@ def test_what_was_on_its_way_behind_an_error(scratch, run):
     assert number == 1
     assert all(each._state.adding and each._state.db is None for each in made)
     assert [each.changed is None for each in made] == [False] * 3
+
+
+@pytest.mark.parametrize("method", ["get_prep_value", "get_db_prep_value", "get_db_prep_save"])
+def test_a_field_that_asks_for_what_was_inserted(method, run, tables):
+    """Django makes a batch when those before it are inserted."""
+
+    def count(field, value, *args, **kwargs):
+        return Counted.objects.count()
+
+    with isolate_apps("tests.library"):
+
+        class Counted(Model):
+            number = type("Counting", (IntegerField,), {method: count})()
+
+            objects = AsyncManager()
+
+            class Meta:
+                app_label = "library"
+                db_table = "counted"
+
+        def numbers():
+            return [*Counted.objects.order_by("pk").values_list("number", flat=True)]
+
+        with connection.schema_editor() as editor:
+            editor.create_model(Counted)
+        try:
+            with django_hydrates():
+                Counted.objects.bulk_create([Counted() for _ in range(5)], batch_size=2)
+            expected = numbers()
+            Counted.objects.all()._raw_delete("default")
+            run(lambda: Counted.objects.abulk_create([Counted() for _ in range(5)], batch_size=2))
+            assert numbers() == expected == [0, 0, 2, 2, 4]
+        finally:
+            with connection.schema_editor() as editor:
+                editor.delete_model(Counted)
 
 
 # The bounds of a message

@@ -22,6 +22,9 @@ from turbo_orm.codecs.fields import pre_saves_attribute
 from turbo_orm.execution import batches
 from turbo_orm.query_cache.overrides import has_djangos
 
+# The methods by which a field converts what is saved.
+_CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_prep_value")
+
 # What Django inserts batches by.
 _METHODS = ("bulk_create", "_batched_insert", "_insert")
 
@@ -95,9 +98,16 @@ def _is_plain(connection: Any, fields: Sequence[Any]) -> bool:
     """Return whether nothing sees what was inserted before but the server.
 
     A field that does more before it is saved than to return its value may query, or store a file.
+    So may one that converts values by a method of its own: Django converts those of a batch when
+    the batches before it are inserted.
     """
     return (
         connection.ops.compiler("SQLInsertCompiler") is InsertCompiler
         and is_own(InsertCompiler.execute_sql)
-        and all(map(pre_saves_attribute, fields))
+        and all(pre_saves_attribute(each) and _converts_as_djangos(each) for each in fields)
     )
+
+
+def _converts_as_djangos(field: Any) -> bool:
+    methods = [getattr(field, name) for name in _CONVERSIONS]
+    return all(str(each.__module__).partition(".")[0] == "django" for each in methods)
