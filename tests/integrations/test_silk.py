@@ -30,6 +30,9 @@ PROJECT = """
             account.delete()
         return HttpResponse("")
 
+    def interrupted(request):
+        raise KeyboardInterrupt
+
     async def one_after_the_other(request):
         await statements("one")
         async with async_atomic():
@@ -52,6 +55,7 @@ PROJECT = """
         path("django/", by_django),
         path("turbo-orm/", one_after_the_other),
         path("gathered/", gathered),
+        path("interrupted/", interrupted),
     ]
 
     async def ask(times, *paths):
@@ -65,17 +69,17 @@ PROJECT = """
         found = SQLQuery.objects.order_by("pk").values_list("request__path", "query")
         return [[path, query.split()[0]] for path, query in found]
 
-    def with_silk(function):
+    def with_silk(function, result=recorded):
         call_command("migrate", "silk", verbosity=0)
         try:
             function()
-            answer(recorded())
+            answer(result())
         finally:
             call_command("migrate", "silk", "zero", verbosity=0)
 """
 
 
-def run_with_silk(code):
+def run_with_silk(code, **settings):
     with Wire() as wire:
         answer = run_in_project(
             PROJECT + code,
@@ -87,6 +91,7 @@ def run_with_silk(code):
             TEMPLATES=[
                 {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
             ],
+            **settings,
         )
     return answer, wire.sent
 
@@ -116,3 +121,24 @@ def test_each_statement_is_recorded_with_its_request(scratch):
     assert found["/turbo-orm/"] == found["/django/"]
     assert found["/turbo-orm/"].total() > 40
     assert found["/gathered/"].total() == found["/django/"].total() / 2
+
+
+def test_a_request_is_profiled_after_one_that_was_interrupted(scratch):
+    code = """
+    from contextlib import suppress
+
+    from silk.models import Request
+
+    def ask_both():
+        with suppress(KeyboardInterrupt):
+            Client().get("/interrupted/")
+        Client().get("/django/")
+
+    def profiled():
+        found = Request.objects.order_by("start_time").values_list("path", "pyprofile")
+        return [[path, bool(profile)] for path, profile in found]
+
+    with_silk(ask_both, profiled)
+    """
+    found, _ = run_with_silk(code, SILKY_PYTHON_PROFILER=True)
+    assert found == [["/interrupted/", False], ["/django/", True]]

@@ -59,6 +59,8 @@ def beginning_a_request(clear: Callable[[Any], None]) -> Callable[[Any], None]:
 
     @wraps(clear)
     def clear_all(collector: Any) -> None:
+        # The request before may have had no end. Then its profiler still runs, and only one can.
+        collector.stop_python_profiler()
         _current.set(SimpleNamespace())
         clear(collector)
 
