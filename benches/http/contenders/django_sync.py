@@ -41,6 +41,17 @@ class SyncEndpoints(DjangoOrm):
         entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
         return [answer.joined(entry) for entry in entries.select_related("author")[:LENGTH]]
 
+    def json(self, key: int) -> Any:
+        from django.core.serializers.json import DjangoJSONEncoder
+
+        from benches.http.models import Entry
+
+        entries = Entry.objects.filter(pk__gte=first_of_list(key)).order_by("pk")
+        return DjangoJSONEncoder().encode([*entries.values(*answer.ENTRY)[:LENGTH]]).encode()
+
+    def joined_json(self, key: int) -> Any:
+        return self.joined(key)
+
     def eight(self, key: int) -> Any:
         return [self.get(each) for each in keys_of_eight(key)]
 
