@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from benches import anatomy, names, page, readme
 from benches.concurrent import section as concurrent
 from benches.http import check, configuration, schema, section
-from benches.http.contenders import CONTENDERS
+from benches.http.contenders import CONTENDERS, contender
 from benches.http.endpoints import AS_JSON, ENDPOINTS, NO_QUERY, SERIALIZED
 from benches.http.plan import HANDLERS, Plan, Session
 from benches.http.result import Result
@@ -238,6 +239,17 @@ def entries(driver: psycopg.Connection) -> Iterator[str]:
         schema.create(connection)
     yield dsn
     driver.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize(
+    "name", [names.DJANGO_SYNC, names.DJANGO_1000_THREADS, names.TURBO_SYNC_VIEWS]
+)
+def test_a_sync_contender_has_no_coroutine_function(name: str):
+    made = contender(name, "", 1)
+    # A list view of REST framework is no method.
+    endpoints = {*ENDPOINTS} - {NO_QUERY, SERIALIZED}
+    assert made.is_sync
+    assert not [each for each in endpoints if iscoroutinefunction(getattr(made, each))]
 
 
 @pytest.mark.parametrize("name", [names.TURBO_HANDLER, names.TURBO_SYNC_VIEWS])
