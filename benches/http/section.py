@@ -86,8 +86,12 @@ NOT_CLAIMED = """\
   the same machine, is reached by a socket, has everything in memory and flushes nothing to disk.
   So the time of a network round trip is missing, and that is where async code gains most.
 - That your clients behave like wrk, which never pauses. With that many clients, each server is
-  fully loaded, and the time of a response is mostly the time in the queue: P99 follows from the
-  rate and the number of clients.
+  fully loaded, and the time of a response is mostly the time in the queue.
+- That P99 with 1,000 clients is the time of a response. wrk opens all connections at once, and
+  uvloop accepts one in each iteration of the event loop. In a server that already has hundreds of
+  requests in progress, the last connections are accepted after seconds: in one run, 500 of them
+  within a second and the last one after five. A proxy in front of a server keeps its connections
+  open.
 - That one process is what you would run. Several processes share the CPU cores of the machine,
   and multiply both rate and memory.
 - That small differences are significant. If rounds differ by a tenth, contenders do, too.
