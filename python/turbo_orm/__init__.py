@@ -15,16 +15,16 @@ except ImportError as exc:
         "In a checkout of turbo-orm, build a wheel for this Python with `make wheel` and install "
         "that, or run `pip install -e .`. Both need Rust."
     ) from exc
-
-_lacking = {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core))
-if _lacking:
-    raise ImportError(
-        f"{getattr(_core, '__file__', _core)} is not the native module of this turbo-orm: it "
-        f"lacks {', '.join(sorted(_lacking))}. It is that of another version, or of another "
-        "project: on PyPI the name turbo-orm belongs to an unrelated one. Run `pip uninstall "
-        "turbo-orm` until there is none, and install the wheel that `make wheel` builds in a "
-        "checkout of turbo-orm."
-    )
+else:
+    _lacking = {"Exchange", "HydrationError", "Plan", "bind_libpq"}.difference(vars(_core))
+    if _lacking:
+        raise ImportError(
+            f"{getattr(_core, '__file__', _core)} is not the native module of this turbo-orm: it "
+            f"lacks {', '.join(sorted(_lacking))}. It is that of another version, or of another "
+            "project: on PyPI the name turbo-orm belongs to an unrelated one. Run `pip uninstall "
+            "turbo-orm` until there is none, and install the wheel that `make wheel` builds in a "
+            "checkout of turbo-orm."
+        )
 
 from django.core import checks as _checks
 
