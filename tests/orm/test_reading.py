@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import pickle
 from contextlib import aclosing, suppress
-from functools import partial
 from unittest import mock
 
 import django
@@ -276,7 +275,8 @@ def test_raw_prefetches_and_uses_another_database(run):
     assert elsewhere.db == "other"
 
 
-def test_in_bulk_asks_for_as_many_keys_as_a_statement_may_have(library, run):
+@pytest.mark.parametrize("make", [list, iter])
+def test_in_bulk_asks_for_as_many_keys_as_a_statement_may_have(library, run, make):
     """PostgreSQL binds 65,535 parameters, where the server binds them."""
     keys = [*Author.objects.values_list("pk", flat=True)]
     process = process_connection("default").features
@@ -284,21 +284,24 @@ def test_in_bulk_asks_for_as_many_keys_as_a_statement_may_have(library, run):
         mock.patch.dict(vars(connection.features), max_query_params=2),
         mock.patch.dict(vars(process), max_query_params=2),
     ):
-        expected = django_answer(lambda: Author.objects.in_bulk(keys))
-        assert run(lambda: turbo_answer(partial(Author.objects.ain_bulk, keys))) == expected
+        expected = django_answer(lambda: Author.objects.in_bulk(make(keys)))
+        ours = run(lambda: turbo_answer(lambda: Author.objects.ain_bulk(make(keys))))
+    assert ours == expected
     assert len(expected["statements"]) == 3
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="in_bulk() asks the feature alone")
-def test_in_bulk_asks_for_as_many_keys_as_the_engine_says(library, run):
+@pytest.mark.parametrize("make", [list, iter])
+def test_in_bulk_asks_for_as_many_keys_as_the_engine_says(library, run, make):
     keys = [*Author.objects.values_list("pk", flat=True)]
     process = process_connection("default").ops
     with (
         mock.patch.object(connection.ops, "bulk_batch_size", return_value=2),
         mock.patch.object(process, "bulk_batch_size", return_value=2),
     ):
-        expected = django_answer(lambda: Author.objects.in_bulk(keys))
-        assert run(lambda: turbo_answer(partial(Author.objects.ain_bulk, keys))) == expected
+        expected = django_answer(lambda: Author.objects.in_bulk(make(keys)))
+        ours = run(lambda: turbo_answer(lambda: Author.objects.ain_bulk(make(keys))))
+    assert ours == expected
     assert len(expected["statements"]) == 3
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
@@ -28,20 +28,16 @@ def filtered(queryset: Any, id_list: Iterable[Any] | None, field_name: str) -> A
         return None
     if id_list is None:
         return queryset._chain()
-    if not id_list:
+    if not id_list or not isinstance(id_list, Sized):
+        # What can be read only once is read by Django.
         return None
     keys = tuple(id_list)
-    if _is_limited(process_connection(queryset.db), queryset.model._meta.pk, keys):
+    connection = process_connection(queryset.db)
+    is_batched = connection.ops.bulk_batch_size([queryset.model._meta.pk], keys) < len(keys)
+    if is_batched or connection.features.max_query_params is not None:
         # Django asks for so many at a time.
         return None
     return queryset.filter(**{f"{field_name}__in": keys})
-
-
-def _is_limited(connection: Any, field: Any, keys: tuple[Any, ...]) -> bool:
-    if connection.features.max_query_params is not None:
-        return True
-    most: int = connection.ops.bulk_batch_size([field], keys)
-    return most < len(keys)
 
 
 def _is_unique(meta: Any, field_name: str) -> bool:
