@@ -4,7 +4,7 @@ As **shared_connection** has it for a test case, but for a whole process whose t
 connections, and start threads that are to have others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -67,8 +67,13 @@ def _bridged(connection: LentConnection) -> Any:
     django = connection.django
     bridged = process_connection(connection.alias).of(connection)
     bridged.features = django.features
-    bridged.ops.bulk_batch_size = lambda *args: django.ops.bulk_batch_size(*args)
+    bridged.ops.bulk_batch_size = _bulk_batch_size(connection.alias)
     return bridged
+
+
+def _bulk_batch_size(alias: str) -> Callable[..., int]:
+    """Return what asks the running thread's connection: all threads share the operations."""
+    return lambda *args: async_connections.shared[alias].django.ops.bulk_batch_size(*args)
 
 
 def of_thread() -> None:
