@@ -20,17 +20,11 @@ from django.db.models.query_utils import DeferredAttribute
 
 from turbo_orm._core import Encoder
 from turbo_orm.codecs.dumpers import DUMPED_CLASSES, has_default_dumper
-from turbo_orm.codecs.fields import COLUMN_TYPES, FieldClass
+from turbo_orm.codecs.fields import COLUMN_TYPES, CONVERSIONS, FieldClass
 from turbo_orm.codecs.session_parameters import SessionParameters
 
-# The methods by which a field converts the values that are saved.
-_CONVERSIONS = (
-    "get_db_prep_save",
-    "get_db_prep_value",
-    "get_prep_value",
-    "pre_save",
-    "to_python",
-)
+# What decides the values of a column: one that is as Django has it can be encoded natively.
+_CONVERSIONS = (*CONVERSIONS, "pre_save", "to_python")
 
 
 def encoders(

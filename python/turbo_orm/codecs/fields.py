@@ -89,6 +89,9 @@ COLUMN_TYPES: dict[str, tuple[str, frozenset[FieldClass]]] = {
     for column_type, encoder in each.encoders.items()
 }
 
+#: The methods by which a field converts a value that is saved.
+CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_prep_value")
+
 # Those that return the attribute, which ``auto_now`` sets before.
 _PLAIN_PRE_SAVES = {
     Field.pre_save,

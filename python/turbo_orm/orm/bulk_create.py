@@ -18,12 +18,9 @@ from django.db.models.sql import InsertQuery
 
 from turbo_orm.backend.compiler import InsertCompiler
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.codecs.fields import pre_saves_attribute
+from turbo_orm.codecs.fields import CONVERSIONS, pre_saves_attribute
 from turbo_orm.execution import batches
 from turbo_orm.query_cache.overrides import has_djangos
-
-# The methods by which a field converts what is saved.
-_CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_prep_value")
 
 # What Django inserts batches by.
 _METHODS = ("bulk_create", "_batched_insert", "_insert")
@@ -104,10 +101,6 @@ def _is_plain(connection: Any, fields: Sequence[Any]) -> bool:
     return (
         connection.ops.compiler("SQLInsertCompiler") is InsertCompiler
         and is_own(InsertCompiler.execute_sql)
-        and all(pre_saves_attribute(each) and _converts_as_djangos(each) for each in fields)
+        and all(map(pre_saves_attribute, fields))
+        and all(is_own(getattr(each, name)) for each in fields for name in CONVERSIONS)
     )
-
-
-def _converts_as_djangos(field: Any) -> bool:
-    methods = [getattr(field, name) for name in _CONVERSIONS]
-    return all(str(each.__module__).partition(".")[0] == "django" for each in methods)

@@ -23,7 +23,7 @@ from django.db.models.fields.tuple_lookups import TupleIn
 
 from turbo_orm.backend.handler import process_connection
 from turbo_orm.bridge.replaced_methods import is_own
-from turbo_orm.codecs.fields import UNCHANGED_BY
+from turbo_orm.codecs.fields import CONVERSIONS, UNCHANGED_BY
 from turbo_orm.query_cache.compiled import FieldBinder
 from turbo_orm.query_cache.prepared_values import WITH_LOOKUPS, LookupFactory, plain_values
 from turbo_orm.query_cache.tracers import SUBQUERIES, NotCacheable, tracers
@@ -133,7 +133,7 @@ def integer_type(field: Any, ops: Any) -> Any:
 
 # What a field makes parameters by. Classes of fields cannot be watched: Django counts their
 # instances in an attribute of the class.
-_CONVERSIONS = ("get_db_prep_save", "get_db_prep_value", "get_internal_type", "get_prep_value")
+_CONVERSIONS = (*CONVERSIONS, "get_internal_type")
 
 # Django's lookups that pass such values on.
 _COMPARISONS = {"exact", "gt", "gte", "lt", "lte"}
