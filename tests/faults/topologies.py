@@ -99,7 +99,8 @@ def through_pgbouncer(connections: int) -> Iterator[Topology]:
 @contextmanager
 def through_replica(connections: int) -> Iterator[Topology]:
     """Have a primary and a replica that is late, between which a ``ReplicaRouter`` chooses."""
-    from tests.topology.cluster import cluster, wait_until
+    from tests.support.waiting import wait_until
+    from tests.topology.cluster import cluster
     from turbo_orm.backend.handler import ENGINE
 
     with cluster("primary", "replica") as (primary, replica):

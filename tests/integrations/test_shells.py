@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.library.models import Account
 from tests.support.engines import ENGINE
 from tests.support.project import ROOT, databases, environment
+from tests.support.waiting import wait_until
 
 NAME = "a shell"
 SMALL = {"pool": {"min_size": 0, "max_size": 5}, "application_name": NAME}
@@ -141,16 +141,12 @@ def start(request, scratch, tmp_path):
 
 @pytest.fixture
 def sessions(driver):
-    """Return a function that returns how many sessions the shell has, or has once it has ended."""
+    """Return a function that returns how many sessions the shell has."""
 
-    def sessions(ended=False):
+    def sessions():
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-        deadline = time.monotonic() + 5
-        while True:
-            (number,) = driver.execute(query, [NAME]).fetchone()
-            if not (ended and number and time.monotonic() < deadline):
-                return number
-            time.sleep(0.01)
+        (number,) = driver.execute(query, [NAME]).fetchone()
+        return number
 
     return sessions
 
@@ -173,7 +169,7 @@ def test_what_is_awaited_has_one_loop_and_one_pool(start, sessions):
     shown = shell.close()
     assert "Traceback" not in shown
     assert "never" not in shown
-    assert sessions(ended=True) == 0
+    wait_until(lambda: sessions() == 0, seconds=5)
 
 
 def test_code_that_does_not_await(start, sessions):
@@ -185,7 +181,7 @@ def test_code_that_does_not_await(start, sessions):
         assert "Use `await ….acount(…)`" in shell.say("Account.objects.count()")
     assert value(shell, MANY) == [1] * 20
     shell.close()
-    assert sessions(ended=True) == 0
+    wait_until(lambda: sessions() == 0, seconds=5)
 
 
 def test_code_that_may_block_the_loop(start, sessions):
@@ -202,7 +198,7 @@ def test_code_that_may_block_the_loop(start, sessions):
     assert value(shell, "await Account.objects.filter(owner='Ada').aupdate(balance=7)") == 1
     assert value(shell, "Account.objects.get().balance") == 7
     shell.close()
-    assert sessions(ended=True) == 0
+    wait_until(lambda: sessions() == 0, seconds=5)
 
 
 def test_a_shell_that_runs_no_loop(scratch, sessions):
@@ -237,4 +233,4 @@ print(json.dumps(found))
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout.splitlines()[-1]) == [[1] * 20, [1] * 20, 1]
-    assert sessions(ended=True) == 0
+    wait_until(lambda: sessions() == 0, seconds=5)

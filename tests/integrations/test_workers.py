@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 
 import django
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.library.models import Account
 from tests.support.engines import ENGINE, project
 from tests.support.project import ROOT, databases, environment
+from tests.support.waiting import wait_until
 
 JOBS = """
     import time
@@ -243,9 +243,6 @@ def test_taskiq(worker, driver, tmp_path):
     assert 0 < most <= 5
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
-    deadline = time.monotonic() + 5
-    while sessions() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert sessions() == 0
+    wait_until(lambda: sessions() == 0, seconds=5)
     log = (tmp_path / "log").read_text()
     assert not [line for line in log.splitlines() if "Error" in line or "destroyed" in line], log

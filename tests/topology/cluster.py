@@ -13,13 +13,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import psutil
 import psycopg
 
 from tests.support.databases import database
+from tests.support.waiting import wait_until
 from tests.topology.pgbouncer import free_port
 
 # Nothing in it outlives the test, and a replica is to follow at once.
@@ -146,14 +146,6 @@ def _programs(directory: Path) -> tuple[Path, str | None]:
         utils.ensure_folder_permissions(folder, 0o055)
     shutil.chown(directory, user)
     return binaries, user
-
-
-def wait_until(condition: Any, seconds: float = 20) -> None:
-    """Wait until a condition holds."""
-    end = monotonic() + seconds
-    while not condition():
-        assert monotonic() < end, "It has not come."
-        sleep(0.02)
 
 
 @contextmanager

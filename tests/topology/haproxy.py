@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import wait_until
 from tests.test_docs import ROOT, blocks
-from tests.topology.cluster import wait_until
 from tests.topology.pgbouncer import free_port, listens
 
 UNPACKED = ROOT / ".cache" / "haproxy"

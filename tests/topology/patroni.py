@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.topology.cluster import Node, wait_until
+from tests.support.waiting import wait_until
+from tests.topology.cluster import Node
 from tests.topology.haproxy import etcd, haproxy, program, shown
 from tests.topology.pgbouncer import free_port
 

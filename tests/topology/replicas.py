@@ -9,7 +9,8 @@ from django.db import connections
 from tests.faults.aliases import known_as
 from tests.library.models import Account, Entry
 from tests.support.routers import routed
-from tests.topology.cluster import Node, wait_until
+from tests.support.waiting import wait_until
+from tests.topology.cluster import Node
 from turbo_orm.backend import writes
 from turbo_orm.backend.handler import ENGINE
 from turbo_orm.routers import ReplicaRouter, note_write

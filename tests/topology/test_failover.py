@@ -8,8 +8,9 @@ import pytest
 
 from tests.faults.aliases import known_as
 from tests.support.clients import until
+from tests.support.waiting import wait_until
 from tests.topology.clerks import Clerks
-from tests.topology.cluster import cluster, wait_until
+from tests.topology.cluster import cluster
 from tests.topology.replicas import make_tables
 from turbo_orm.backend.handler import ENGINE
 

@@ -11,7 +11,7 @@ from django.db import OperationalError, connections, router, transaction
 
 from tests.library.models import Account
 from tests.support.clients import until
-from tests.topology.cluster import wait_until
+from tests.support.waiting import wait_until
 from tests.topology.replicas import PRIMARY, REPLICAS, select_what_writes
 from turbo_orm import async_atomic, async_connection, run_sync
 from turbo_orm.routers import causal_session

@@ -12,7 +12,7 @@ from django.urls import path
 
 from tests.library.models import Account
 from tests.support.asgi_client import answer
-from tests.topology.cluster import wait_until
+from tests.support.waiting import wait_until
 from tests.topology.replicas import PRIMARY, REPLICAS, select_what_writes
 from turbo_orm.asgi import get_asgi_application
 from turbo_orm.routers import ReadYourWritesMiddleware, causal_session
